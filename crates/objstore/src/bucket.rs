@@ -1,0 +1,136 @@
+//! The bucket port: what Rutile asks of an object store, and nothing more.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::Result;
+
+/// How deep a listing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The objects and the folders directly below the prefix.
+    Shallow,
+    /// All objects below the prefix, no folders.
+    Recursive,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Full key. A folder ends in `/`.
+    pub key: String,
+    /// Absent for folders, and where the provider does not tell.
+    pub attributes: Option<Attributes>,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Bytes.
+    pub size: u64,
+    /// When the object was written, by the provider's clock: ms since the Unix epoch.
+    pub last_modified_ms: i64,
+}
+
+/// What a `put` does when the key exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// Replace the object.
+    Overwrite,
+    /// Fail with [`rutile_model::ErrorKind::AlreadyExists`].
+    Create,
+}
+
+/// The reading half of a bucket. The store gateway gets no more than this.
+///
+/// Keys are relative to the configured prefix, with `/` between segments and none at the start.
+/// All calls may be repeated; a dropped future cancels its request.
+#[async_trait]
+pub trait BucketReader: Debug + Send + Sync + 'static {
+    /// The bucket's name for metrics and messages: bucket, container or folder.
+    fn name(&self) -> &str;
+
+    /// The whole object.
+    ///
+    /// # Errors
+    /// `NotFound`; `Exhausted` when the object is longer than `limit` bytes (nothing is allocated).
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes>;
+
+    /// Bytes `range` (end exclusive) of an object, cut short at the object's end.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when the range starts past the end.
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
+
+    /// Several ranges of one object, in the order asked for. The ranges are read as they are:
+    /// who wants them merged, merges them before.
+    ///
+    /// # Errors
+    /// As [`BucketReader::get_range`], for the first range that fails.
+    async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>>;
+
+    /// Size and modification time.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn attributes(&self, key: &str) -> Result<Attributes>;
+
+    /// Whether the object exists.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn exists(&self, key: &str) -> Result<bool>;
+
+    /// What lies below the folder `prefix` (`""` for the root; with or without a trailing `/`).
+    /// The order is not promised. An absent folder is an empty listing.
+    fn list<'a>(&'a self, prefix: &'a str, depth: Depth) -> BoxStream<'a, Result<Entry>>;
+}
+
+/// A bucket that can be written to.
+#[async_trait]
+pub trait Bucket: BucketReader {
+    /// Writes an object in one request.
+    ///
+    /// # Errors
+    /// `AlreadyExists` under [`PutMode::Create`].
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<()>;
+
+    /// Starts a large upload: nothing is visible before [`MultipartUpload::complete`].
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn start_multipart(&self, key: &str) -> Result<Box<dyn MultipartUpload>>;
+
+    /// Removes an object. Removing what is absent succeeds, on every provider.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn delete(&self, key: &str) -> Result<()>;
+}
+
+/// An upload in parts. Dropped without `complete` or `abort` it may leave parts behind, which
+/// nobody sees and the cleaner removes.
+#[async_trait]
+pub trait MultipartUpload: Debug + Send {
+    /// Sends the next part. All parts but the last are at least 5 MiB.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering; the upload is then to be aborted.
+    async fn put_part(&mut self, part: Bytes) -> Result<()>;
+
+    /// Makes the object visible.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering: the object may or may not exist then.
+    async fn complete(&mut self) -> Result<()>;
+
+    /// Gives the parts back.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn abort(&mut self) -> Result<()>;
+}
