@@ -54,6 +54,12 @@ pub trait BucketReader: Debug + Send + Sync + 'static {
     /// The bucket's name for metrics and messages: bucket, container or folder.
     fn name(&self) -> &str;
 
+    /// What a request costs, in bytes: two ranges with a gap of at most this many bytes between
+    /// them are cheaper to read as one. Wrappers pass on what the provider says.
+    fn read_gap(&self) -> u64 {
+        512 * 1024
+    }
+
     /// The whole object.
     ///
     /// # Errors
