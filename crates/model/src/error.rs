@@ -1,4 +1,4 @@
-//! The coarse kind of an error: what its receiver can do about it.
+//! The coarse kind of an error (what its receiver can do about it), and this crate's own error.
 
 use std::fmt;
 
@@ -55,5 +55,45 @@ impl ErrorKind {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What this crate refuses: a text that is not a regular expression, selector, relabel rule,
+/// duration, size or time. The message quotes the text and says what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Error {
+    /// An error of kind [`ErrorKind::Invalid`].
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Invalid,
+            message: message.into(),
+        }
+    }
+
+    /// An error of kind [`ErrorKind::Exhausted`]: well formed, but too large for our limits.
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Exhausted,
+            message: message.into(),
+        }
+    }
+
+    /// The same error, with what it is about in front of its message.
+    pub(crate) fn within(mut self, context: &str) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// What the caller can do: [`ErrorKind::Invalid`], or [`ErrorKind::Exhausted`] for a regular
+    /// expression whose program exceeds the size limit.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 }

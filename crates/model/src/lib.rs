@@ -1,7 +1,20 @@
 //! The vocabulary that all crates share: labels, matchers, relabelling, time, samples, error kinds.
 //!
-//! Pure: no I/O, no clock, no randomness.
+//! Pure: no I/O, no clock, no randomness. Everything here is deterministic in its arguments.
+
+pub mod labels;
+pub mod matcher;
+pub mod regex;
+pub mod time;
 
 mod error;
+mod quote;
 
-pub use error::ErrorKind;
+pub use error::{Error, ErrorKind};
+pub use labels::{Label, Labels, LabelsBuilder};
+pub use matcher::{MatchOp, Matcher};
+pub use regex::Regex;
+pub use time::TimeRange;
+
+/// Result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
