@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 
 use rutile_model::ErrorKind;
 
+use crate::Operation;
+
 /// A failed bucket operation: what was tried, on which key, why it failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {key:?} in bucket {bucket:?}: {message}")]
@@ -24,6 +26,63 @@ pub struct Error {
 }
 
 impl Error {
+    /// An error without a source.
+    #[must_use]
+    pub fn new(
+        kind: ErrorKind,
+        operation: Operation,
+        bucket: &str,
+        key: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            operation: operation.as_str(),
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The object is not there.
+    #[must_use]
+    pub fn not_found(operation: Operation, bucket: &str, key: &str) -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            operation,
+            bucket,
+            key,
+            "the object does not exist",
+        )
+    }
+
+    /// Somebody created the object first.
+    #[must_use]
+    pub fn already_exists(operation: Operation, bucket: &str, key: &str) -> Self {
+        Self::new(
+            ErrorKind::AlreadyExists,
+            operation,
+            bucket,
+            key,
+            "the object exists already",
+        )
+    }
+
+    /// The object is longer than the caller takes.
+    #[must_use]
+    pub fn too_long(bucket: &str, key: &str, size: u64, limit: u64) -> Self {
+        let message = format!("the object has {size} bytes, at most {limit} are accepted");
+        Self::new(ErrorKind::Exhausted, Operation::Get, bucket, key, message)
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

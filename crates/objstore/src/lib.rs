@@ -1,7 +1,13 @@
 //! The bucket port over the `object_store` crate: providers, wrappers, fakes, conformance suite.
 
+pub mod fake;
+
 mod bucket;
 mod error;
+mod key;
+mod listing;
+mod operation;
 
 pub use bucket::{Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode};
 pub use error::{Error, Result};
+pub use operation::Operation;

@@ -1,0 +1,9 @@
+//! Buckets for tests: one in memory, and a wrapper that fails as scripted.
+
+mod faulty;
+mod memory;
+mod rule;
+
+pub use faulty::{Call, FaultyBucket};
+pub use memory::MemoryBucket;
+pub use rule::{Fault, Gate, Rule};
