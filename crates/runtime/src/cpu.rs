@@ -1,0 +1,173 @@
+//! A bounded place for work that keeps a thread busy: decoding, merging, reading local files.
+
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Runs closures beside the async threads, at most `threads` at a time, in the order of arrival.
+///
+/// Clones share the bound. A future that is dropped while its work is queued takes the work with
+/// it; work that has begun runs to its end and its result is dropped.
+#[derive(Debug, Clone)]
+pub struct CpuPool {
+    threads: usize,
+    /// `None`: the simulated twin, which runs everything in place.
+    permits: Option<Arc<Semaphore>>,
+}
+
+impl CpuPool {
+    /// A pool of at most `threads` busy threads (at least one).
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        let threads = threads.max(1);
+        Self {
+            threads,
+            permits: Some(Arc::new(Semaphore::new(threads))),
+        }
+    }
+
+    /// A pool with as many threads as this process may use cores.
+    #[must_use]
+    pub fn for_this_machine() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+
+    /// The simulated twin: work runs in place, on the caller's thread, without any waiting.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self {
+            threads: 1,
+            permits: None,
+        }
+    }
+
+    /// How many closures may run at the same time.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work` and returns its result. A panic of `work` goes on in the caller.
+    pub async fn run<T, F>(&self, work: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(permits) = &self.permits else {
+            return work();
+        };
+        let permit = Arc::clone(permits).acquire_owned().await.ok();
+        let handle = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        match AbortOnDropHandle::new(handle).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // Only a runtime that shuts down cancels it, and that drops this future too.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Runs `work` on every item, as many at a time as there are threads, and returns the results
+    /// in the order of the items.
+    pub async fn map<I, T, F>(&self, items: I, work: F) -> Vec<T>
+    where
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> T + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        stream::iter(items)
+            .map(|item| {
+                let work = work.clone();
+                self.run(move || work(item))
+            })
+            .buffered(self.threads)
+            .collect()
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_at_most_its_bound_and_keeps_order() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let results = {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            CpuPool::new(2).map(0..64, move |item| {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+                item * 2
+            })
+        }
+        .await;
+        assert_eq!(results, (0..64).map(|item| item * 2).collect::<Vec<_>>());
+        assert!(most.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[tokio::test]
+    async fn dropped_queued_work_never_runs() {
+        let pool = CpuPool::new(1);
+        let (release, blocked) = mpsc::channel::<()>();
+        let (begun_tx, begun) = tokio::sync::oneshot::channel();
+        let first = {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                pool.run(move || {
+                    begun_tx.send(()).unwrap();
+                    blocked.recv().unwrap();
+                })
+                .await;
+            })
+        };
+        begun.await.unwrap();
+        let ran = Arc::new(AtomicUsize::new(0));
+        {
+            let ran = Arc::clone(&ran);
+            let queued = pool.run(move || ran.fetch_add(1, Ordering::SeqCst));
+            let mut queued = Box::pin(queued);
+            assert!(futures::poll!(queued.as_mut()).is_pending());
+        }
+        release.send(()).unwrap();
+        first.await.unwrap();
+        assert_eq!(pool.run(|| 7).await, 7);
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn panic_reaches_the_caller_and_frees_the_slot() {
+        let pool = CpuPool::new(1);
+        let broken = {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.run(|| panic!("broken")).await })
+        };
+        assert!(broken.await.unwrap_err().is_panic());
+        assert_eq!(pool.run(|| 1).await, 1);
+    }
+
+    #[tokio::test]
+    async fn twin_runs_in_place() {
+        let here = std::thread::current().id();
+        assert_eq!(
+            CpuPool::inline().run(|| std::thread::current().id()).await,
+            here
+        );
+    }
+}
