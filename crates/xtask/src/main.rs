@@ -1,1 +1,81 @@
-fn main() {}
+//! Development tasks: `cargo xtask tidy` and `cargo xtask proto`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+mod proto;
+mod tidy;
+
+const HELP: &str = "\
+Development tasks of Rutile.
+
+Usage: cargo xtask <TASK>
+
+  tidy           check the rules that rustc and clippy do not know
+  proto          generate the Rust code of crates/proto from proto/
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["tidy"] => tidy::run(&workspace_root()),
+        ["proto"] => write_proto(&workspace_root()),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [] => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+        other => {
+            eprintln!("unknown task: {}\n\n{HELP}", other.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_proto(root: &Path) -> Result<()> {
+    let files = proto::generate(root)?;
+    if files.is_empty() {
+        bail!(
+            "nothing was generated from {}",
+            root.join("proto").display()
+        );
+    }
+    for (path, content) in &files {
+        let path = root.join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        }
+        fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+    }
+    println!("{} files written", files.len());
+    Ok(())
+}
+
+/// The folder of the workspace's manifest, two above this crate's.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}

@@ -4,7 +4,6 @@
 //! them with what is checked in.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -26,7 +25,7 @@ const OUT_DIR: &str = "crates/proto/src/gen";
 ///
 /// # Errors
 /// When a `.proto` file is missing or wrong, or the temporary folder cannot be used.
-pub fn generate(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+pub(crate) fn generate(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut compiler = protox::Compiler::new([root.join("proto")])?;
     compiler.include_imports(true).include_source_info(true);
     compiler
@@ -74,7 +73,7 @@ fn byte_string(bytes: &[u8]) -> String {
             if byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' {
                 text.push(char::from(byte));
             } else {
-                let _ = write!(text, "\\x{byte:02x}");
+                text.push_str(&format!("\\x{byte:02x}"));
             }
         }
     }

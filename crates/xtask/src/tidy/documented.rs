@@ -1,0 +1,212 @@
+//! Every metric and every flag in the code is in the documentation, and the reverse.
+//!
+//! Names are found by looking at the text: string literals that look like a metric's name, and clap's attributes. In
+//! the documentation they stand in code marks in the first column of a table: metrics in `docs/metrics.md`, flags in
+//! `docs/components/`.
+
+use std::collections::BTreeSet;
+
+use super::Problem;
+use super::tree::SourceFile;
+
+const METRICS: &str = "docs/metrics.md";
+const COMPONENTS: &str = "docs/components/";
+
+/// How the names of our metrics begin.
+const METRIC_PREFIXES: [&str; 5] = ["thanos_", "rutile_", "grpc_", "http_re", "http_in"];
+/// Literals that begin like a metric and are none: the names of our crates.
+const CRATE_PREFIX: &str = "rutile_";
+
+/// Flags that clap adds to every program.
+const BUILT_IN_FLAGS: [&str; 2] = ["help", "version"];
+
+pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
+    let mut metrics = BTreeSet::new();
+    let mut flags = BTreeSet::new();
+    let crates = crate_names(files);
+    for file in files.iter().filter(|file| is_product_code(file)) {
+        let code = without_tests(&file.text);
+        metrics.extend(literals(code).filter(|name| is_metric(name) && !crates.contains(*name)));
+        flags.extend(clap_flags(code));
+    }
+    let documented_metrics: BTreeSet<&str> = files
+        .iter()
+        .filter(|file| file.path == METRICS)
+        .flat_map(|file| first_columns(&file.text))
+        .map(|name| name.split('{').next().unwrap_or(name))
+        .collect();
+    let documented_flags: BTreeSet<String> = files
+        .iter()
+        .filter(|file| file.path.starts_with(COMPONENTS))
+        .flat_map(|file| first_columns(&file.text))
+        .filter_map(|name| name.strip_prefix("--"))
+        .map(|name| name.split(['=', ' ']).next().unwrap_or(name).to_owned())
+        .filter(|name| !BUILT_IN_FLAGS.contains(&name.as_str()))
+        .collect();
+
+    let mut problems = Vec::new();
+    for name in metrics
+        .iter()
+        .filter(|name| !documented_metrics.contains(*name))
+    {
+        problems.push(Problem::new(
+            METRICS,
+            format!("metric {name} is not documented"),
+        ));
+    }
+    for name in documented_metrics
+        .iter()
+        .filter(|name| !metrics.contains(*name))
+    {
+        problems.push(Problem::new(
+            METRICS,
+            format!("metric {name} is not in the code"),
+        ));
+    }
+    for name in flags.difference(&documented_flags) {
+        problems.push(Problem::new(
+            COMPONENTS,
+            format!("flag --{name} is not documented"),
+        ));
+    }
+    for name in documented_flags.difference(&flags) {
+        problems.push(Problem::new(
+            COMPONENTS,
+            format!("flag --{name} is not in the code"),
+        ));
+    }
+    problems
+}
+
+fn is_product_code(file: &SourceFile) -> bool {
+    let mut parts = file.path.split('/');
+    file.is_rust()
+        && !file.is_generated()
+        && parts.next() == Some("crates")
+        && !matches!(parts.next(), Some("xtask" | "testkit" | "sim"))
+        && parts.next() == Some("src")
+        && !file.path.ends_with("/tests.rs")
+        && !file.path.contains("/tests/")
+}
+
+/// The part of a file before its unit tests, which come last.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(text)
+}
+
+fn crate_names(files: &[SourceFile]) -> BTreeSet<String> {
+    files
+        .iter()
+        .filter_map(|file| {
+            file.path
+                .strip_prefix("crates/")?
+                .strip_suffix("/Cargo.toml")
+        })
+        .map(|name| format!("{CRATE_PREFIX}{}", name.replace('-', "_")))
+        .collect()
+}
+
+fn is_metric(literal: &str) -> bool {
+    METRIC_PREFIXES
+        .iter()
+        .any(|prefix| literal.starts_with(prefix) && literal.len() > prefix.len())
+        && literal
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// The contents of the string literals, as far as a look at each line can tell.
+fn literals(code: &str) -> impl Iterator<Item = &str> {
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
+}
+
+/// The long names of the flags that clap's attributes declare.
+fn clap_flags(code: &str) -> Vec<String> {
+    let mut flags = Vec::new();
+    for rest in code.split("#[arg(").skip(1) {
+        let end = rest.find(")]").unwrap_or(rest.len());
+        let Some((attribute, after)) = rest.split_at_checked(end) else {
+            continue;
+        };
+        if let Some((_, name)) = attribute.split_once("long = \"") {
+            flags.extend(name.split('"').next().map(str::to_owned));
+        } else if attribute
+            .split([',', '(', ' ', '\n'])
+            .any(|word| word == "long")
+        {
+            flags.extend(field_name(after).map(|name| name.replace('_', "-")));
+        }
+    }
+    flags
+}
+
+/// The field that follows an attribute, other attributes and comments aside.
+fn field_name(after: &str) -> Option<&str> {
+    let line = after
+        .lines()
+        .skip(1)
+        .map(str::trim)
+        .find(|line| !line.starts_with('#') && !line.starts_with("//"))?;
+    let name = line.split(':').next()?;
+    name.rsplit(' ').next()
+}
+
+/// What stands in code marks in the first column of the tables.
+fn first_columns(document: &str) -> impl Iterator<Item = &str> {
+    document
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.split(" |").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_read_from_attributes_and_fields() {
+        let code = r#"
+            #[arg(long = "min-time", default_value = "x")]
+            min: String,
+            /// Which.
+            #[arg(short, long, value_name = "X")]
+            pub(crate) sort_by: String,
+            #[arg(value_name = "long")]
+            other: String,
+        "#;
+        assert_eq!(clap_flags(code), ["min-time", "sort-by"]);
+    }
+
+    #[test]
+    fn metrics_and_flags_are_compared_both_ways() {
+        let code = "f(\"thanos_a_total\", \"thanos_b\", \"x thanos_c\", \"rutile_x\");\n\
+                    // \"thanos_comment\"\n#[arg(long = \"a\")]\nx: u8,\n\
+                    #[cfg(test)]\nmod tests {\n\"thanos_test\"\n";
+        let files = [
+            SourceFile::new("crates/x/Cargo.toml", ""),
+            SourceFile::new("crates/x/src/lib.rs", code),
+            SourceFile::new(
+                "docs/metrics.md",
+                "| `thanos_a_total{x}` | counter |\n| `thanos_gone` | x |\n",
+            ),
+            SourceFile::new("docs/components/x.md", "| `--b=X`, `-b` | what `--c` |\n"),
+        ];
+        let messages: Vec<_> = check(&files)
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "metric thanos_b is not documented",
+                "metric thanos_gone is not in the code",
+                "flag --a is not documented",
+                "flag --b is not in the code"
+            ]
+        );
+    }
+}
