@@ -1,0 +1,60 @@
+# `make` lists the targets. Everything works on a fresh Debian with only the Rust toolchain: what else a target needs,
+# it installs first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Every step uses the versions of Cargo.lock.
+LOCKED := --locked
+# How long `make fuzz` runs each target, in seconds.
+SECONDS_PER_TARGET ?= 60
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build, make a small bucket of real blocks, start the store gateway on it and show what it serves.
+	@scripts/run.sh
+
+.PHONY: test
+test: lint test-servers ## Lint, then all tests, against real storage servers too.
+	$(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+.PHONY: build
+build: ## Build the programs as they are released.
+	$(CARGO) build $(LOCKED) --release --bins
+
+.PHONY: fmt
+fmt: ## Format the code.
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Formatting, tidy, clippy and documentation, warnings denied.
+	$(CARGO) fmt --all --check
+	$(CARGO) xtask tidy
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items
+
+.PHONY: test-servers
+test-servers: ## Install the S3 and Azure servers that the tests start.
+	crates/testkit/servers/install.sh
+
+.PHONY: fuzz
+fuzz: ## Replay the corpora and fuzz every decoder for SECONDS_PER_TARGET (60).
+	fuzz/run.sh $(SECONDS_PER_TARGET)
+
+.PHONY: bench
+bench: ## Measure speed and memory, and write docs/benchmarks.md; takes a while and 4 GB of disk.
+	scripts/bench.sh
+
+.PHONY: proto
+proto: ## Generate the code of crates/proto from proto/.
+	$(CARGO) xtask proto
+
+.PHONY: docs
+docs: ## Build the documentation of the code.
+	$(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items
+	@echo "open target/doc/rutile_store/index.html"
