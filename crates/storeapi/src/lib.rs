@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The StoreAPI and Info as a Rust trait, on both sides of the wire.
+//!
+//! Owns [`StoreApi`], the encoding of its answers ([`FrameWriter`], [`Frames`]), the gRPC server and
+//! client around it, and the rules that every store keeps: order, shards, merging.
+//! Promises that a frame is written once: what a store encodes is what the socket is given.
+//! Never decides what a store answers, and starts no task.
+
+mod api;
+mod encode;
+mod error;
+mod frames;
+
+pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
+pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, SeriesWriter, encode_label};
+pub use error::{Error, Result};
+pub use frames::Frames;
+pub use rutile_proto::{
+    hintspb,
+    thanos::{self, info},
+};

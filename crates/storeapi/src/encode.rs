@@ -1,0 +1,429 @@
+//! Writes `SeriesResponse` messages straight into the bytes that travel.
+//!
+//! The output is byte-identical to what a protobuf library writes for the same message, but nothing
+//! is built first: labels and chunk payloads are copied once, from wherever they are.
+//!
+//! Lengths stand before what they measure. Those of labels and chunks are computed; that of a series
+//! or a batch is known at its end only, so room is left for as many bytes as the previous one
+//! needed. Neighbours are alike, so the guess is nearly always right; when it is not, the body is
+//! moved by the difference.
+
+use prost::Message;
+use rutile_model::ErrorKind;
+use rutile_proto::thanos::{Aggr, SeriesResponse, chunk::Encoding, series_response};
+
+use crate::{Error, Frames, Result, frames::PREFIX};
+
+/// How many bytes of frames are worth a hand-over: [`FrameWriter::is_full`] from here on.
+///
+/// Larger hand-overs cost latency and cache misses, smaller ones wake-ups.
+pub const FLUSH_BYTES: usize = 128 * 1024;
+
+/// The longest message that Thanos takes.
+const MAX_MESSAGE: usize = i32::MAX as usize;
+
+/// Encodes series into [`Frames`], one to a frame or in batches.
+#[derive(Debug)]
+pub struct FrameWriter {
+    buf: Vec<u8>,
+    /// Series to a frame; 1 means `series` frames, more means `batch` frames.
+    batch_size: usize,
+    /// Series in the frame that is being written; 0 when all frames are whole.
+    batched: usize,
+    /// Where the frame that is being written starts.
+    frame_start: usize,
+    /// Bytes that the lengths of the last series and of the last batch took.
+    series_width: usize,
+    batch_width: usize,
+}
+
+/// One series that is being written. Dropped before [`SeriesWriter::finish`], it leaves no trace.
+#[derive(Debug)]
+#[must_use = "a series that is not finished is not written"]
+pub struct SeriesWriter<'a> {
+    writer: &'a mut FrameWriter,
+    /// Where it starts, and where what its length measures starts.
+    start: usize,
+    body: usize,
+    finished: bool,
+}
+
+/// The samples of one chunk, as they lie in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkRef<'a> {
+    /// The wire's number of the encoding.
+    pub encoding: Encoding,
+    /// Without length, encoding byte and checksum.
+    pub data: &'a [u8],
+    /// xxhash64 of `data`, or 0 if it was not asked for.
+    pub hash: u64,
+}
+
+/// Protobuf tags: field number and wire type.
+mod tag {
+    /// `SeriesResponse.series` and `SeriesBatch.series`: the same number, so a batch is the
+    /// concatenation of the messages that it stands for.
+    pub(super) const SERIES: u8 = 0x0a;
+    pub(super) const BATCH: u8 = 0x22;
+    pub(super) const LABEL: u8 = 0x0a;
+    pub(super) const AGGR_CHUNK: u8 = 0x12;
+    pub(super) const LABEL_NAME: u8 = 0x0a;
+    pub(super) const LABEL_VALUE: u8 = 0x12;
+    pub(super) const MIN_TIME: u8 = 0x08;
+    pub(super) const MAX_TIME: u8 = 0x10;
+    /// `AggrChunk.raw`; the aggregates follow in the order of `Aggr`, eight apart.
+    pub(super) const RAW: u8 = 0x1a;
+    pub(super) const CHUNK_TYPE: u8 = 0x08;
+    pub(super) const CHUNK_DATA: u8 = 0x12;
+    pub(super) const CHUNK_HASH: u8 = 0x18;
+}
+
+impl FrameWriter {
+    /// A writer of batches of `batch_size` series, or of one series a frame if that is 0 or 1.
+    #[must_use]
+    pub fn new(batch_size: usize) -> Self {
+        Self {
+            buf: Vec::new(),
+            batch_size: batch_size.max(1),
+            batched: 0,
+            frame_start: 0,
+            series_width: 2,
+            batch_width: 2,
+        }
+    }
+
+    /// Starts the next series.
+    pub fn series(&mut self) -> SeriesWriter<'_> {
+        let start = self.buf.len();
+        if self.batched == 0 {
+            self.frame_start = start;
+            self.buf.extend_from_slice(&[0; PREFIX]);
+            if self.batch_size > 1 {
+                self.buf.push(tag::BATCH);
+                self.leave_room(self.batch_width);
+            }
+        }
+        self.buf.push(tag::SERIES);
+        self.leave_room(self.series_width);
+        let body = self.buf.len();
+        SeriesWriter {
+            writer: self,
+            start,
+            body,
+            finished: false,
+        }
+    }
+
+    /// Writes any message as a frame of its own, after the open batch.
+    ///
+    /// # Errors
+    /// `Exhausted` when the message, or the open batch, is longer than a gRPC message may be.
+    pub fn message(&mut self, response: &SeriesResponse) -> Result<()> {
+        self.end_batch()?;
+        self.frame_start = self.buf.len();
+        self.buf.extend_from_slice(&[0; PREFIX]);
+        response.encode_raw(&mut self.buf);
+        self.end_frame()
+    }
+
+    /// Writes a warning as a frame of its own, after the open batch.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub fn warning(&mut self, text: impl Into<String>) -> Result<()> {
+        let result = Some(series_response::Result::Warning(text.into()));
+        self.message(&SeriesResponse { result })
+    }
+
+    /// Writes hints as a frame of its own, after the open batch.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub fn hints(&mut self, hints: prost_types::Any) -> Result<()> {
+        let result = Some(series_response::Result::Hints(hints));
+        self.message(&SeriesResponse { result })
+    }
+
+    /// Bytes written, those of an unfinished batch included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buf.len()
+    }
+
+    /// Whether nothing was written since the last [`Self::take`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buf.is_empty()
+    }
+
+    /// Whether there is enough for a [`Self::take`] to be worth it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.buf.len() >= FLUSH_BYTES
+    }
+
+    /// Hands over the whole frames; an unfinished batch stays.
+    #[must_use]
+    pub fn take(&mut self) -> Frames {
+        let whole = if self.batched == 0 {
+            self.buf.len()
+        } else {
+            self.frame_start
+        };
+        if whole == 0 {
+            return Frames::default();
+        }
+        let capacity = self.buf.capacity().max(FLUSH_BYTES + FLUSH_BYTES / 8);
+        let mut rest = Vec::with_capacity(capacity);
+        rest.extend_from_slice(&self.buf[whole..]);
+        self.buf.truncate(whole);
+        self.frame_start = 0;
+        Frames::from_wire(std::mem::replace(&mut self.buf, rest).into())
+    }
+
+    /// Ends the open batch and hands over what is left.
+    ///
+    /// # Errors
+    /// `Exhausted` when the batch is longer than a gRPC message may be.
+    pub fn finish(mut self) -> Result<Frames> {
+        self.end_batch()?;
+        Ok(Frames::from_wire(self.buf.into()))
+    }
+
+    /// Ends the open batch, if there is one.
+    fn end_batch(&mut self) -> Result<()> {
+        if self.batched == 0 {
+            return Ok(());
+        }
+        if self.batch_size > 1 {
+            let body = self.frame_start + PREFIX + 1 + self.batch_width;
+            self.batch_width = self.set_length(body, self.batch_width);
+        }
+        self.end_frame()
+    }
+
+    /// Writes the length of the frame into its prefix.
+    fn end_frame(&mut self) -> Result<()> {
+        self.batched = 0;
+        let len = self.buf.len() - self.frame_start - PREFIX;
+        let Some(len) = u32::try_from(len).ok().filter(|_| len <= MAX_MESSAGE) else {
+            self.buf.truncate(self.frame_start);
+            let message = format!("a frame of {len} bytes exceeds the {MAX_MESSAGE} of gRPC");
+            return Err(Error::new(ErrorKind::Exhausted, message));
+        };
+        self.buf[self.frame_start + 1..][..4].copy_from_slice(&len.to_be_bytes());
+        Ok(())
+    }
+
+    fn leave_room(&mut self, width: usize) {
+        self.buf
+            .extend_from_slice(&[0; Header::MAX_VARINT][..width]);
+    }
+
+    /// Writes the length of all that follows `body` into the `width` bytes before it, moving the
+    /// body if the length needs another number of bytes. Returns that number.
+    fn set_length(&mut self, body: usize, width: usize) -> usize {
+        let len = self.buf.len() - body;
+        let mut header = Header::default();
+        header.varint(len as u64);
+        let start = body - width;
+        if header.len != width {
+            let end = start + header.len;
+            self.buf.resize(self.buf.len().max(end + len), 0);
+            self.buf.copy_within(body..body + len, end);
+            self.buf.truncate(end + len);
+        }
+        self.buf[start..start + header.len].copy_from_slice(header.as_slice());
+        header.len
+    }
+}
+
+impl SeriesWriter<'_> {
+    /// Adds a label. Labels come in the order of their names, before all chunks.
+    #[inline]
+    pub fn label(&mut self, name: &[u8], value: &[u8]) {
+        encode_label(&mut self.writer.buf, name, value);
+    }
+
+    /// Adds labels that were encoded before: what [`encode_label`] wrote.
+    #[inline]
+    pub fn encoded_labels(&mut self, labels: &[u8]) {
+        self.writer.buf.extend_from_slice(labels);
+    }
+
+    /// Adds a chunk of raw samples, with its first and last time (milliseconds, inclusive).
+    #[inline]
+    pub fn raw(&mut self, min_time: i64, max_time: i64, chunk: ChunkRef<'_>) {
+        self.aggregates(min_time, max_time, &[(Aggr::Raw, chunk)]);
+    }
+
+    /// Adds a chunk with its aggregates, which come in the order of `Aggr`, each at most once.
+    #[inline]
+    pub fn aggregates(&mut self, min_time: i64, max_time: i64, parts: &[(Aggr, ChunkRef<'_>)]) {
+        debug_assert!(
+            parts.is_sorted_by_key(|(aggr, _)| *aggr as i32),
+            "aggregates out of order"
+        );
+        let mut times = Header::default();
+        times.varint_field(tag::MIN_TIME, min_time.cast_unsigned());
+        times.varint_field(tag::MAX_TIME, max_time.cast_unsigned());
+        let parts_len: usize = parts
+            .iter()
+            .map(|(_, chunk)| message_field_len(chunk.encoded_len()))
+            .sum();
+        let mut header = Header::default();
+        header.byte(tag::AGGR_CHUNK);
+        header.varint((times.len + parts_len) as u64);
+
+        let buf = &mut self.writer.buf;
+        buf.reserve(2 * Header::CAPACITY + parts_len);
+        buf.extend_from_slice(header.as_slice());
+        buf.extend_from_slice(times.as_slice());
+        for (aggr, chunk) in parts {
+            chunk.write(*aggr, buf);
+        }
+    }
+
+    /// Ends the series, and the batch if it is full.
+    ///
+    /// # Errors
+    /// `Exhausted` when the frame is longer than a gRPC message may be; it is dropped.
+    pub fn finish(mut self) -> Result<()> {
+        self.finished = true;
+        let width = self.writer.series_width;
+        self.writer.series_width = self.writer.set_length(self.body, width);
+        self.writer.batched += 1;
+        let full = self.writer.batched >= self.writer.batch_size;
+        if full {
+            self.writer.end_batch()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for SeriesWriter<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.writer.buf.truncate(self.start);
+        }
+    }
+}
+
+/// Appends one label as it stands in a series: for [`SeriesWriter::encoded_labels`].
+#[inline]
+pub fn encode_label(buf: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let mut before_name = Header::default();
+    before_name.byte(tag::LABEL);
+    before_name.varint((bytes_field_len(name.len()) + bytes_field_len(value.len())) as u64);
+    before_name.bytes_field(tag::LABEL_NAME, name.len());
+    let mut before_value = Header::default();
+    before_value.bytes_field(tag::LABEL_VALUE, value.len());
+
+    buf.reserve(before_name.len + name.len() + before_value.len + value.len());
+    buf.extend_from_slice(before_name.as_slice());
+    buf.extend_from_slice(name);
+    buf.extend_from_slice(before_value.as_slice());
+    buf.extend_from_slice(value);
+}
+
+impl ChunkRef<'_> {
+    /// Length of the encoded `Chunk`.
+    fn encoded_len(&self) -> usize {
+        let encoding = if self.encoding == Encoding::Xor { 0 } else { 2 };
+        let hash = if self.hash == 0 {
+            0
+        } else {
+            1 + varint_len(self.hash)
+        };
+        encoding + bytes_field_len(self.data.len()) + hash
+    }
+
+    /// Appends the chunk as the field of an `AggrChunk` that holds this aggregate.
+    #[inline]
+    fn write(&self, aggr: Aggr, buf: &mut Vec<u8>) {
+        let mut header = Header::default();
+        header.byte(tag::RAW + 8 * aggr as u8);
+        header.varint(self.encoded_len() as u64);
+        header.varint_field(tag::CHUNK_TYPE, self.encoding as u64);
+        header.bytes_field(tag::CHUNK_DATA, self.data.len());
+        buf.extend_from_slice(header.as_slice());
+        buf.extend_from_slice(self.data);
+        if self.hash != 0 {
+            let mut trailer = Header::default();
+            trailer.varint_field(tag::CHUNK_HASH, self.hash);
+            buf.extend_from_slice(trailer.as_slice());
+        }
+    }
+}
+
+/// A few small fields, put together on the stack and appended at once.
+#[derive(Clone, Copy, Default)]
+struct Header {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl Header {
+    /// The longest: tag, length, encoding, tag, length.
+    const CAPACITY: usize = 32;
+    /// Bytes of the longest varint.
+    const MAX_VARINT: usize = 10;
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.byte(value.to_le_bytes()[0]);
+    }
+
+    /// A number, unless it is 0: the default is not written.
+    #[inline]
+    fn varint_field(&mut self, tag: u8, value: u64) {
+        if value != 0 {
+            self.byte(tag);
+            self.varint(value);
+        }
+    }
+
+    /// What stands before `len` bytes, unless there are none: the default is not written.
+    #[inline]
+    fn bytes_field(&mut self, tag: u8, len: usize) {
+        self.varint_field(tag, len as u64);
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Bytes of a varint.
+#[inline]
+fn varint_len(value: u64) -> usize {
+    // Seven bits to a byte, computed without a loop or a division.
+    ((value | 1).ilog2() as usize * 9 + 73) / 64
+}
+
+/// Bytes of a field of `len` bytes, which is left out when it is empty.
+#[inline]
+fn bytes_field_len(len: usize) -> usize {
+    if len == 0 { 0 } else { message_field_len(len) }
+}
+
+/// Bytes of a message field, which is written even when it is empty.
+#[inline]
+fn message_field_len(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
+}
+
+#[cfg(test)]
+mod tests;

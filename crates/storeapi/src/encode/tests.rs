@@ -1,0 +1,223 @@
+//! The writer against the protobuf library: the same bytes, always.
+
+use bytes::Bytes;
+use proptest::{collection::vec, prelude::*};
+use prost::Message;
+use rutile_proto::thanos::{AggrChunk, Chunk, Label, Series, SeriesBatch, series_response};
+
+use super::*;
+
+fn response(result: series_response::Result) -> SeriesResponse {
+    SeriesResponse {
+        result: Some(result),
+    }
+}
+
+/// What the writer should hand over for these series.
+fn expected(all: &[Series], batch_size: usize) -> Vec<SeriesResponse> {
+    if batch_size <= 1 {
+        return all
+            .iter()
+            .cloned()
+            .map(series_response::Result::Series)
+            .map(response)
+            .collect();
+    }
+    all.chunks(batch_size)
+        .map(|batch| {
+            response(series_response::Result::Batch(SeriesBatch {
+                series: batch.to_vec(),
+            }))
+        })
+        .collect()
+}
+
+fn parts(chunk: &AggrChunk) -> Vec<(Aggr, ChunkRef<'_>)> {
+    let fields = [
+        (Aggr::Raw, &chunk.raw),
+        (Aggr::Count, &chunk.count),
+        (Aggr::Sum, &chunk.sum),
+        (Aggr::Min, &chunk.min),
+        (Aggr::Max, &chunk.max),
+        (Aggr::Counter, &chunk.counter),
+    ];
+    let reference = |part: &'_ Chunk| ChunkRef {
+        encoding: part.r#type(),
+        data: &[],
+        hash: part.hash,
+    };
+    fields
+        .into_iter()
+        .filter_map(|(aggr, part)| {
+            let part = part.as_ref()?;
+            Some((
+                aggr,
+                ChunkRef {
+                    data: &part.data,
+                    ..reference(part)
+                },
+            ))
+        })
+        .collect()
+}
+
+fn write(writer: &mut FrameWriter, series: &Series, encode_first: bool) {
+    let mut out = writer.series();
+    if encode_first {
+        let mut block = Vec::new();
+        for label in &series.labels {
+            encode_label(&mut block, label.name.as_bytes(), label.value.as_bytes());
+        }
+        out.encoded_labels(&block);
+    } else {
+        for label in &series.labels {
+            out.label(label.name.as_bytes(), label.value.as_bytes());
+        }
+    }
+    for chunk in &series.chunks {
+        out.aggregates(chunk.min_time, chunk.max_time, &parts(chunk));
+    }
+    out.finish().unwrap();
+}
+
+fn check(all: &[Series], batch_size: usize, take_every: usize) {
+    let mut writer = FrameWriter::new(batch_size);
+    let mut bytes = Vec::new();
+    for (i, series) in all.iter().enumerate() {
+        write(&mut writer, series, i % 2 == 1);
+        // A series given up leaves no trace, neither in a batch nor between two.
+        let mut given_up = writer.series();
+        given_up.label(b"given", b"up");
+        drop(given_up);
+        if i % take_every == 0 {
+            bytes.extend_from_slice(writer.take().as_bytes());
+        }
+    }
+    bytes.extend_from_slice(writer.finish().unwrap().as_bytes());
+
+    let frames = Frames::parse(bytes.into()).unwrap();
+    let expected = expected(all, batch_size);
+    let encoded: Vec<_> = expected
+        .iter()
+        .map(|message| Bytes::from(message.encode_to_vec()))
+        .collect();
+    assert_eq!(frames.messages().collect::<Vec<_>>(), encoded);
+    assert_eq!(frames.decode().unwrap(), expected);
+}
+
+prop_compose! {
+    fn chunk()(kind in 0..3, data in vec(any::<u8>(), 0..300), hash in prop_oneof![Just(0), any::<u64>()]) -> Chunk {
+        Chunk { r#type: kind, data: data.into(), hash }
+    }
+}
+
+prop_compose! {
+    fn aggr_chunk()(
+        min_time in prop_oneof![Just(0), any::<i64>(), 1_600_000_000_000..1_700_000_000_000_i64],
+        max_time in any::<i64>(),
+        raw in proptest::option::of(chunk()),
+        count in proptest::option::of(chunk()),
+        sum in proptest::option::of(chunk()),
+        min in proptest::option::of(chunk()),
+        max in proptest::option::of(chunk()),
+        counter in proptest::option::of(chunk()),
+    ) -> AggrChunk {
+        AggrChunk { min_time, max_time, raw, count, sum, min, max, counter }
+    }
+}
+
+fn label() -> impl Strategy<Value = Label> {
+    ("[a-zü]{0,9}", "[a-zü]{0,150}").prop_map(|(name, value)| Label { name, value })
+}
+
+fn series() -> impl Strategy<Value = Series> {
+    (vec(label(), 0..6), vec(aggr_chunk(), 0..8))
+        .prop_map(|(labels, chunks)| Series { labels, chunks })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn writes_what_the_library_writes(
+        all in vec(series(), 0..12), batch_size in 0_usize..6, take_every in 1_usize..5,
+    ) {
+        check(&all, batch_size, take_every);
+    }
+}
+
+#[test]
+fn lengths_of_any_width() {
+    let sizes = [
+        0,
+        100,
+        1 << 21,
+        90,
+        115,
+        120,
+        125,
+        16_370,
+        16_384,
+        20,
+        (1 << 21) - 20,
+        0,
+        0,
+    ];
+    let series = |size: usize| {
+        let chunk = Chunk {
+            data: vec![7; size].into(),
+            ..Chunk::default()
+        };
+        let chunk = AggrChunk {
+            max_time: 1,
+            raw: Some(chunk),
+            ..AggrChunk::default()
+        };
+        Series {
+            labels: vec![],
+            chunks: vec![chunk],
+        }
+    };
+    let all: Vec<_> = sizes.into_iter().map(series).collect();
+    for batch_size in [1, 2, 3, 64] {
+        check(&all, batch_size, 4);
+    }
+}
+
+#[test]
+fn warnings_and_hints_close_the_batch() {
+    let mut writer = FrameWriter::new(10);
+    let series = Series {
+        labels: vec![Label {
+            name: "a".into(),
+            value: "b".into(),
+        }],
+        chunks: vec![],
+    };
+    write(&mut writer, &series, false);
+    writer.warning("slow store").unwrap();
+    writer.hints(prost_types::Any::default()).unwrap();
+    assert_eq!(
+        writer.finish().unwrap().decode().unwrap(),
+        [
+            response(series_response::Result::Batch(SeriesBatch {
+                series: vec![series]
+            })),
+            response(series_response::Result::Warning("slow store".into())),
+            response(series_response::Result::Hints(prost_types::Any::default())),
+        ]
+    );
+}
+
+#[test]
+fn varint_lengths() {
+    for bits in 0..64 {
+        for value in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1, u64::MAX] {
+            assert_eq!(
+                varint_len(value),
+                prost::encoding::encoded_len_varint(value),
+                "{value}"
+            );
+        }
+    }
+}
