@@ -5,16 +5,22 @@
 pub mod labels;
 pub mod matcher;
 pub mod regex;
+pub mod sample;
+pub mod size;
 pub mod time;
 
 mod error;
+mod quantity;
 mod quote;
+mod text;
 
 pub use error::{Error, ErrorKind};
 pub use labels::{Label, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use regex::Regex;
-pub use time::TimeRange;
+pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};
+pub use size::ByteSize;
+pub use time::{GoDuration, PromDuration, TimeOrDuration, TimeRange};
 
 /// Result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
