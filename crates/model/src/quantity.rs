@@ -22,7 +22,7 @@ pub(crate) fn split_sign(text: &str) -> (bool, &str) {
 }
 
 /// Takes the first quantity off `text`. `None` if it does not start with one, or with a number
-/// beyond 63 bits.
+/// beyond 2^63.
 pub(crate) fn take<'a>(text: &mut &'a str) -> Option<Quantity<'a>> {
     let whole_digits = take_while(text, |c| c.is_ascii_digit());
     let mut fraction_digits = "";
@@ -38,7 +38,7 @@ pub(crate) fn take<'a>(text: &mut &'a str) -> Option<Quantity<'a>> {
     } else {
         whole_digits.parse().ok()?
     };
-    if whole > i64::MAX as u64 {
+    if whole > 1 << 63 {
         return None;
     }
     let unit = take_while(text, |c| c != '.' && !c.is_ascii_digit());
