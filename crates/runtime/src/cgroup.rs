@@ -109,15 +109,18 @@ fn read_limit(file: PathBuf) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Detects below a folder that holds `files`.
-    fn detect(files: &[(&str, &str)]) -> Option<MemoryLimit> {
+    fn folder_of(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        MemoryLimit::detect_below(root.path())
+        root
+    }
+
+    fn detect(files: &[(&str, &str)]) -> Option<MemoryLimit> {
+        MemoryLimit::detect_below(folder_of(files).path())
     }
 
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        1000 kB\nMemFree: 1 kB\n");

@@ -107,17 +107,18 @@ mod tests {
     async fn runs_at_most_its_bound_and_keeps_order() {
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
-        let results = {
+        let pool = CpuPool::new(2);
+        let work = {
             let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-            CpuPool::new(2).map(0..64, move |item| {
+            move |item| {
                 let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
                 std::thread::yield_now();
                 running.fetch_sub(1, Ordering::SeqCst);
                 item * 2
-            })
-        }
-        .await;
+            }
+        };
+        let results = pool.map(0..64, work).await;
         assert_eq!(results, (0..64).map(|item| item * 2).collect::<Vec<_>>());
         assert!(most.load(Ordering::SeqCst) <= 2);
     }

@@ -198,7 +198,7 @@ impl Spawner {
     {
         let name = name.into();
         let (sender, result) = oneshot::channel();
-        let Some(live) = Inner::enter(&self.inner, &name) else {
+        let Some(live) = Inner::enter(&self.inner, name.clone()) else {
             // Nobody can miss the answer: the receiver is returned just below.
             sender.send(Err(TaskError::Aborted)).ok();
             return Task {
@@ -292,13 +292,13 @@ impl<T> Drop for Task<T> {
 }
 
 impl Inner {
-    fn enter(this: &Arc<Self>, name: &Cow<'static, str>) -> Option<Live> {
+    fn enter(this: &Arc<Self>, name: Cow<'static, str>) -> Option<Live> {
         let mut state = this.state.lock();
         if state.closed {
             return None;
         }
         let id = state.take_id();
-        state.tasks.insert(id, (name.clone(), None));
+        state.tasks.insert(id, (name, None));
         let tokens = this.ancestry().map(|group| group.tracker.token()).collect();
         Some(Live {
             group: Arc::clone(this),
