@@ -1,0 +1,239 @@
+//! Bit streams, most significant bit first: what every sample encoding is written in.
+//!
+//! The reader keeps 56 to 63 bits at hand and refills by whole words, so that the common short
+//! codes cost a shift and a compare. It never reads beyond its slice; running out is an error that
+//! names the byte. The unused low bits of the last byte are zero by format and not looked at.
+
+use crate::error::{Error, Result};
+
+/// Longest LEB128 number of 64 bits.
+const MAX_VARINT_LEN: u32 = 10;
+
+#[derive(Debug, Clone)]
+pub(crate) struct BitReader<'a> {
+    /// Bytes that are not in `word` yet.
+    rest: &'a [u8],
+    /// The next bits, top aligned. Below the top `valid` bits are either zeros or the right bits.
+    word: u64,
+    valid: u32,
+    /// Length of the whole chunk, for the offsets of errors.
+    len: usize,
+    what: &'static str,
+}
+
+impl<'a> BitReader<'a> {
+    /// Reads the bits of `data` behind its first `header` bytes. `what` names it in errors.
+    pub(crate) fn new(data: &'a [u8], header: usize, what: &'static str) -> Self {
+        let rest = data.get(header..).unwrap_or_default();
+        Self {
+            rest,
+            word: 0,
+            valid: 0,
+            len: data.len(),
+            what,
+        }
+    }
+
+    /// How many bits are left, padding included.
+    #[inline]
+    pub(crate) fn bits_left(&self) -> usize {
+        self.rest.len() * 8 + self.valid as usize
+    }
+
+    /// An error at the present position.
+    #[cold]
+    pub(crate) fn corrupt(&self, expected: &'static str) -> Error {
+        let offset = self.len.saturating_sub(self.bits_left().div_ceil(8));
+        Error::Corrupt {
+            what: self.what,
+            offset,
+            expected,
+        }
+    }
+
+    /// Brings the bits at hand to at least 56, or to all that are left.
+    #[inline]
+    fn refill(&mut self) {
+        if let Some(head) = self.rest.first_chunk::<8>() {
+            self.word |= u64::from_be_bytes(*head) >> self.valid;
+            let taken = (63 - self.valid) / 8;
+            self.rest = self.rest.get(taken as usize..).unwrap_or_default();
+            self.valid += taken * 8;
+        } else {
+            self.refill_tail();
+        }
+    }
+
+    #[cold]
+    fn refill_tail(&mut self) {
+        while self.valid <= 56
+            && let Some((&byte, rest)) = self.rest.split_first()
+        {
+            self.word |= u64::from(byte) << (56 - self.valid);
+            self.valid += 8;
+            self.rest = rest;
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, count: u32) -> Result<u64> {
+        debug_assert!((1..=56).contains(&count));
+        if self.valid < count {
+            self.refill();
+            if self.valid < count {
+                return Err(self.corrupt("more bits"));
+            }
+        }
+        let bits = self.word >> (64 - count);
+        self.word <<= count;
+        self.valid -= count;
+        Ok(bits)
+    }
+
+    /// Reads 1 to 64 bits as an unsigned number.
+    #[inline]
+    pub(crate) fn read_bits(&mut self, count: u32) -> Result<u64> {
+        if count <= 56 {
+            return self.take(count);
+        }
+        let high = self.take(count - 32)?;
+        Ok((high << 32) | self.take(32)?)
+    }
+
+    #[inline]
+    pub(crate) fn read_bit(&mut self) -> Result<bool> {
+        Ok(self.take(1)? == 1)
+    }
+
+    /// Reads ones up to a zero, which is consumed too, or up to `max` ones; returns how many.
+    #[inline]
+    pub(crate) fn read_ones(&mut self, max: u32) -> Result<u32> {
+        if self.valid < max {
+            self.refill();
+        }
+        let ones = self.word.leading_ones().min(max);
+        let used = (ones + 1).min(max);
+        if used > self.valid {
+            return Err(self.corrupt("more bits"));
+        }
+        self.word <<= used;
+        self.valid -= used;
+        Ok(ones)
+    }
+
+    /// Consumes the next two bits if both are zero.
+    #[inline]
+    pub(crate) fn skip_two_zeros(&mut self) -> bool {
+        if self.valid < 2 {
+            self.refill();
+        }
+        let zeros = self.valid >= 2 && self.word >> 62 == 0;
+        if zeros {
+            self.word <<= 2;
+            self.valid -= 2;
+        }
+        zeros
+    }
+
+    #[inline]
+    pub(crate) fn read_f64(&mut self) -> Result<f64> {
+        Ok(f64::from_bits(self.read_bits(64)?))
+    }
+
+    /// LEB128, its bytes not aligned to those of the stream.
+    pub(crate) fn read_uvarint(&mut self) -> Result<u64> {
+        let mut value = 0;
+        for i in 0..MAX_VARINT_LEN {
+            let byte = self.take(8)?;
+            if i == MAX_VARINT_LEN - 1 && byte > 1 {
+                break;
+            }
+            value |= (byte & 0x7F) << (7 * i);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.corrupt("a varint of at most 64 bits"))
+    }
+
+    /// Zigzag LEB128.
+    pub(crate) fn read_varint(&mut self) -> Result<i64> {
+        let zigzag = self.read_uvarint()?;
+        Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    }
+}
+
+/// The bytes of a chunk that grows bit by bit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BitWriter {
+    bytes: Vec<u8>,
+    /// Unused low bits of the last byte, 0 to 7.
+    free: u32,
+}
+
+impl BitWriter {
+    /// Starts behind `header`.
+    pub(crate) fn new(header: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        bytes.extend_from_slice(header);
+        Self { bytes, free: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The first bytes, which a chunk rewrites while it grows.
+    pub(crate) fn header_mut<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.bytes.first_chunk_mut()
+    }
+
+    pub(crate) fn write_bit(&mut self, bit: bool) {
+        self.write_bits(u64::from(bit), 1);
+    }
+
+    /// Writes the low `count` bits of `value`, 1 to 64.
+    pub(crate) fn write_bits(&mut self, value: u64, count: u32) {
+        debug_assert!((1..=64).contains(&count));
+        let mut bits = value << (64 - count);
+        let mut left = count;
+        if self.free > 0 {
+            let [top, ..] = (bits >> (8 - self.free)).to_be_bytes();
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= top;
+            }
+            if left <= self.free {
+                self.free -= left;
+                return;
+            }
+            bits <<= self.free;
+            left -= self.free;
+        }
+        let whole = left.div_ceil(8);
+        self.bytes
+            .extend(bits.to_be_bytes().iter().take(whole as usize));
+        self.free = whole * 8 - left;
+    }
+
+    pub(crate) fn write_f64(&mut self, value: f64) {
+        self.write_bits(value.to_bits(), 64);
+    }
+
+    /// LEB128, its bytes not aligned to those of the stream.
+    pub(crate) fn write_uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.write_bits((value & 0x7F) | 0x80, 8);
+            value >>= 7;
+        }
+        self.write_bits(value, 8);
+    }
+
+    /// Zigzag LEB128.
+    pub(crate) fn write_varint(&mut self, value: i64) {
+        self.write_uvarint(((value << 1) ^ (value >> 63)).cast_unsigned());
+    }
+}

@@ -1,0 +1,392 @@
+//! In what integer and float histograms differ: the code of their numbers, and the flags their
+//! appenders set.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use rutile_model::sample::is_stale_nan;
+use rutile_model::{CounterResetHint, FloatHistogram, Histogram};
+
+use super::CounterReset;
+use super::append::Relation;
+use super::layout::{Layout, bucket_count};
+use crate::bits::{BitReader, BitWriter};
+use crate::encoding::Encoding;
+use crate::error::{Error, Result};
+use crate::varbit;
+use crate::window::XorField;
+
+/// Marks integer histograms.
+#[derive(Debug, Clone, Copy)]
+pub struct Int;
+
+/// Marks float histograms.
+#[derive(Debug, Clone, Copy)]
+pub struct Float;
+
+/// One of the two kinds of native histograms.
+pub(crate) trait Form: Debug + Clone + Sized + 'static {
+    type Histogram;
+    type Count: Debug + Copy + Default + PartialOrd;
+    /// A count as the chunk holds it.
+    type Bucket: Debug + Copy + Default + PartialOrd;
+    type CountField: Field<Self::Count>;
+    type BucketField: Field<Self::Bucket>;
+
+    const ENCODING: Encoding;
+    /// Fewest bits of a bucket in the first sample.
+    const FIRST_BUCKET_BITS: usize;
+
+    fn parts(histogram: &Self::Histogram) -> (CounterResetHint, Parts<'_, Self>);
+    fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> Self::Histogram;
+
+    /// Counts of the buckets, from the numbers that the chunk has for them.
+    fn absolute(buckets: &[Self::Bucket]) -> Vec<Self::Bucket>;
+    /// The reverse of [`Form::absolute`].
+    fn relative(counts: Vec<Self::Bucket>) -> Vec<Self::Bucket>;
+
+    fn add(a: Self::Bucket, b: Self::Bucket) -> Self::Bucket;
+
+    /// Writes count and zero count of a later sample.
+    fn write_counts(
+        writer: &mut BitWriter,
+        count: &mut Self::CountField,
+        zero_count: &mut Self::CountField,
+        sample: &Parts<'_, Self>,
+    );
+
+    /// Flag of a chunk that was cut because of `relation`.
+    fn flag_of_cut(relation: &Relation) -> CounterReset;
+    /// Flag of a chunk whose first sample has `relation` to the chunk before.
+    fn flag_of_successor(relation: &Relation) -> CounterReset;
+}
+
+/// A number of each sample: what is needed to write or read the next one.
+pub(crate) trait Field<V>: Debug + Clone + Default {
+    fn value(&self) -> V;
+    fn read_first(reader: &mut BitReader<'_>) -> Result<Self>;
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()>;
+    fn write_first(writer: &mut BitWriter, value: V) -> Self;
+    fn write(&mut self, writer: &mut BitWriter, value: V);
+}
+
+/// A histogram as chunks see it, borrowed where possible.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts<'a, F: Form> {
+    pub(crate) layout: Layout<'a>,
+    pub(crate) count: F::Count,
+    pub(crate) zero_count: F::Count,
+    pub(crate) sum: f64,
+    pub(crate) buckets: [Cow<'a, [F::Bucket]>; 2],
+}
+
+impl<F: Form> Parts<'_, F> {
+    /// A stale sample has nothing but its sum.
+    pub(crate) fn stale(sum: f64) -> Self {
+        Self {
+            layout: Layout::default(),
+            count: F::Count::default(),
+            zero_count: F::Count::default(),
+            sum,
+            buckets: [Cow::default(), Cow::default()],
+        }
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        is_stale_nan(self.sum)
+    }
+
+    /// What the appender relies on.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let error = |reason| Err(Error::Histogram { reason });
+        if !self.layout.is_known() {
+            return error("its schema is none of -9 to 52 and -53");
+        }
+        for (spans, buckets) in self.layout.spans.iter().zip(&self.buckets) {
+            if bucket_count(spans) != buckets.len() {
+                return error("its spans name another number of buckets than it has");
+            }
+            if spans.iter().skip(1).any(|span| span.offset < 0) {
+                return error("its spans overlap");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Integers as deltas of deltas.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DeltaField {
+    value: i64,
+    delta: i64,
+}
+
+impl DeltaField {
+    fn read_next(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
+        self.delta = self.delta.wrapping_add(varbit::read_int(reader)?);
+        self.value = self.value.wrapping_add(self.delta);
+        Ok(())
+    }
+
+    fn write_next(&mut self, writer: &mut BitWriter, value: i64) {
+        let delta = value.wrapping_sub(self.value);
+        varbit::write_int(writer, delta.wrapping_sub(self.delta));
+        *self = Self { value, delta };
+    }
+}
+
+impl Field<u64> for DeltaField {
+    fn value(&self) -> u64 {
+        self.value.cast_unsigned()
+    }
+
+    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
+        Ok(Self {
+            value: varbit::read_uint(reader)?.cast_signed(),
+            delta: 0,
+        })
+    }
+
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
+        self.read_next(reader)
+    }
+
+    fn write_first(writer: &mut BitWriter, value: u64) -> Self {
+        varbit::write_uint(writer, value);
+        Self {
+            value: value.cast_signed(),
+            delta: 0,
+        }
+    }
+
+    fn write(&mut self, writer: &mut BitWriter, value: u64) {
+        self.write_next(writer, value.cast_signed());
+    }
+}
+
+impl Field<i64> for DeltaField {
+    fn value(&self) -> i64 {
+        self.value
+    }
+
+    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
+        Ok(Self {
+            value: varbit::read_int(reader)?,
+            delta: 0,
+        })
+    }
+
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
+        self.read_next(reader)
+    }
+
+    fn write_first(writer: &mut BitWriter, value: i64) -> Self {
+        varbit::write_int(writer, value);
+        Self { value, delta: 0 }
+    }
+
+    fn write(&mut self, writer: &mut BitWriter, value: i64) {
+        self.write_next(writer, value);
+    }
+}
+
+impl Field<f64> for XorField {
+    fn value(&self) -> f64 {
+        Self::value(self)
+    }
+
+    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
+        Ok(Self::new(reader.read_f64()?))
+    }
+
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
+        Self::read(self, reader)
+    }
+
+    fn write_first(writer: &mut BitWriter, value: f64) -> Self {
+        writer.write_f64(value);
+        Self::new(value)
+    }
+
+    fn write(&mut self, writer: &mut BitWriter, value: f64) {
+        Self::write(self, writer, value);
+    }
+}
+
+/// The fields of both structs have the same names.
+macro_rules! parts {
+    ($histogram:ident) => {{
+        let h = $histogram;
+        if is_stale_nan(h.sum) {
+            (h.counter_reset_hint, Parts::stale(h.sum))
+        } else {
+            let layout = Layout {
+                schema: h.schema,
+                zero_threshold: h.zero_threshold,
+                spans: [(&h.positive_spans).into(), (&h.negative_spans).into()],
+                bounds: (&h.custom_values).into(),
+            };
+            let buckets = [(&h.positive_buckets).into(), (&h.negative_buckets).into()];
+            let (count, zero_count, sum) = (h.count, h.zero_count, h.sum);
+            (
+                h.counter_reset_hint,
+                Parts {
+                    layout,
+                    count,
+                    zero_count,
+                    sum,
+                    buckets,
+                },
+            )
+        }
+    }};
+}
+
+macro_rules! build {
+    ($histogram:ident, $hint:ident, $parts:ident) => {{
+        let Parts {
+            layout,
+            count,
+            zero_count,
+            sum,
+            buckets,
+        } = $parts;
+        let [positive_spans, negative_spans] = layout.spans.map(Cow::into_owned);
+        let [positive_buckets, negative_buckets] = buckets.map(Cow::into_owned);
+        $histogram {
+            counter_reset_hint: $hint,
+            schema: layout.schema,
+            zero_threshold: layout.zero_threshold,
+            zero_count,
+            count,
+            sum,
+            positive_spans,
+            negative_spans,
+            positive_buckets,
+            negative_buckets,
+            custom_values: layout.bounds.into_owned(),
+        }
+    }};
+}
+
+impl Form for Int {
+    type Histogram = Histogram;
+    type Count = u64;
+    type Bucket = i64;
+    type CountField = DeltaField;
+    type BucketField = DeltaField;
+
+    const ENCODING: Encoding = Encoding::Histogram;
+    const FIRST_BUCKET_BITS: usize = 1;
+
+    fn parts(histogram: &Histogram) -> (CounterResetHint, Parts<'_, Self>) {
+        parts!(histogram)
+    }
+
+    fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> Histogram {
+        build!(Histogram, hint, parts)
+    }
+
+    fn absolute(buckets: &[i64]) -> Vec<i64> {
+        let add = |sum: &mut i64, delta: &i64| {
+            *sum = sum.wrapping_add(*delta);
+            Some(*sum)
+        };
+        buckets.iter().scan(0, add).collect()
+    }
+
+    fn relative(mut counts: Vec<i64>) -> Vec<i64> {
+        let mut before = 0;
+        for count in &mut counts {
+            let delta = count.wrapping_sub(before);
+            before = std::mem::replace(count, delta);
+        }
+        counts
+    }
+
+    fn add(a: i64, b: i64) -> i64 {
+        a.wrapping_add(b)
+    }
+
+    fn write_counts(
+        writer: &mut BitWriter,
+        count: &mut DeltaField,
+        zero_count: &mut DeltaField,
+        sample: &Parts<'_, Self>,
+    ) {
+        if sample.is_stale() {
+            // "As before": only stale samples follow, so the counts are of no use any more.
+            writer.write_bits(0, 2);
+            return;
+        }
+        Field::<u64>::write(count, writer, sample.count);
+        Field::<u64>::write(zero_count, writer, sample.zero_count);
+    }
+
+    fn flag_of_cut(relation: &Relation) -> CounterReset {
+        match relation {
+            Relation::Reset => CounterReset::Reset,
+            Relation::Unknown => CounterReset::Unknown,
+            Relation::NotReset | Relation::Fits(_) => CounterReset::NotReset,
+        }
+    }
+
+    fn flag_of_successor(relation: &Relation) -> CounterReset {
+        Self::flag_of_cut(relation)
+    }
+}
+
+impl Form for Float {
+    type Histogram = FloatHistogram;
+    type Count = f64;
+    type Bucket = f64;
+    type CountField = XorField;
+    type BucketField = XorField;
+
+    const ENCODING: Encoding = Encoding::FloatHistogram;
+    const FIRST_BUCKET_BITS: usize = 64;
+
+    fn parts(histogram: &FloatHistogram) -> (CounterResetHint, Parts<'_, Self>) {
+        parts!(histogram)
+    }
+
+    fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> FloatHistogram {
+        build!(FloatHistogram, hint, parts)
+    }
+
+    fn absolute(buckets: &[f64]) -> Vec<f64> {
+        buckets.to_vec()
+    }
+
+    fn relative(counts: Vec<f64>) -> Vec<f64> {
+        counts
+    }
+
+    fn add(a: f64, b: f64) -> f64 {
+        a + b
+    }
+
+    fn write_counts(
+        writer: &mut BitWriter,
+        count: &mut XorField,
+        zero_count: &mut XorField,
+        sample: &Parts<'_, Self>,
+    ) {
+        count.write(writer, sample.count);
+        zero_count.write(writer, sample.zero_count);
+    }
+
+    fn flag_of_cut(relation: &Relation) -> CounterReset {
+        match relation {
+            Relation::Reset => CounterReset::Reset,
+            Relation::Unknown | Relation::NotReset | Relation::Fits(_) => CounterReset::Unknown,
+        }
+    }
+
+    fn flag_of_successor(relation: &Relation) -> CounterReset {
+        match relation {
+            Relation::Reset => CounterReset::Reset,
+            Relation::Unknown | Relation::NotReset | Relation::Fits(_) => CounterReset::NotReset,
+        }
+    }
+}

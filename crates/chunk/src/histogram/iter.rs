@@ -1,0 +1,199 @@
+//! Reading histogram chunks.
+
+use std::borrow::Cow;
+
+use rutile_model::CounterResetHint;
+use rutile_model::sample::is_stale_nan;
+
+use super::form::{Field, Float, Form, Int, Parts};
+use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
+use super::reduce::{MAX_SCHEMA, reduce};
+use super::{CounterReset, HEADER_LEN};
+use crate::bits::BitReader;
+use crate::chunk::{Chunk, Countdown, read_header};
+use crate::encoding::Encoding;
+use crate::error::Result;
+use crate::start_time::StartTimes;
+use crate::varbit;
+use crate::window::XorField;
+
+/// Reads a histogram chunk sample by sample, in order.
+///
+/// A stale sample is an otherwise empty histogram whose sum is the stale marker, with the hint
+/// `Unknown`. Others have the hint `Gauge` in a gauge chunk; else the first has `Unknown`, whatever
+/// the header says, and the rest `NotReset`. Schemas above 8 are reduced to 8.
+#[derive(Debug, Clone)]
+#[expect(private_bounds, reason = "there are two forms and cannot be more")]
+pub struct HistogramIter<'a, F: Form> {
+    raw: RawReader<'a, F>,
+}
+
+#[expect(private_bounds, reason = "there are two forms and cannot be more")]
+impl<'a, F: Form> HistogramIter<'a, F> {
+    /// Starts before the first sample of a chunk with or without start timestamps.
+    pub(crate) fn new(chunk: Chunk<'a>) -> Result<Self> {
+        Ok(Self {
+            raw: RawReader::new(chunk)?,
+        })
+    }
+
+    /// Start timestamp (ms) of the sample that was read last; 0 if it has none.
+    #[must_use]
+    pub fn start_time(&self) -> i64 {
+        self.raw.starts.map_or(0, |starts| starts.current())
+    }
+
+    fn read(&mut self) -> Option<Result<(i64, F::Histogram)>> {
+        let t = match self.raw.read()? {
+            Ok(t) => t,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut parts = self.raw.parts();
+        let hint = match self.raw.flag {
+            _ if parts.is_stale() => CounterResetHint::Unknown,
+            CounterReset::Gauge => CounterResetHint::Gauge,
+            _ if self.raw.index > 0 => CounterResetHint::NotReset,
+            _ => CounterResetHint::Unknown,
+        };
+        if parts.layout.schema > MAX_SCHEMA {
+            match reduce(parts) {
+                Some(reduced) => parts = reduced,
+                None => return Some(Err(self.raw.reader.corrupt("spans that do not overlap"))),
+            }
+        }
+        Some(Ok((t, F::build(hint, parts))))
+    }
+}
+
+impl Iterator for HistogramIter<'_, Int> {
+    type Item = Result<(i64, rutile_model::Histogram)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read()
+    }
+}
+
+impl Iterator for HistogramIter<'_, Float> {
+    type Item = Result<(i64, rutile_model::FloatHistogram)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read()
+    }
+}
+
+/// Reads the numbers of a chunk as they were written.
+#[derive(Debug, Clone)]
+pub(crate) struct RawReader<'a, F: Form> {
+    reader: BitReader<'a>,
+    samples: Countdown,
+    /// Of encodings 5 and 6.
+    starts: Option<StartTimes>,
+    pub(crate) flag: CounterReset,
+    /// Of the sample that was read last.
+    index: u16,
+    layout: Layout<'static>,
+    t: i64,
+    t_delta: i64,
+    count: F::CountField,
+    zero_count: F::CountField,
+    sum: XorField,
+    buckets: [Vec<F::BucketField>; 2],
+}
+
+impl<'a, F: Form> RawReader<'a, F> {
+    pub(crate) fn new(chunk: Chunk<'a>) -> Result<Self> {
+        let what = chunk.encoding.name();
+        let [first, _, third] = read_header::<HEADER_LEN>(chunk.data, what)?;
+        let has_starts = matches!(
+            chunk.encoding,
+            Encoding::HistogramSt | Encoding::FloatHistogramSt
+        );
+        Ok(Self {
+            reader: BitReader::new(chunk.data, HEADER_LEN, what),
+            samples: Countdown::new(chunk.num_samples()?),
+            starts: has_starts.then(|| StartTimes::new(third)),
+            flag: CounterReset::from_bits(if has_starts { first } else { third }),
+            index: 0,
+            layout: Layout::default(),
+            t: 0,
+            t_delta: 0,
+            count: F::CountField::default(),
+            zero_count: F::CountField::default(),
+            sum: XorField::default(),
+            buckets: [Vec::new(), Vec::new()],
+        })
+    }
+
+    /// Reads the next sample; its timestamp.
+    pub(crate) fn read(&mut self) -> Option<Result<i64>> {
+        self.index = self.samples.next()?;
+        let previous_t = self.t;
+        let read = if self.index == 0 {
+            self.read_first()
+        } else {
+            self.read_later()
+        };
+        let read = read.and_then(|()| match &mut self.starts {
+            Some(starts) => starts.read(&mut self.reader, self.index, self.t, previous_t),
+            None => Ok(()),
+        });
+        if let Err(error) = read {
+            self.samples.stop();
+            return Some(Err(error));
+        }
+        Some(Ok(self.t))
+    }
+
+    /// The sample that was read last, as the chunk has it.
+    pub(crate) fn parts(&self) -> Parts<'_, F> {
+        if is_stale_nan(self.sum.value()) {
+            return Parts::stale(self.sum.value());
+        }
+        let values = |side: &Vec<F::BucketField>| {
+            Cow::Owned(side.iter().map(F::BucketField::value).collect::<Vec<_>>())
+        };
+        Parts {
+            layout: self.layout.borrow(),
+            count: self.count.value(),
+            zero_count: self.zero_count.value(),
+            sum: self.sum.value(),
+            buckets: self.buckets.each_ref().map(values),
+        }
+    }
+
+    fn read_first(&mut self) -> Result<()> {
+        let reader = &mut self.reader;
+        self.layout = Layout::read(reader, F::FIRST_BUCKET_BITS)?;
+        self.t = varbit::read_int(reader)?;
+        self.count = F::CountField::read_first(reader)?;
+        self.zero_count = F::CountField::read_first(reader)?;
+        self.sum = XorField::new(reader.read_f64()?);
+        for (side, spans) in self.buckets.iter_mut().zip(&self.layout.spans) {
+            *side = (0..bucket_count(spans))
+                .map(|_| F::BucketField::read_first(reader))
+                .collect::<Result<_>>()?;
+        }
+        Ok(())
+    }
+
+    fn read_later(&mut self) -> Result<()> {
+        let reader = &mut self.reader;
+        self.t_delta = self.t_delta.wrapping_add(varbit::read_int(reader)?);
+        self.t = self.t.wrapping_add(self.t_delta);
+        self.count.read(reader)?;
+        self.zero_count.read(reader)?;
+        self.sum.read(reader)?;
+        if is_stale_nan(self.sum.value()) {
+            return Ok(());
+        }
+        for bucket in self.buckets.iter_mut().flatten() {
+            bucket.read(reader)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether both have the same buckets, but for the spans.
+pub(crate) fn same_bounds(a: &Layout<'_>, b: &Layout<'_>) -> bool {
+    a.schema != CUSTOM_BOUNDS_SCHEMA || a.bounds == b.bounds
+}
