@@ -118,11 +118,13 @@ impl FrameWriter {
     ///
     /// # Errors
     /// `Exhausted` when the message, or the open batch, is longer than a gRPC message may be.
-    pub fn message(&mut self, response: &SeriesResponse) -> Result<()> {
+    pub fn message(&mut self, message: &impl Message) -> Result<()> {
         self.end_batch()?;
         self.frame_start = self.buf.len();
         self.buf.extend_from_slice(&[0; PREFIX]);
-        response.encode_raw(&mut self.buf);
+        message.encode(&mut self.buf).map_err(|error| {
+            Error::new(ErrorKind::Exhausted, "cannot encode a message").with_source(error)
+        })?;
         self.end_frame()
     }
 

@@ -44,9 +44,9 @@ impl Frames {
     ///
     /// # Errors
     /// `Exhausted` when it is longer than a gRPC message can be.
-    pub fn encode(response: &SeriesResponse) -> Result<Self> {
+    pub fn encode(message: &impl Message) -> Result<Self> {
         let mut writer = FrameWriter::new(1);
-        writer.message(response)?;
+        writer.message(message)?;
         writer.finish()
     }
 
@@ -141,7 +141,7 @@ impl<G> AsRef<[u8]> for Guarded<G> {
 }
 
 /// Length of the first message, if there is a prefix.
-fn message_len(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn message_len(bytes: &[u8]) -> Option<usize> {
     let (prefix, _) = bytes.split_first_chunk::<PREFIX>()?;
     let [_, length @ ..] = prefix;
     usize::try_from(u32::from_be_bytes(*length)).ok()

@@ -9,6 +9,7 @@ mod api;
 mod encode;
 mod error;
 mod frames;
+pub mod grpc;
 
 pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
 pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, SeriesWriter, encode_label};
