@@ -9,8 +9,8 @@ use crate::{Error, Result, Toc};
 /// Size in bytes from which a piece is handed out.
 const PIECE: usize = 1 << 20;
 
-/// The rest of an index in pieces; a piece is as long as the longest postings list at the least
-/// bound. Ends after an error.
+/// The rest of an index in pieces of about a MiB; longer only where one postings list or the offset
+/// table is. Ends after an error.
 #[derive(Debug)]
 pub struct IndexTail {
     out: Vec<u8>,
