@@ -1,0 +1,199 @@
+//! The index-header of a block: built by range reads, kept in the local folder, opened when needed.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use rutile_disk::Durability;
+use rutile_index::{Header, HeaderPlan, HeaderSections, build_header};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::{BlockReader, Error, Result};
+
+/// A header up to this length is read into memory: a mapping would cost more.
+const MAPPED_FROM: u64 = 64 * 1024;
+/// Sections longer than this are fetched in parts, so that no request runs into a timeout.
+const SECTION_PART: u64 = 16 * 1024 * 1024;
+
+/// The open header of a block, or none.
+#[derive(Debug)]
+pub(crate) struct HeaderSlot {
+    open: ArcSwapOption<Header>,
+    /// Held while the header is loaded, so that a block is loaded once however many ask.
+    loading: Mutex<()>,
+    born: Instant,
+    /// Milliseconds after `born`.
+    last_used: AtomicU64,
+}
+
+impl HeaderSlot {
+    pub(crate) fn new() -> Self {
+        Self {
+            open: ArcSwapOption::empty(),
+            loading: Mutex::new(()),
+            born: Instant::now(),
+            last_used: AtomicU64::new(0),
+        }
+    }
+
+    fn get(&self) -> Option<Arc<Header>> {
+        let header = self.open.load_full()?;
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_used.store(now, Ordering::Relaxed);
+        Some(header)
+    }
+}
+
+impl BlockReader {
+    /// The header, opened if need be.
+    ///
+    /// # Errors
+    /// What the bucket or the local folder say; `Corrupt` for an index that is damaged.
+    pub async fn header(&self) -> Result<Arc<Header>> {
+        if let Some(header) = self.header.get() {
+            return Ok(header);
+        }
+        let _loading = self.header.loading.lock().await;
+        if let Some(header) = self.header.get() {
+            return Ok(header);
+        }
+        let started = Instant::now();
+        let header = match self.open_local().await {
+            Some(header) => header,
+            None => self.download().await?,
+        };
+        let header = Arc::new(header);
+        self.header.open.store(Some(Arc::clone(&header)));
+        let _opened = self.header.get();
+        self.env.observer.header_loaded(started.elapsed());
+        Ok(header)
+    }
+
+    /// Makes sure that the header is in the local folder, without keeping it open.
+    ///
+    /// # Errors
+    /// As [`BlockReader::header`].
+    pub async fn prepare_header(&self) -> Result<()> {
+        if self.header.get().is_some() || self.open_local().await.is_some() {
+            return Ok(());
+        }
+        self.download().await.map(drop)
+    }
+
+    /// Closes the header if nobody asked for it for `idle`. Requests that hold it keep it.
+    pub fn close_idle_header(&self, idle: std::time::Duration) -> bool {
+        let used = self.header.last_used.load(Ordering::Relaxed);
+        let now = u64::try_from(self.header.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let is_idle = u128::from(now.saturating_sub(used)) >= idle.as_millis();
+        is_idle && self.header.open.swap(None).is_some()
+    }
+
+    /// Opens the header in the local folder. One that is damaged, or that belongs to another index
+    /// (the block was replaced under its name), counts as absent and is written again.
+    async fn open_local(&self) -> Option<Header> {
+        let disk = Arc::clone(self.env.disk.as_ref()?);
+        let (path, sampling) = (self.header_path(), self.env.sampling);
+        let header = self.env.cpu.run(move || {
+            let long = disk.stat(&path).ok()??.size > MAPPED_FROM;
+            let bytes = if long {
+                disk.map(&path)
+            } else {
+                disk.read(&path)
+            };
+            Header::open_sampled(bytes.ok()?, sampling).ok()
+        });
+        let header = header.await?;
+        match self.index_len {
+            Some(len) if header.index_len() != len => None,
+            _ => Some(header),
+        }
+    }
+
+    async fn download(&self) -> Result<Header> {
+        let started = Instant::now();
+        let bytes = self.fetch_header().await?;
+        let long = bytes.len() as u64 > MAPPED_FROM;
+        if let Some(disk) = &self.env.disk {
+            let (disk, path, bytes) = (Arc::clone(disk), self.header_path(), bytes.clone());
+            let written = self
+                .env
+                .cpu
+                .run(move || disk.write(&path, &bytes, Durability::Cached))
+                .await;
+            written.map_err(|source| Error::Disk {
+                block: self.id,
+                source,
+            })?;
+        }
+        self.env.observer.header_downloaded(started.elapsed());
+        let sampling = self.env.sampling;
+        let opened = self.env.cpu.run(move || {
+            let header = Header::open_sampled(bytes, sampling)?;
+            header.verify().map(|()| header)
+        });
+        let header = opened.await.map_err(|source| self.index_error(source))?;
+        if long && let Some(mapped) = self.open_local().await {
+            return Ok(mapped);
+        }
+        Ok(header)
+    }
+
+    async fn fetch_header(&self) -> Result<Bytes> {
+        let key = self.index_key();
+        let len = match self.index_len {
+            Some(len) => len,
+            None => self.bucket_size(&key).await?,
+        };
+        let plan = HeaderPlan::new(len).map_err(|source| self.index_error(source))?;
+        if plan.is_whole() {
+            let index = self.one_range(&key, 0..len).await?;
+            return build_header(&index)
+                .map(Bytes::from)
+                .map_err(|e| self.index_error(e));
+        }
+        let probe = plan.probe();
+        let probed = self.bucket_ranges(&key, &probe).await?;
+        let [first, last] = probed.as_slice() else {
+            return Err(self.index_error(rutile_index::Error::Corrupt {
+                offset: 0,
+                expected: "the first and the last bytes of the index",
+            }));
+        };
+        let sections = plan
+            .sections(first, last)
+            .map_err(|source| self.index_error(source))?;
+        self.fetch_sections(&key, &sections).await
+    }
+
+    async fn fetch_sections(&self, key: &str, sections: &HeaderSections) -> Result<Bytes> {
+        let symbols = self.fetch_section(key, sections.symbols()).await?;
+        let tail = self.fetch_section(key, sections.tail()).await?;
+        let header = sections
+            .assemble(&symbols, &tail)
+            .map_err(|e| self.index_error(e))?;
+        Ok(header.into())
+    }
+
+    async fn fetch_section(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let parts: Vec<_> = (range.start..range.end)
+            .step_by(SECTION_PART as usize)
+            .map(|start| start..range.end.min(start + SECTION_PART))
+            .collect();
+        Ok(self.bucket_ranges(key, &parts).await?.concat())
+    }
+
+    async fn one_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let read = self.env.bucket.get_range(key, range).await;
+        read.map_err(|source| Error::Bucket {
+            block: self.id,
+            source,
+        })
+    }
+
+    fn header_path(&self) -> String {
+        format!("{}/index-header", self.id)
+    }
+}
