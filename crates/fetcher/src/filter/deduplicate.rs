@@ -1,0 +1,75 @@
+//! Leaves out a block whose sources another block of its group holds all (BC-8).
+//!
+//! The winner is the block with more sources, among equals the one with the older ULID: a rule that
+//! depends on nothing but the blocks themselves, so every reader picks the same. Groups are blocks
+//! of one resolution and one set of labels. A block that names no sources is its own source.
+//!
+//! Blocks are taken in the winners' order, and each asks the blocks already kept that hold its
+//! rarest source. Real histories keep one or two blocks to a source, so the work is linear in the
+//! sources; a comparison of every pair is never made.
+
+use std::collections::HashMap;
+
+use rutile_block::{BlockId, Meta};
+use rutile_model::Labels;
+
+/// The blocks to leave out, each with the one that holds all its sources, in order of their ULIDs.
+#[must_use]
+pub fn deduplicate<M: AsRef<Meta>>(blocks: &[M]) -> Vec<(BlockId, BlockId)> {
+    let mut groups: HashMap<(i64, &Labels), Vec<&Meta>> = HashMap::new();
+    for meta in blocks.iter().map(AsRef::as_ref) {
+        let key = (meta.thanos.downsample.resolution, &meta.thanos.labels);
+        groups.entry(key).or_default().push(meta);
+    }
+    let mut duplicates = Vec::new();
+    for mut group in groups.into_values().filter(|group| group.len() > 1) {
+        group.sort_unstable_by_key(|meta| (std::cmp::Reverse(sources(meta).len()), meta.id));
+        deduplicate_group(&group, &mut duplicates);
+    }
+    duplicates.sort_unstable();
+    duplicates
+}
+
+/// What the block is made of.
+#[must_use]
+pub fn sources(meta: &Meta) -> &[BlockId] {
+    match meta.compaction.sources.as_slice() {
+        [] => std::slice::from_ref(&meta.id),
+        sources => sources,
+    }
+}
+
+fn deduplicate_group(group: &[&Meta], duplicates: &mut Vec<(BlockId, BlockId)>) {
+    // Which of the kept blocks hold a source, in the order in which they were kept.
+    let mut holders: HashMap<BlockId, Vec<usize>> = HashMap::new();
+    for (at, meta) in group.iter().enumerate() {
+        let own = sources(meta);
+        let holds_all = |holder: &usize| {
+            own.iter().all(|source| {
+                holders
+                    .get(source)
+                    .is_some_and(|h| h.binary_search(holder).is_ok())
+            })
+        };
+        let rarest = own
+            .iter()
+            .map(|s| holders.get(s).map_or(&[][..], Vec::as_slice))
+            .min_by_key(|h| h.len());
+        match rarest
+            .unwrap_or_default()
+            .iter()
+            .find(|holder| holds_all(holder))
+            .and_then(|h| group.get(*h))
+        {
+            Some(winner) => duplicates.push((meta.id, winner.id)),
+            None => {
+                for source in own {
+                    let list = holders.entry(*source).or_default();
+                    if list.last() != Some(&at) {
+                        list.push(at);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Leaves out blocks that are marked for deletion (BC-5).
+//!
+//! A block that was replaced goes when its mark is older than the ignore delay and a block that
+//! replaces it is loaded, which only [`crate::Selection::serving`] knows, or is another reader's to
+//! load. Failing that it goes when the delete delay has passed, since its objects may then go too.
+//! What retention or a person marked goes at the ignore delay.
+//!
+//! The replacement of a block holds all its sources, has its resolution, and has no label that the
+//! block has not: a compaction may take replica labels off. Two marked blocks may each hold the
+//! other's sources; so that not both go, a marked one replaces only what it outranks.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta};
+
+use super::deduplicate::sources;
+use super::replica_labels::DEDUPED;
+use crate::{BlockInfo, Exclusion, MarkDrop, View};
+
+/// Which marked blocks to leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkRule {
+    /// All of them, at once: what a person asks for who lists or verifies blocks.
+    Any,
+    /// As the contract says (BC-5).
+    Contract,
+}
+
+/// What the marks of a view mean.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Blocks that do not count.
+    pub excluded: BTreeMap<BlockId, Exclusion>,
+    /// Blocks whose mark is due and that wait for one of these to be loaded, or, when they are also
+    /// excluded, that nobody waited for any longer.
+    pub successors: BTreeMap<BlockId, Vec<BlockId>>,
+}
+
+/// Looks at the marks of all blocks of a view. `elsewhere` are the blocks that earlier filters left
+/// to other shards or time partitions.
+#[must_use]
+pub fn verdicts(
+    rule: MarkRule,
+    contract: &Contract,
+    view: &View,
+    elsewhere: &BTreeSet<BlockId>,
+    now_ms: i64,
+) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    let mut waiting = Vec::new();
+    for (id, info) in &view.blocks {
+        let Some((mark, age_ms)) = mark_and_age(info, now_ms) else {
+            continue;
+        };
+        let why = match rule {
+            MarkRule::Any => MarkDrop::AnyMark,
+            MarkRule::Contract if !contract.may_ignore(age_ms) => continue,
+            MarkRule::Contract if mark.needs_successor() => {
+                waiting.push((*id, info, age_ms));
+                continue;
+            }
+            MarkRule::Contract => MarkDrop::NoSuccessorNeeded,
+        };
+        verdicts
+            .excluded
+            .insert(*id, Exclusion::MarkedForDeletion { age_ms, why });
+    }
+    if waiting.is_empty() {
+        return verdicts;
+    }
+    let holders = Holders::of(view, &waiting);
+    let gone = |id: &BlockId| elsewhere.contains(id) || verdicts.excluded.contains_key(id);
+    let mut found = Vec::with_capacity(waiting.len());
+    for (id, info, age_ms) in waiting {
+        let successors = holders.successors(info);
+        let why = match successors.iter().find(|id| gone(id)) {
+            Some(retired) => Some(MarkDrop::SuccessorElsewhere(*retired)),
+            None => contract
+                .may_delete(age_ms)
+                .then_some(MarkDrop::DeleteDelayPassed),
+        };
+        found.push((
+            id,
+            successors,
+            why.map(|why| Exclusion::MarkedForDeletion { age_ms, why }),
+        ));
+    }
+    for (id, successors, exclusion) in found {
+        if let Some(exclusion) = exclusion {
+            verdicts.excluded.insert(id, exclusion);
+        }
+        verdicts.successors.insert(id, successors);
+    }
+    verdicts
+}
+
+/// The readable deletion mark of a block and its age.
+#[must_use]
+pub fn mark_and_age(info: &BlockInfo, now_ms: i64) -> Option<(&DeletionMark, i64)> {
+    let present = info.marks.deletion.present()?;
+    let Mark::Deletion(mark) = &present.mark else {
+        return None;
+    };
+    let modified_ms = Some(present.attributes.last_modified_ms);
+    Some((mark, Contract::mark_age_ms(mark, modified_ms, now_ms)))
+}
+
+/// Which blocks hold a source, for the sources of the blocks in question only.
+struct Holders<'a>(HashMap<BlockId, Vec<&'a BlockInfo>>);
+
+impl<'a> Holders<'a> {
+    fn of(view: &'a View, waiting: &[(BlockId, &BlockInfo, i64)]) -> Self {
+        // One source of each is enough to find the blocks that may hold all of them.
+        let mut holders: HashMap<BlockId, Vec<&'a BlockInfo>> = waiting
+            .iter()
+            .filter_map(|(_, info, _)| sources(&info.meta).first())
+            .map(|source| (*source, Vec::new()))
+            .collect();
+        for info in view.blocks.values() {
+            let rewritten = info.meta.rewritten_sources();
+            for source in sources(&info.meta).iter().chain(&rewritten) {
+                if let Some(list) = holders.get_mut(source) {
+                    list.push(info);
+                }
+            }
+        }
+        Self(holders)
+    }
+
+    /// The blocks that replace `info`, in order of their ULIDs.
+    fn successors(&self, info: &BlockInfo) -> Vec<BlockId> {
+        let candidates = sources(&info.meta)
+            .first()
+            .and_then(|source| self.0.get(source));
+        let mut successors: Vec<BlockId> = candidates
+            .into_iter()
+            .flatten()
+            .filter(|other| replaces(other, info))
+            .map(|other| other.meta.id)
+            .collect();
+        successors.sort_unstable();
+        successors.dedup();
+        successors
+    }
+}
+
+fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
+    let (new, old) = (&other.meta, &info.meta);
+    let rank = |meta: &Meta| (std::cmp::Reverse(sources(meta).len()), meta.id);
+    new.id != old.id
+        && new.thanos.downsample == old.thanos.downsample
+        && (!other.marks.deletion.is_there() || rank(new) < rank(old))
+        && new
+            .thanos
+            .labels
+            .iter()
+            .all(|(name, value)| match old.thanos.labels.get(name) {
+                Some(old_value) => old_value == value || value == DEDUPED,
+                None => false,
+            })
+        && (holds(sources(new), sources(old)) || holds(&new.rewritten_sources(), sources(old)))
+}
+
+/// Whether all of `few` are in `many`, which is usually sorted.
+fn holds(many: &[BlockId], few: &[BlockId]) -> bool {
+    if many.len() < few.len() {
+        return false;
+    }
+    if many.is_sorted() {
+        return few.iter().all(|id| many.binary_search(id).is_ok());
+    }
+    let many: BTreeSet<&BlockId> = many.iter().collect();
+    few.iter().all(|id| many.contains(id))
+}

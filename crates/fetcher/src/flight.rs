@@ -1,0 +1,39 @@
+//! Calls that come while one is under way share its outcome.
+
+use std::fmt;
+
+use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
+use parking_lot::Mutex;
+
+type Work<T> = BoxFuture<'static, T>;
+
+/// At most one run at a time. A caller that goes away does not disturb the others; when the last
+/// one goes, the run ends.
+pub(crate) struct Flight<T: Clone>(Mutex<Option<WeakShared<Work<T>>>>);
+
+impl<T: Clone> Flight<T> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The run that is under way, or the one that `start` makes.
+    pub(crate) fn join(&self, start: impl FnOnce() -> Work<T>) -> Shared<Work<T>> {
+        let mut current = self.0.lock();
+        let running = current
+            .as_ref()
+            .and_then(WeakShared::upgrade)
+            .filter(|run| run.peek().is_none());
+        if let Some(run) = running {
+            return run;
+        }
+        let run = start().shared();
+        *current = run.downgrade();
+        run
+    }
+}
+
+impl<T: Clone> fmt::Debug for Flight<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flight")
+    }
+}
