@@ -12,7 +12,7 @@ use crate::xor2::Xor2Iter;
 const SHARED_COUNT_MASK: u16 = 0x3FFF;
 
 /// A sample of any kind.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
@@ -20,13 +20,29 @@ pub struct Sample {
     pub value: Value,
 }
 
-/// The value of a sample. Equality of floats is the usual one: a NaN differs from itself.
-#[derive(Debug, Clone, PartialEq)]
+/// The value of a sample. Floats are equal when their bits are, as in histograms.
+#[derive(Debug, Clone)]
 pub enum Value {
+    /// Of a float series.
     Float(f64),
+    /// A native histogram with integer counts.
     Histogram(Histogram),
+    /// A native histogram with float counts.
     FloatHistogram(FloatHistogram),
 }
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::Histogram(a), Self::Histogram(b)) => a == b,
+            (Self::FloatHistogram(a), Self::FloatHistogram(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
 
 /// The bytes of a chunk, borrowed, and how to read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +114,13 @@ impl<'a> Chunk<'a> {
 /// The samples of a chunk in order. After an error there are no more.
 #[derive(Debug, Clone)]
 pub enum ChunkIter<'a> {
+    /// Of encoding 1.
     Xor(XorIter<'a>),
+    /// Of encoding 4.
     Xor2(Xor2Iter<'a>),
+    /// Of encodings 2 and 5.
     Histogram(HistogramIter<'a, Int>),
+    /// Of encodings 3 and 6.
     FloatHistogram(HistogramIter<'a, Float>),
 }
 

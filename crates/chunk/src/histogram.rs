@@ -69,6 +69,3 @@ impl CounterReset {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

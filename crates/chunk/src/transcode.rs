@@ -57,6 +57,3 @@ fn transcode_histograms<F: Form>(chunk: Chunk<'_>) -> Result<Vec<u8>> {
     appender.set_counter_reset(raw.flag);
     Ok(appender.into_bytes())
 }
-
-#[cfg(test)]
-mod tests;

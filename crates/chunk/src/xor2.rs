@@ -133,6 +133,3 @@ impl Iterator for Xor2Iter<'_> {
         Some(Ok((self.t, f64::from_bits(self.value))))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,188 @@
+//! Whatever is appended comes back; whatever the bytes, reading them ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets bad data has failed")]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rutile_chunk::{
+    AggrChunk, Appended, Chunk, Encoding, Float, HistogramAppender, Int, Value, XorAppender,
+    decode_floats, transcode_for_thanos,
+};
+use rutile_model::{CounterResetHint, Histogram, Span};
+
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::Xor,
+    Encoding::Histogram,
+    Encoding::FloatHistogram,
+    Encoding::Xor2,
+    Encoding::HistogramSt,
+    Encoding::FloatHistogramSt,
+];
+
+fn float() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits),
+        (0..100_i32).prop_map(f64::from)
+    ]
+}
+
+/// Buckets at some of the indices -20 … 20, as spans and counts.
+fn side() -> impl Strategy<Value = (Vec<Span>, Vec<i64>)> {
+    vec(proptest::option::weighted(0.3, 0..50_i64), 40).prop_map(|slots| {
+        let (mut spans, mut buckets, mut before) = (Vec::<Span>::new(), Vec::new(), 0);
+        let mut gap = -20;
+        for slot in slots {
+            let Some(count) = slot else {
+                gap += 1;
+                continue;
+            };
+            match spans.last_mut() {
+                Some(span) if gap == 0 => span.length += 1,
+                _ => spans.push(Span {
+                    offset: gap,
+                    length: 1,
+                }),
+            }
+            gap = 0;
+            buckets.push(count - before);
+            before = count;
+        }
+        (spans, buckets)
+    })
+}
+
+fn histogram() -> impl Strategy<Value = Histogram> {
+    let hint = prop_oneof![
+        4 => Just(CounterResetHint::Unknown),
+        4 => Just(CounterResetHint::Gauge),
+        1 => Just(CounterResetHint::Reset)
+    ];
+    let scalars = (hint, 0..2_i32, 0..9_u64, any::<u32>(), float());
+    (scalars, side(), side()).prop_map(|((hint, schema, zero_count, count, sum), pos, neg)| {
+        Histogram {
+            counter_reset_hint: hint,
+            schema,
+            zero_threshold: 0.001,
+            zero_count,
+            count: count.into(),
+            sum,
+            positive_spans: pos.0,
+            positive_buckets: pos.1,
+            negative_spans: neg.0,
+            negative_buckets: neg.1,
+            custom_values: Vec::new(),
+        }
+    })
+}
+
+/// Count of every bucket that is not empty, by side and index: what widening must not change.
+fn content(h: &Histogram) -> Vec<(bool, i64, i64)> {
+    let side = |positive, spans: &[Span], buckets: &[i64]| {
+        let (mut index, mut count, mut deltas) = (0, 0, buckets.iter());
+        let mut found = Vec::new();
+        for span in spans {
+            index += i64::from(span.offset);
+            for _ in 0..span.length {
+                count += deltas.next().unwrap();
+                if count != 0 {
+                    found.push((positive, index, count));
+                }
+                index += 1;
+            }
+        }
+        found
+    };
+    let mut all = side(true, &h.positive_spans, &h.positive_buckets);
+    all.extend(side(false, &h.negative_spans, &h.negative_buckets));
+    all
+}
+
+proptest! {
+    #[test]
+    fn floats_come_back(samples in vec((any::<i64>(), float()), 0..200)) {
+        let mut appender = XorAppender::new();
+        for &(t, value) in &samples {
+            appender.append(t, value).unwrap();
+        }
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        decode_floats(appender.bytes(), &mut times, &mut values).unwrap();
+        let found = times.into_iter().zip(values.into_iter().map(f64::to_bits));
+        prop_assert!(found.eq(samples.into_iter().map(|(t, value)| (t, value.to_bits()))));
+    }
+
+    #[test]
+    fn histograms_come_back(samples in vec((any::<i64>(), histogram()), 1..40)) {
+        let mut ints = HistogramAppender::<Int>::new();
+        let mut floats = HistogramAppender::<Float>::new();
+        let (mut int_chunks, mut float_chunks) = (Vec::new(), Vec::new());
+        for (t, h) in &samples {
+            if let Appended::Cut(chunk) = ints.append(*t, h, None).unwrap() {
+                int_chunks.push((Encoding::Histogram, chunk));
+            }
+            if let Appended::Cut(chunk) = floats.append(*t, &h.to_float(), None).unwrap() {
+                float_chunks.push((Encoding::FloatHistogram, chunk));
+            }
+        }
+        int_chunks.push((Encoding::Histogram, ints.into_bytes()));
+        float_chunks.push((Encoding::FloatHistogram, floats.into_bytes()));
+        for chunks in [int_chunks, float_chunks] {
+            let mut wanted = samples.iter();
+            for (encoding, data) in &chunks {
+                for sample in (Chunk { encoding: *encoding, data }).iter().unwrap() {
+                    let sample = sample.unwrap();
+                    let (t, h) = wanted.next().unwrap();
+                    prop_assert_eq!(sample.time_ms, *t);
+                    match sample.value {
+                        Value::Histogram(found) if !h.is_stale() => {
+                            prop_assert_eq!(content(&found), content(h));
+                            prop_assert_eq!(found.count, h.count);
+                            prop_assert_eq!(found.sum.to_bits(), h.sum.to_bits());
+                        }
+                        Value::FloatHistogram(found) if !h.is_stale() => {
+                            let total: f64 = found.positive_buckets.iter().sum();
+                            let wanted: f64 = h.to_float().positive_buckets.iter().sum();
+                            prop_assert_eq!(total.to_bits(), wanted.to_bits());
+                            prop_assert_eq!(found.sum.to_bits(), h.sum.to_bits());
+                        }
+                        _ => prop_assert!(h.is_stale()),
+                    }
+                }
+            }
+            prop_assert!(wanted.next().is_none());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(data in vec(any::<u8>(), 0..200), which in 0..6_usize) {
+        let chunk = Chunk { encoding: ENCODINGS[which], data: &data };
+        if let Ok(iter) = chunk.iter() {
+            prop_assert!(iter.count() <= usize::from(u16::MAX) + 1);
+        }
+        drop(transcode_for_thanos(chunk));
+        let _parts = AggrChunk::parse(&data);
+    }
+
+    /// Damage to real chunks goes deeper than random bytes.
+    #[test]
+    fn flipped_bits_are_read_or_refused(
+        samples in vec((0..1_000_000_i64, histogram()), 1..5),
+        flips in vec(any::<prop::sample::Index>(), 1..6),
+    ) {
+        let mut appender = HistogramAppender::<Int>::new();
+        for (t, h) in &samples {
+            let _appended = appender.append(*t, h, None).unwrap();
+        }
+        let mut data = appender.into_bytes();
+        for flip in flips {
+            let bit = flip.index(data.len() * 8);
+            data[bit / 8] ^= 1 << (bit % 8);
+        }
+        for encoding in ENCODINGS {
+            let chunk = Chunk { encoding, data: &data };
+            if let Ok(iter) = chunk.iter() {
+                let _last = iter.last();
+            }
+            drop(transcode_for_thanos(chunk));
+        }
+    }
+}
