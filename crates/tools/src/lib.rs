@@ -1,0 +1,80 @@
+//! The command line tools: `bucket ls`, `inspect`, `mark` and `upload-blocks` with the reference's flags, and `series`.
+//!
+//! Owns what these commands take and print. Results go to standard output, messages and logs to standard error. The
+//! exit code is 0 on success, 1 on failure and 2 when the command line is wrong. Only `bucket mark` and
+//! `bucket upload-blocks` write to a bucket, both through `rutile_lifecycle`.
+
+mod flags;
+mod output;
+mod series;
+
+use std::io::{BufWriter, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use rutile_runtime::{Clock, SystemClock};
+
+use output::screen::{Screen, Style};
+
+/// Look at a bucket of Thanos blocks, mark and upload blocks, and ask StoreAPI servers.
+#[derive(Debug, Parser)]
+#[command(name = "rutile-tools", version, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    log: flags::LogFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Series(series::SeriesArgs),
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let label = Screen::stderr().paint(Style::Bad, "error:");
+            message(&format!("{label} {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    cli.log.init(&clock)?;
+    let screen = Screen::stdout();
+    let mut out = BufWriter::new(std::io::stdout());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Series(args) => series::run(args, &*clock, screen, &mut out).await,
+        }
+    })?;
+    out.flush().context("write to standard output")
+}
+
+/// A line for the person at the terminal.
+fn message(text: &str) {
+    // Standard error may be closed: then nobody wants to know.
+    let _written = writeln!(std::io::stderr(), "{text}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+}
