@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# `make run`: a store gateway on a small bucket of real blocks, and what it makes of them.
+# Stays up until Ctrl-C. With RUN_ONCE=1 it checks what it shows and ends; with PROFILE=release it uses the fast build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
+readonly GOLDEN=crates/testkit/golden/raw RUN=run BUCKET=run/bucket
+readonly CONFIG=$RUN/bucket.yml LOG=$RUN/store.log
+# How the store gateway is told to treat young blocks; `bucket inspect` is told the same.
+readonly CONSISTENCY_DELAY=30m
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+# show COMMAND...: prints a command as one would type it, and runs it.
+show() {
+  printf '\n\033[2m$\033[0m'
+  printf ' %q' rutile-"${1##*/rutile-}" "${@:2}"
+  printf '\n'
+  "$@"
+}
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# copy BLOCK WHEN: a block of the golden bucket, as if it had been uploaded then.
+copy() {
+  cp -r "$GOLDEN/$1" "$BUCKET/$1"
+  chmod -R u+w "$BUCKET/$1"
+  rm -f "$BUCKET/$1/deletion-mark.json"
+  find "$BUCKET/$1" -exec touch -d "$2" {} +
+}
+
+# mark BLOCK WHEN DETAILS: a deletion mark, as if it had been written then.
+mark() {
+  local file=$BUCKET/$1/deletion-mark.json
+  printf '{"id":"%s","version":1,"details":"%s","deletion_time":%s}' "$1" "$3" "$(date -d "$2" +%s)" >"$file"
+  touch -d "$2" "$file"
+}
+
+make_bucket() {
+  rm -rf "$RUN"
+  mkdir -p "$BUCKET"
+  copy 01M820Q9SJYFHMNPJJ06KPJ51B '3 days ago' # two days, raw
+  copy 01M820Q9TTYVEY9S7VQHAQVG39 '3 days ago' # the same two days, 5 m resolution
+  copy 01M820Q9RQ27VBZF6TJTV2K9HB '3 days ago' # the 8 hours after them
+  copy 01M820PDY3FR1T7JP9Q0CC679A '3 days ago' # two of these hours: superseded
+  copy 01M820PDXC2FK9EQKT0GRGMCSA '3 days ago' # two more, marked by the compaction: superseded
+  mark 01M820PDXC2FK9EQKT0GRGMCSA '30 hours ago' 'source of compacted block'
+  copy 01M820PDZMK3SZGA9JJPRVBEKA '3 days ago' # marked by hand, longer ago than the delay
+  mark 01M820PDZMK3SZGA9JJPRVBEKA '30 hours ago' 'marked by hand'
+  copy 01M820PDYWZG3SENBFJ0F29G26 'now' # just uploaded: too fresh
+  copy 01M820PDWN49C2EAMQ8KF5SZG6 '1 hour ago' # its upload was interrupted: partial
+  rm "$BUCKET/01M820PDWN49C2EAMQ8KF5SZG6/meta.json"
+  printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$BUCKET" >"$CONFIG"
+}
+
+# The first line of an HTTP answer; curl may not be there.
+http_status() {
+  local line
+  exec 3<>"/dev/tcp/${HTTP%:*}/${HTTP##*:}" || return 1
+  printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$HTTP" >&3
+  read -r line <&3
+  exec 3>&-
+  printf '%s' "$line"
+}
+
+wait_until_ready() {
+  local deadline=$((SECONDS + 60))
+  until [[ $(http_status /-/ready 2>/dev/null) == *' 200 '* ]]; do
+    kill -0 "$store" 2>/dev/null || fail "rutile-store ended; its log:
+$(tail -n 20 "$LOG")"
+    ((SECONDS < deadline)) || fail "rutile-store is not ready after 60 s; its log is $LOG"
+    sleep 0.1
+  done
+}
+
+# expect COUNT STATE: so many blocks are in that state.
+expect() {
+  local found
+  found=$(grep -c "\"state\": \"$2\"" "$RUN/inspect.json" || true)
+  [ "$found" = "$1" ] || fail "$found blocks are $2, expected $1; see $RUN/inspect.json"
+}
+
+check() {
+  "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY" -o json >"$RUN/inspect.json"
+  expect 3 served
+  expect 2 superseded
+  expect 1 too-fresh
+  expect 1 marked
+  expect 1 partial
+  local pods
+  pods=$("$tools" series --store "$GRPC" --label-values pod | wc -l)
+  [ "$pods" -gt 0 ] || fail "the store gateway knows no pods"
+  "$tools" series --store "$GRPC" http_requests_0_total -o json >"$RUN/series.json"
+  grep -q '"values"' "$RUN/series.json" || fail "the store gateway has no samples; see $RUN/series.json"
+  # The hours after the last served block are in the fresh and the marked one alone.
+  "$tools" series --store "$GRPC" http_requests_0_total --min-time 2026-01-03T08:00:01Z -o json >"$RUN/hidden.json"
+  ! grep -q '"values"' "$RUN/hidden.json" || fail "a skipped block was served; see $RUN/hidden.json"
+  say "checked: what is to be served is served, and nothing else"
+}
+
+say "building"
+profile=${PROFILE:-dev}
+cargo build --locked --profile "$profile" --package rutile-store --package rutile-tools
+target=${CARGO_TARGET_DIR:-target}/${profile/#dev/debug}
+tools=$target/rutile-tools
+
+say "a bucket of eight real blocks: $BUCKET"
+make_bucket
+"$target/rutile-store" --objstore.config-file "$CONFIG" --data-dir "$RUN/store" --consistency-delay "$CONSISTENCY_DELAY" \
+  --grpc-address "$GRPC" --http-address "$HTTP" >"$LOG" 2>&1 &
+store=$!
+trap 'kill "$store" 2>/dev/null || true; wait "$store" 2>/dev/null || true' EXIT
+wait_until_ready
+
+say "which blocks are served, which are skipped, and why"
+show "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY"
+say "what the store gateway answers"
+show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
+show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}' --max-resolution 5m --aggregate counter
+show "$tools" series --store "$GRPC" 'http_requests_0_total' --min-time 2026-01-03T08:00:01Z
+
+if [ -n "${RUN_ONCE:-}" ]; then
+  check
+  exit 0
+fi
+say "rutile-store is up"
+cat <<END
+  StoreAPI (gRPC)  $GRPC
+  metrics          http://$HTTP/metrics
+  probes           http://$HTTP/-/ready  http://$HTTP/-/healthy
+  log              $LOG
+  bucket           $BUCKET
+
+  Try in another terminal:
+    $tools series --store $GRPC 'rpc_duration_native_seconds_0' -o samples
+    $tools series --store $GRPC --label-names
+    $tools bucket ls --objstore.config-file $CONFIG -o wide
+
+  Ctrl-C ends it. This is a ${profile} build: \`make build\` makes the fast one.
+END
+trap 'exit 0' INT TERM
+wait "$store" || fail "rutile-store ended; its log is $LOG"
