@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod frames;
 pub mod grpc;
+mod shard;
 
 pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
 pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, SeriesWriter, encode_label};
@@ -19,3 +20,4 @@ pub use rutile_proto::{
     hintspb,
     thanos::{self, info},
 };
+pub use shard::shard_matches;
