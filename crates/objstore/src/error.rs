@@ -8,7 +8,7 @@ use crate::Operation;
 
 /// A failed bucket operation: what was tried, on which key, why it failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} {key:?} in bucket {bucket:?}: {message}")]
+#[error("{}", self.text())]
 pub struct Error {
     /// What the caller can do about it.
     pub kind: ErrorKind,
@@ -81,6 +81,22 @@ impl Error {
     pub fn too_long(bucket: &str, key: &str, size: u64, limit: u64) -> Self {
         let message = format!("the object has {size} bytes, at most {limit} are accepted");
         Self::new(ErrorKind::Exhausted, Operation::Get, bucket, key, message)
+    }
+
+    /// A bucket that could not be opened has no name yet: then the message says it all.
+    fn text(&self) -> String {
+        let Self {
+            operation,
+            bucket,
+            key,
+            message,
+            ..
+        } = self;
+        match (bucket.is_empty(), key.is_empty()) {
+            (true, _) => message.clone(),
+            (false, true) => format!("{operation} in bucket {bucket:?}: {message}"),
+            (false, false) => format!("{operation} {key:?} in bucket {bucket:?}: {message}"),
+        }
     }
 
     /// What the caller can do about it.

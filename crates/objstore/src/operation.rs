@@ -29,6 +29,8 @@ pub enum Operation {
     AbortMultipart,
     /// [`crate::Bucket::delete`].
     Delete,
+    /// [`crate::open`] and [`crate::open_reader`].
+    Open,
 }
 
 impl Operation {
@@ -48,6 +50,7 @@ impl Operation {
             Self::CompleteMultipart => "complete_multipart",
             Self::AbortMultipart => "abort_multipart",
             Self::Delete => "delete",
+            Self::Open => "open",
         }
     }
 }
