@@ -10,7 +10,7 @@
 
 use prost::Message;
 use rutile_model::ErrorKind;
-use rutile_proto::thanos::{Aggr, SeriesResponse, chunk::Encoding, series_response};
+use rutile_proto::thanos::{Aggr, Series, SeriesResponse, chunk::Encoding, series_response};
 
 use crate::{Error, Frames, Result, frames::PREFIX};
 
@@ -18,6 +18,10 @@ use crate::{Error, Frames, Result, frames::PREFIX};
 ///
 /// Larger hand-overs cost latency and cache misses, smaller ones wake-ups.
 pub const FLUSH_BYTES: usize = 128 * 1024;
+
+/// A batch ends when it is as long as this, however few series it has: the batch size is the
+/// client's wish, the memory is ours.
+pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// The longest message that Thanos takes.
 const MAX_MESSAGE: usize = i32::MAX as usize;
@@ -114,6 +118,16 @@ impl FrameWriter {
         }
     }
 
+    /// Writes a decoded series.
+    ///
+    /// # Errors
+    /// As [`SeriesWriter::finish`].
+    pub fn decoded(&mut self, series: &Series) -> Result<()> {
+        let out = self.series();
+        series.encode(&mut out.writer.buf).map_err(too_long)?;
+        out.finish()
+    }
+
     /// Writes any message as a frame of its own, after the open batch.
     ///
     /// # Errors
@@ -122,9 +136,7 @@ impl FrameWriter {
         self.end_batch()?;
         self.frame_start = self.buf.len();
         self.buf.extend_from_slice(&[0; PREFIX]);
-        message.encode(&mut self.buf).map_err(|error| {
-            Error::new(ErrorKind::Exhausted, "cannot encode a message").with_source(error)
-        })?;
+        message.encode(&mut self.buf).map_err(too_long)?;
         self.end_frame()
     }
 
@@ -295,13 +307,18 @@ impl SeriesWriter<'_> {
         let width = self.writer.series_width;
         self.writer.series_width = self.writer.set_length(self.body, width);
         self.writer.batched += 1;
-        let full = self.writer.batched >= self.writer.batch_size;
+        let full = self.writer.batched >= self.writer.batch_size
+            || self.writer.buf.len() - self.writer.frame_start >= MAX_BATCH_BYTES;
         if full {
             self.writer.end_batch()
         } else {
             Ok(())
         }
     }
+}
+
+fn too_long(error: prost::EncodeError) -> Error {
+    Error::new(ErrorKind::Exhausted, "cannot encode a message").with_source(error)
 }
 
 impl Drop for SeriesWriter<'_> {

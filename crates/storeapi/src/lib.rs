@@ -10,12 +10,14 @@ mod encode;
 mod error;
 mod frames;
 pub mod grpc;
+mod merge;
 mod shard;
 
 pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
-pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, SeriesWriter, encode_label};
+pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter, encode_label};
 pub use error::{Error, Result};
 pub use frames::Frames;
+pub use merge::{Item, ItemStream, compare_labels, encode_items, merge};
 pub use rutile_proto::{
     hintspb,
     thanos::{self, info},
