@@ -1,0 +1,75 @@
+//! Removing what is left of uploads and deletions that were never finished (BC-3, BC-6, BC-16).
+
+use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind};
+use rutile_model::ErrorKind;
+
+use crate::delete::require_none_newer;
+use crate::error::Step;
+use crate::verify::FoundMark;
+use crate::{Lifecycle, Result};
+
+/// What became of a partial block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleaned {
+    /// Its objects are gone.
+    Removed,
+    /// It stays for now.
+    Kept(KeptBecause),
+}
+
+/// Why a partial block stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptBecause {
+    /// It has a `meta.json` by now: its upload was finished.
+    Committed,
+    /// Its newest object, or the mark of its interrupted deletion, is too young, or the bucket does
+    /// not tell how old it is.
+    TooYoung,
+    /// It carries a deletion mark of a version that is not known.
+    UnknownMark,
+}
+
+impl Lifecycle {
+    /// Removes a block without `meta.json`, if it is time: the rest of an interrupted deletion when
+    /// its mark is due and nothing is newer than the mark, anything else when its newest object is
+    /// older than the partial age. Everything is looked at anew; no earlier view counts (P6).
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering; `Unavailable` while the clocks differ (BC-18).
+    pub async fn clean_partial(&self, id: BlockId) -> Result<Cleaned> {
+        let step = Step {
+            operation: "clean",
+            block: id,
+        };
+        let objects = self.objects(step).await?;
+        if objects.is_empty() {
+            return Ok(Cleaned::Removed);
+        }
+        if objects.contains_key(META_FILE) {
+            return Ok(Cleaned::Kept(KeptBecause::Committed));
+        }
+        self.require_agreeing_clocks(step).await?;
+        let mark = self.find_mark(step, MarkKind::Deletion).await?;
+        if mark == FoundMark::UnknownVersion {
+            return Ok(Cleaned::Kept(KeptBecause::UnknownMark));
+        }
+        let interrupted = match self.due_mark(step).await {
+            Ok((_, attributes)) => require_none_newer(step, &objects, attributes).is_ok(),
+            Err(error) if error.kind() == ErrorKind::Invalid => false,
+            Err(error) => return Err(error),
+        };
+        let newest_ms = objects.values().map(|a| a.last_modified_ms).max();
+        if !interrupted && !self.contract.partial_due(newest_ms, self.clock.now_ms()) {
+            return Ok(Cleaned::Kept(KeptBecause::TooYoung));
+        }
+        // The listing took time; a commit may have landed.
+        if self.has_meta(step).await? {
+            return Ok(Cleaned::Kept(KeptBecause::Committed));
+        }
+        if !interrupted {
+            self.event(InvariantId::Bc3);
+        }
+        self.delete_objects(step).await?;
+        Ok(Cleaned::Removed)
+    }
+}

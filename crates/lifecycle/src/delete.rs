@@ -1,0 +1,192 @@
+//! Deleting a marked block (BC-6).
+//!
+//! `meta.json` goes first, so that from the first request on nobody takes what is left for a block;
+//! the mark goes last, so that an interrupted deletion is known as one and is finished by whoever
+//! comes next.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use rutile_block::{
+    BlockId, Contract, InvariantId, META_FILE, Mark, MarkKind, Meta, file_key, mark_key, meta_key,
+};
+use rutile_model::ErrorKind;
+use rutile_objstore::Attributes;
+
+use crate::error::Step;
+use crate::verify::{FoundMark, Objects};
+use crate::{Lifecycle, Result};
+
+const PARALLEL_DELETES: usize = 16;
+
+/// What became of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// All objects are gone.
+    Now,
+    /// There was nothing any more.
+    Before,
+}
+
+impl Lifecycle {
+    /// Deletes a marked block whose delete delay has passed. `successor` is a block that holds its
+    /// sources; it is looked at again here, and must be whole.
+    ///
+    /// # Errors
+    /// `Invalid` when the block is not marked, or not long enough, or was replaced and no
+    /// `successor` is given that holds its sources; `Corrupt` when that one is not whole;
+    /// `Unsupported` for a mark of unknown version; `Unavailable` while the clocks differ (BC-18).
+    /// Nothing was deleted then. Other errors leave an interrupted deletion: call again.
+    pub async fn delete(&self, id: BlockId, successor: Option<BlockId>) -> Result<Deleted> {
+        let step = Step {
+            operation: "delete",
+            block: id,
+        };
+        let objects = self.objects(step).await?;
+        if objects.is_empty() {
+            return Ok(Deleted::Before);
+        }
+        self.require_agreeing_clocks(step).await?;
+        let (mark, attributes) = self.due_mark(step).await?;
+        if self.has_meta(step).await? {
+            if let Mark::Deletion(deletion) = &mark
+                && deletion.needs_successor()
+            {
+                let meta = self.read_meta(step).await?;
+                self.require_successor(step, &meta, successor).await?;
+            }
+        } else {
+            require_none_newer(step, &objects, attributes)?;
+        }
+        // All this took time; somebody may have thought better of it.
+        if self.due_mark(step).await? != (mark, attributes) {
+            return Err(step.error(ErrorKind::Invalid, "its deletion mark was changed just now"));
+        }
+        self.delete_objects(step).await?;
+        Ok(Deleted::Now)
+    }
+
+    /// The mark, if it is old enough.
+    pub(crate) async fn due_mark(&self, step: Step) -> Result<(Mark, Attributes)> {
+        let invalid = |message: String| step.error(ErrorKind::Invalid, message);
+        let (mark, attributes) = match self.find_mark(step, MarkKind::Deletion).await? {
+            FoundMark::Whole(mark, attributes) => (mark, attributes),
+            FoundMark::Absent => return Err(invalid("it is not marked for deletion".to_owned())),
+            FoundMark::Torn => {
+                self.event(InvariantId::Bc11);
+                return Err(invalid(
+                    "its deletion mark is torn: mark it again".to_owned(),
+                ));
+            }
+            FoundMark::UnknownVersion => {
+                let message = "its deletion mark has a version that is not known: it is left alone";
+                return Err(step.error(ErrorKind::Unsupported, message));
+            }
+        };
+        let age_ms = match &mark {
+            Mark::Deletion(deletion) => {
+                let now_ms = self.clock.now_ms();
+                Contract::mark_age_ms(deletion, Some(attributes.last_modified_ms), now_ms)
+            }
+            Mark::NoCompact(_) | Mark::NoDownsample(_) => 0,
+        };
+        if !self.contract.may_delete(age_ms) {
+            return Err(invalid(format!(
+                "it is marked since {} s, not yet longer than the delete delay of {} s",
+                age_ms / 1000,
+                self.contract.delete_delay_ms / 1000
+            )));
+        }
+        Ok((mark, attributes))
+    }
+
+    async fn require_successor(
+        &self,
+        step: Step,
+        meta: &Meta,
+        successor: Option<BlockId>,
+    ) -> Result<()> {
+        let refuse = |message: String| {
+            self.event(InvariantId::Bc6);
+            Err(step.error(ErrorKind::Invalid, message))
+        };
+        let Some(successor) = successor.filter(|id| *id != step.block) else {
+            return refuse(
+                "it was replaced, and no block is known that holds its sources".to_owned(),
+            );
+        };
+        let new = self.verify(successor).await?;
+        let own = if meta.compaction.sources.is_empty() {
+            std::slice::from_ref(&meta.id)
+        } else {
+            &meta.compaction.sources[..]
+        };
+        let rewritten = new.rewritten_sources();
+        let holds = |from: &[BlockId]| own.iter().all(|source| from.contains(source));
+        let holds_all = holds(&new.compaction.sources) || holds(&rewritten);
+        if !holds_all || new.thanos.downsample != meta.thanos.downsample {
+            return refuse(format!("block {successor} does not hold all its sources"));
+        }
+        let mark = self
+            .find_mark(
+                Step {
+                    block: successor,
+                    ..step
+                },
+                MarkKind::Deletion,
+            )
+            .await?;
+        if let FoundMark::Whole(Mark::Deletion(mark), attributes) = mark {
+            let modified = Some(attributes.last_modified_ms);
+            let age_ms = Contract::mark_age_ms(&mark, modified, self.clock.now_ms());
+            if self.contract.may_delete(age_ms) {
+                return refuse(format!(
+                    "block {successor}, which holds its sources, is being deleted too"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all objects in the safe order.
+    pub(crate) async fn delete_objects(&self, step: Step) -> Result<()> {
+        let id = step.block;
+        self.bucket
+            .delete(&meta_key(id))
+            .await
+            .map_err(|e| step.bucket(e))?;
+        let mark = MarkKind::Deletion.file_name();
+        let rest: Vec<String> = self
+            .objects(step)
+            .await?
+            .into_keys()
+            .filter(|path| path != META_FILE && path != mark)
+            .map(|path| file_key(id, &path))
+            .collect();
+        stream::iter(rest)
+            .map(|key| async move { self.bucket.delete(&key).await })
+            .buffer_unordered(PARALLEL_DELETES)
+            .try_collect::<()>()
+            .await
+            .map_err(|e| step.bucket(e))?;
+        self.bucket
+            .delete(&mark_key(id, MarkKind::Deletion))
+            .await
+            .map_err(|e| step.bucket(e))
+    }
+}
+
+/// What was written after the mark belongs to an upload, not to the deletion.
+pub(crate) fn require_none_newer(step: Step, objects: &Objects, mark: Attributes) -> Result<()> {
+    let newer = objects.iter().find(|(path, attributes)| {
+        MarkKind::from_file_name(path).is_none()
+            && attributes.last_modified_ms > mark.last_modified_ms
+    });
+    match newer {
+        None => Ok(()),
+        Some((path, _)) => {
+            let message = format!(
+                "object {path} is newer than the deletion mark: an upload may be under way"
+            );
+            Err(step.error(ErrorKind::Invalid, message))
+        }
+    }
+}

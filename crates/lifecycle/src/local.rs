@@ -1,0 +1,113 @@
+//! Uploading a block that lies in a local folder.
+
+use bytes::Bytes;
+use rutile_block::{BlockId, CHUNKS_DIR, INDEX_FILE, MAX_META_BYTES, META_FILE, Meta};
+use rutile_disk::AsyncDisk;
+use rutile_model::ErrorKind;
+
+use crate::error::Step;
+use crate::{HashFunc, Lifecycle, Result};
+
+/// Read at a time.
+const READ_BYTES: u64 = 8 << 20;
+
+/// Reads the `meta.json` of the block folder `folder` of `disk`, whose name must be the block's.
+///
+/// # Errors
+/// `Invalid` when the folder is not named like a block, `NotFound` without the file, and what
+/// [`Meta::parse`] says.
+pub async fn read_local_meta(disk: &AsyncDisk, folder: &str) -> Result<Meta> {
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    let id = BlockId::parse_dir_name(name);
+    let step = Step {
+        operation: "read local",
+        block: id.unwrap_or_default(),
+    };
+    if id.is_none() {
+        return Err(step.error(
+            ErrorKind::Invalid,
+            format!("folder {folder:?} is not named like a block"),
+        ));
+    }
+    let path = format!("{folder}/{META_FILE}");
+    let range = 0..MAX_META_BYTES + 1;
+    let bytes = disk
+        .read_range(&path, range)
+        .await
+        .map_err(|e| step.disk(e))?;
+    Meta::parse(step.block, &bytes).map_err(|e| step.metadata(e))
+}
+
+/// Uploads the block folder `folder` of `disk` with `meta` as its metadata: as it was read, with
+/// the external labels and the source that the caller put in. Sets `segment_files`, `files` and
+/// `upload_time`; returns the metadata as it is in the bucket. A block that is there already, whole,
+/// is left as it is.
+///
+/// # Errors
+/// `Invalid` when there are no external labels: no reader could tell whose block it is, unless
+/// `allow_no_labels`; what the disk and [`crate::Upload`] say.
+pub async fn upload_dir(
+    lifecycle: &Lifecycle,
+    disk: &AsyncDisk,
+    folder: &str,
+    mut meta: Meta,
+    hash: HashFunc,
+    allow_no_labels: bool,
+) -> Result<Meta> {
+    let step = Step {
+        operation: "upload",
+        block: meta.id,
+    };
+    if meta.thanos.labels.is_empty() && !allow_no_labels {
+        let message = "it has no external labels: give it some with --label";
+        return Err(step.error(ErrorKind::Invalid, message));
+    }
+    let mut upload = match lifecycle.upload(meta.id, hash).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return lifecycle.verify(meta.id).await;
+        }
+        upload => upload?,
+    };
+    let segments = disk
+        .list(&format!("{folder}/{CHUNKS_DIR}"))
+        .await
+        .map_err(|e| step.disk(e))?;
+    let segments: Vec<_> = segments
+        .into_iter()
+        .filter(|entry| !entry.is_folder)
+        .collect();
+    let index = format!("{folder}/{INDEX_FILE}");
+    let index = disk.stat(&index).await.map_err(|e| step.disk(e))?;
+    let Some(index) = index else {
+        return Err(step.error(
+            ErrorKind::NotFound,
+            format!("folder {folder:?} has no index"),
+        ));
+    };
+    let mut files: Vec<(String, u64)> = segments
+        .iter()
+        .map(|entry| (format!("{CHUNKS_DIR}/{}", entry.name), entry.size))
+        .collect();
+    files.push((INDEX_FILE.to_owned(), index.size));
+    for (path, size) in files {
+        let mut writer = upload.file(&path)?;
+        let mut at = 0;
+        while at < size {
+            let range = at..size.min(at + READ_BYTES);
+            let local = format!("{folder}/{path}");
+            let bytes: Bytes = disk
+                .read_range(&local, range)
+                .await
+                .map_err(|e| step.disk(e))?;
+            if bytes.is_empty() {
+                let message = format!("file {local} became shorter while it was read");
+                return Err(step.error(ErrorKind::Corrupt, message));
+            }
+            writer.write(&bytes).await?;
+            at += bytes.len() as u64;
+        }
+        writer.finish().await?;
+    }
+    meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
+    upload.commit(meta).await
+}

@@ -1,0 +1,121 @@
+//! Writing and removing marks.
+
+use bytes::Bytes;
+use rutile_block::{BlockId, InvariantId, Mark, MarkKind, mark_key};
+use rutile_model::ErrorKind;
+use rutile_objstore::PutMode;
+
+use crate::error::Step;
+use crate::verify::FoundMark;
+use crate::{Lifecycle, Result};
+
+/// What became of a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// It was written.
+    Written,
+    /// There was one already; it keeps its time.
+    Already,
+    /// There was a torn one; it was written again, and its time begins now (BC-11).
+    Repaired,
+}
+
+impl Lifecycle {
+    /// Marks a block for deletion. `details` says why; see [`rutile_block::details`].
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such block (a mark in an empty folder would stay for ever),
+    /// `Unsupported` when it carries a mark of a version that is not known.
+    pub async fn mark_deletion(&self, id: BlockId, details: &str) -> Result<Marked> {
+        self.mark(id, MarkKind::Deletion, "", details).await
+    }
+
+    /// Excludes a block from compactions. For `reason` see [`rutile_block::reason`].
+    ///
+    /// # Errors
+    /// As [`Lifecycle::mark_deletion`].
+    pub async fn mark_no_compact(
+        &self,
+        id: BlockId,
+        reason: &str,
+        details: &str,
+    ) -> Result<Marked> {
+        self.mark(id, MarkKind::NoCompact, reason, details).await
+    }
+
+    /// Excludes a block from downsampling.
+    ///
+    /// # Errors
+    /// As [`Lifecycle::mark_deletion`].
+    pub async fn mark_no_downsample(
+        &self,
+        id: BlockId,
+        reason: &str,
+        details: &str,
+    ) -> Result<Marked> {
+        self.mark(id, MarkKind::NoDownsample, reason, details).await
+    }
+
+    /// Removes a mark; whether there was one.
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering.
+    pub async fn remove_mark(&self, id: BlockId, kind: MarkKind) -> Result<bool> {
+        let step = Step {
+            operation: "unmark",
+            block: id,
+        };
+        let key = mark_key(id, kind);
+        if self.attributes(step, &key).await?.is_none() {
+            return Ok(false);
+        }
+        self.bucket.delete(&key).await.map_err(|e| step.bucket(e))?;
+        Ok(true)
+    }
+
+    async fn mark(
+        &self,
+        id: BlockId,
+        kind: MarkKind,
+        reason: &str,
+        details: &str,
+    ) -> Result<Marked> {
+        let step = Step {
+            operation: "mark",
+            block: id,
+        };
+        let outcome = match self.find_mark(step, kind).await? {
+            FoundMark::Whole(..) => return Ok(Marked::Already),
+            FoundMark::UnknownVersion => {
+                let message =
+                    format!("its {kind} has a version that is not known: it is left alone");
+                return Err(step.error(ErrorKind::Unsupported, message));
+            }
+            FoundMark::Torn => {
+                self.event(InvariantId::Bc11);
+                Marked::Repaired
+            }
+            FoundMark::Absent => Marked::Written,
+        };
+        if !self.has_meta(step).await? {
+            return Err(step.error(ErrorKind::NotFound, "there is no such block"));
+        }
+        let mark = Mark::new(kind, id, reason, details, self.clock.now_ms());
+        let key = mark_key(id, kind);
+        let put = self
+            .bucket
+            .put(&key, Bytes::from(mark.to_json()), PutMode::Overwrite);
+        put.await.map_err(|e| step.bucket(e))?;
+        // The block may have been deleted since it was looked for: then the mark is all there is,
+        // and nobody would ever remove it.
+        let objects = self.objects(step).await?;
+        if objects
+            .keys()
+            .all(|path| MarkKind::from_file_name(path).is_some())
+        {
+            self.bucket.delete(&key).await.map_err(|e| step.bucket(e))?;
+            return Err(step.error(ErrorKind::NotFound, "it was deleted meanwhile"));
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,221 @@
+//! Uploading a block so that nobody sees half of it (BC-2).
+//!
+//! The bad interleavings that the order keeps away: a reader finds `meta.json` before the chunks; a
+//! cleaner takes a slow upload for an abandoned one and deletes a chunk while the rest arrives; an
+//! uploader that was asleep brings back a block that was compacted, marked and deleted meanwhile.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rutile_block::{
+    BlockId, CHUNKS_DIR, FileStat, InvariantId, META_FILE, MarkKind, Meta, UploadTime, file_key,
+    meta_key,
+};
+use rutile_model::ErrorKind;
+use rutile_objstore::PutMode;
+
+use crate::error::Step;
+use crate::verify::{FoundMark, Objects, check_objects};
+use crate::{FileWriter, Lifecycle, Result};
+
+/// Which hash of its files a block records (`--hash-func`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HashFunc {
+    /// None.
+    #[default]
+    None,
+    /// SHA-256.
+    Sha256,
+}
+
+/// An upload under way. Dropped before its commit it leaves objects without `meta.json`, which
+/// nobody takes for a block; uploading again replaces them.
+#[derive(Debug)]
+pub struct Upload {
+    pub(crate) owner: Lifecycle,
+    pub(crate) step: Step,
+    pub(crate) hash: HashFunc,
+    pub(crate) files: BTreeMap<String, FileStat>,
+    started_ms: i64,
+}
+
+impl Lifecycle {
+    /// Begins to upload a block.
+    ///
+    /// # Errors
+    /// `Invalid` when the ULID carries a deletion mark, of whatever state: data that is being
+    /// deleted does not come back (BC-6, BC-15). `AlreadyExists` when the block is committed: it is
+    /// not changed any more (BC-1).
+    pub async fn upload(&self, id: BlockId, hash: HashFunc) -> Result<Upload> {
+        let step = Step {
+            operation: "upload",
+            block: id,
+        };
+        let upload = Upload {
+            owner: self.clone(),
+            step,
+            hash,
+            files: BTreeMap::new(),
+            started_ms: self.clock.now_ms(),
+        };
+        upload.require_unmarked().await?;
+        if self.has_meta(step).await? {
+            return Err(step.error(
+                ErrorKind::AlreadyExists,
+                "it is committed and never changed again",
+            ));
+        }
+        Ok(upload)
+    }
+}
+
+impl Upload {
+    /// The block.
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        self.step.block
+    }
+
+    /// Starts a file: `chunks/NNNNNN` or `index`. An earlier one of that path is replaced.
+    ///
+    /// # Errors
+    /// `Invalid` for `meta.json` and marks, which have their own ways; when the upload has become
+    /// too old (BC-3).
+    pub fn file(&mut self, rel_path: &str) -> Result<FileWriter<'_>> {
+        if rel_path == META_FILE || MarkKind::from_file_name(rel_path).is_some() {
+            let message = format!("{rel_path} is not a file to be uploaded by itself");
+            return Err(self.step.error(ErrorKind::Invalid, message));
+        }
+        self.require_young()?;
+        Ok(FileWriter::new(self, rel_path))
+    }
+
+    /// Makes the uploaded files a block. Sets `files` and `upload_time` of `meta`, returns it as it
+    /// is in the bucket. May be called again when it failed.
+    ///
+    /// # Errors
+    /// `Invalid` when the block was marked meanwhile or `meta` is another block's; `Exhausted` when
+    /// the upload took longer than half the partial age; `Corrupt` when an object is missing or of
+    /// another size than what was uploaded: the block is then not visible and to be uploaded anew.
+    pub async fn commit(&mut self, mut meta: Meta) -> Result<Meta> {
+        if meta.id != self.step.block {
+            let message = format!("the metadata is that of block {}", meta.id);
+            return Err(self.step.error(ErrorKind::Invalid, message));
+        }
+        meta.thanos.files = self.files.values().cloned().collect();
+        meta.thanos.files.push(FileStat {
+            rel_path: META_FILE.to_owned(),
+            size_bytes: 0,
+            hash: None,
+        });
+        meta.thanos
+            .files
+            .sort_unstable_by(|a, b| a.rel_path.cmp(&b.rel_path));
+        if let Some(committed) = self.committed_before(&meta).await? {
+            return Ok(committed);
+        }
+        let objects = self.owner.objects(self.step).await?;
+        check_objects(self.step, &meta, &objects)?;
+        self.remove_strays(&objects).await?;
+        self.require_unmarked().await?;
+        self.require_young()?;
+        meta.thanos.upload_time = UploadTime::from_ms(self.owner.clock.now_ms());
+        let key = meta_key(self.step.block);
+        let put = self
+            .owner
+            .bucket
+            .put(&key, Bytes::from(meta.to_json()), PutMode::Overwrite)
+            .await;
+        if let Err(error) = put {
+            // It may have taken effect all the same: then the block is there, and is checked.
+            return match self.committed_before(&meta).await {
+                Ok(Some(committed)) => Ok(committed),
+                Ok(None) | Err(_) => Err(self.step.bucket(error)),
+            };
+        }
+        self.check_committed(&meta).await?;
+        Ok(meta)
+    }
+
+    /// What an earlier commit of the same files left, checked.
+    async fn committed_before(&self, meta: &Meta) -> Result<Option<Meta>> {
+        if !self.owner.has_meta(self.step).await? {
+            return Ok(None);
+        }
+        let there = self.owner.read_meta(self.step).await?;
+        let mut same = there.clone();
+        same.thanos.upload_time = meta.thanos.upload_time;
+        if same != *meta {
+            let message = "it was committed by somebody else with other content";
+            return Err(self.step.error(ErrorKind::AlreadyExists, message));
+        }
+        self.check_committed(&there).await?;
+        Ok(Some(there))
+    }
+
+    /// Lists the block once more now that it is visible; takes it back when it is not whole.
+    async fn check_committed(&self, meta: &Meta) -> Result<()> {
+        let objects = self.owner.objects(self.step).await?;
+        let whole = check_objects(self.step, meta, &objects);
+        if whole.is_err() {
+            self.owner.event(InvariantId::Bc2);
+            let key = meta_key(self.step.block);
+            self.owner
+                .bucket
+                .delete(&key)
+                .await
+                .map_err(|e| self.step.bucket(e))?;
+        }
+        whole
+    }
+
+    /// Chunk segments of an earlier attempt that was cut otherwise. Readers number segments by
+    /// listing them.
+    async fn remove_strays(&self, objects: &Objects) -> Result<()> {
+        let in_chunks = |path: &&String| {
+            path.split_once('/')
+                .is_some_and(|(dir, _)| dir == CHUNKS_DIR)
+        };
+        for path in objects
+            .keys()
+            .filter(in_chunks)
+            .filter(|path| !self.files.contains_key(*path))
+        {
+            let key = file_key(self.step.block, path);
+            self.owner
+                .bucket
+                .delete(&key)
+                .await
+                .map_err(|e| self.step.bucket(e))?;
+        }
+        Ok(())
+    }
+
+    async fn require_unmarked(&self) -> Result<()> {
+        match self.owner.find_mark(self.step, MarkKind::Deletion).await? {
+            FoundMark::Absent => Ok(()),
+            FoundMark::Whole(..) | FoundMark::Torn | FoundMark::UnknownVersion => {
+                self.owner.event(InvariantId::Bc6);
+                let message =
+                    "it carries a deletion mark: what is being deleted does not come back";
+                Err(self.step.error(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
+    pub(crate) fn require_young(&self) -> Result<()> {
+        if !self
+            .owner
+            .contract
+            .upload_expired(self.started_ms, self.owner.clock.now_ms())
+        {
+            return Ok(());
+        }
+        self.owner.event(InvariantId::Bc3);
+        let message = format!(
+            "it takes longer than {} s, half the age at which partial blocks are removed: start it anew",
+            self.owner.contract.partial_age_ms / 2000
+        );
+        Err(self.step.error(ErrorKind::Exhausted, message))
+    }
+}
