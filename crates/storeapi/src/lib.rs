@@ -6,10 +6,13 @@
 //! Never decides what a store answers, and starts no task.
 
 mod api;
+pub mod conformance;
 mod encode;
 mod error;
 mod frames;
 pub mod grpc;
+mod matchers;
+pub mod memory;
 mod merge;
 mod shard;
 
@@ -17,6 +20,7 @@ pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
 pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter, encode_label};
 pub use error::{Error, Result};
 pub use frames::Frames;
+pub use matchers::{compile_matchers, without_external};
 pub use merge::{Item, ItemStream, compare_labels, encode_items, merge};
 pub use rutile_proto::{
     hintspb,
