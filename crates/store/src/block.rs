@@ -1,0 +1,125 @@
+//! The blocks that are served, as one immutable set that a request pins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rutile_block::{BlockId, Meta};
+use rutile_blockio::BlockReader;
+use rutile_model::{Labels, Matcher};
+
+/// A block that is loaded.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) reader: BlockReader,
+}
+
+impl Block {
+    /// The labels that `block_matchers` of a request's hints see.
+    pub(crate) fn matches_hints(&self, matchers: &[Matcher]) -> bool {
+        matchers.iter().all(|matcher| {
+            if matcher.name() == BLOCK_ID_LABEL {
+                return matcher.matches(&self.reader.id().to_string());
+            }
+            matcher.matches(self.meta.thanos.labels.value(matcher.name()))
+        })
+    }
+
+    /// Whether the block, `[min, max)`, has part in the inclusive range.
+    pub(crate) fn overlaps(&self, min_time: i64, max_time: i64) -> bool {
+        self.meta.min_time <= max_time && min_time < self.meta.max_time
+    }
+}
+
+/// The name under which matchers and relabelling see a block's own name.
+const BLOCK_ID_LABEL: &str = "__block_id";
+
+/// The blocks of one external label set, by resolution.
+#[derive(Debug)]
+pub(crate) struct LabelSet {
+    pub(crate) labels: Labels,
+    /// Coarsest first; in each the blocks by start.
+    resolutions: Vec<(i64, Vec<Arc<Block>>)>,
+}
+
+/// All blocks that are served at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct BlockSet {
+    pub(crate) blocks: BTreeMap<BlockId, Arc<Block>>,
+    pub(crate) label_sets: Vec<LabelSet>,
+}
+
+impl BlockSet {
+    pub(crate) fn new(blocks: BTreeMap<BlockId, Arc<Block>>) -> Self {
+        let mut sets: BTreeMap<Labels, BTreeMap<i64, Vec<Arc<Block>>>> = BTreeMap::new();
+        for block in blocks.values() {
+            let thanos = &block.meta.thanos;
+            let resolutions = sets.entry(thanos.labels.clone()).or_default();
+            resolutions.entry(thanos.downsample.resolution).or_default().push(Arc::clone(block));
+        }
+        let label_sets = sets.into_iter().map(|(labels, resolutions)| {
+            let mut resolutions: Vec<_> = resolutions.into_iter().rev().collect();
+            for (_, blocks) in &mut resolutions {
+                blocks.sort_by_key(|block| (block.meta.min_time, block.meta.max_time));
+            }
+            LabelSet { labels, resolutions }
+        });
+        Self { label_sets: label_sets.collect(), blocks }
+    }
+}
+
+impl LabelSet {
+    /// The blocks that cover the inclusive range: of each moment the coarsest that is not coarser
+    /// than `max_resolution`, gaps filled by finer ones.
+    pub(crate) fn covering(
+        &self,
+        min_time: i64,
+        max_time: i64,
+        max_resolution: i64,
+        hints: &[Matcher],
+    ) -> Vec<Arc<Block>> {
+        let first = self.resolutions.partition_point(|(resolution, _)| *resolution > max_resolution);
+        let mut found = Vec::new();
+        cover(&self.resolutions[first..], min_time, max_time, hints, &mut found);
+        found
+    }
+}
+
+fn cover(
+    resolutions: &[(i64, Vec<Arc<Block>>)],
+    min_time: i64,
+    max_time: i64,
+    hints: &[Matcher],
+    found: &mut Vec<Arc<Block>>,
+) {
+    let Some(((_, blocks), finer)) = resolutions.split_first() else { return };
+    if min_time > max_time {
+        return;
+    }
+    let mut start = min_time;
+    for block in blocks.iter().filter(|block| block.meta.max_time > min_time) {
+        if block.meta.min_time > max_time {
+            break;
+        }
+        cover(finer, start, block.meta.min_time - 1, hints, found);
+        if block.matches_hints(hints) {
+            found.push(Arc::clone(block));
+        }
+        // Blocks may overlap, so a later start need not mean a later end.
+        start = start.max(block.meta.max_time);
+    }
+    cover(finer, start, max_time, hints, found);
+}
+
+/// Takes out the matchers that `external` decides; `None` if one of them does not match.
+pub(crate) fn series_matchers(external: &Labels, matchers: &[Matcher]) -> Option<Vec<Matcher>> {
+    let mut left = Vec::with_capacity(matchers.len());
+    for matcher in matchers {
+        match external.get(matcher.name()).filter(|value| !value.is_empty()) {
+            None => left.push(matcher.clone()),
+            Some(value) if matcher.matches(value) => {}
+            Some(_) => return None,
+        }
+    }
+    Some(left)
+}

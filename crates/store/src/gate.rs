@@ -1,0 +1,67 @@
+//! How many Series calls run at a time.
+
+use std::sync::Arc;
+
+use rutile_model::ErrorKind;
+use rutile_storeapi::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// Calls that may wait for their turn. More than this are refused: they would wait for longer than
+/// their callers do.
+const MAX_WAITING: usize = 10_000;
+
+/// Lets a bounded number of calls run; the others wait in the order of their arrival.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    turns: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// The right to run. Given back on drop.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.gate_in_flight.dec();
+    }
+}
+
+impl Gate {
+    /// `max` = 0 lets all calls run.
+    pub(crate) fn new(max: usize, metrics: Arc<Metrics>) -> Self {
+        let turns = if max == 0 { Semaphore::MAX_PERMITS } else { max };
+        metrics.gate_max.set(i64::try_from(max).unwrap_or(i64::MAX));
+        let queue = turns.saturating_add(MAX_WAITING).min(Semaphore::MAX_PERMITS);
+        Self { turns: Arc::new(Semaphore::new(turns)), queue: Arc::new(Semaphore::new(queue)), metrics }
+    }
+
+    /// Waits for a turn. Dropping the future leaves the queue.
+    pub(crate) async fn turn(&self) -> Result<Turn> {
+        let closed = |_| Error::new(ErrorKind::Unavailable, "the store is shutting down");
+        let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+            let message = format!("{MAX_WAITING} Series calls are waiting for their turn already");
+            Error::new(ErrorKind::Exhausted, message)
+        })?;
+        self.metrics.gate_in_flight.inc();
+        let place = Place { _permit: permit, metrics: Arc::clone(&self.metrics) };
+        let arrived = Instant::now();
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
+        self.metrics.gate_duration.observe(arrived.elapsed().as_secs_f64());
+        self.metrics.gate_total.inc();
+        Ok(Turn { _turn: turn, _place: place })
+    }
+}

@@ -1,0 +1,100 @@
+//! The series of all blocks, merged and written out.
+
+use std::sync::Arc;
+
+use rutile_blockio::Result;
+use rutile_runtime::Spawner;
+use rutile_storeapi::{FrameWriter, Frames};
+use tokio::sync::mpsc;
+
+use super::cursor::Cursor;
+use super::label_block;
+use super::loser_tree::LoserTree;
+use super::source::Batch;
+use super::spec::SeriesSpec;
+use super::write::write_series;
+
+/// Up to this many blocks are read ahead.
+const READ_AHEAD: usize = 32;
+
+/// What came out of a merge.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Merged {
+    pub(crate) series: u64,
+    pub(crate) chunks: u64,
+    pub(crate) chunk_bytes: u64,
+}
+
+/// Where the frames go. It answers whether anybody still wants them.
+pub(crate) type Sink = mpsc::Sender<rutile_storeapi::Result<Frames>>;
+
+/// Merges the series of `cursors` (in the order in which equal chunks are preferred), and sends
+/// them to `sink` until `limit` series were sent (0: all) or nobody listens.
+pub(crate) struct Merge<'a> {
+    pub(crate) spec: &'a SeriesSpec,
+    pub(crate) limit: u64,
+    pub(crate) tasks: &'a Spawner,
+    pub(crate) sink: &'a Sink,
+    pub(crate) series_done: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Merge<'_> {
+    /// Runs to the end. Frames that are not full stay in `writer`.
+    pub(crate) async fn run(
+        &self,
+        mut cursors: Vec<Cursor>,
+        writer: &mut FrameWriter,
+    ) -> crate::Result<Merged> {
+        let read_ahead = cursors.len() <= READ_AHEAD;
+        if read_ahead {
+            cursors.iter_mut().for_each(|cursor| cursor.read_ahead(self.tasks));
+        }
+        let mut merged = Merged::default();
+        let mut tree = LoserTree::new(cursors.len(), |a, b| before(&cursors, a, b));
+        let mut equal: Vec<(Arc<Batch>, usize)> = Vec::new();
+        while let Some(series) = cursors.get(tree.winner()).and_then(Cursor::current) {
+            equal.clear();
+            let labels_of = Arc::clone(&series.0);
+            let labels = labels_of.labels(series.1);
+            equal.push(series);
+            loop {
+                self.advance(&mut cursors, tree.winner(), read_ahead).await?;
+                tree.replay(|a, b| before(&cursors, a, b));
+                match cursors.get(tree.winner()) {
+                    Some(next) if next.labels() == Some(labels) => equal.extend(next.current()),
+                    _ => break,
+                }
+            }
+            let written = write_series(self.spec, labels, &equal, writer)?;
+            (self.series_done)(written.chunk_bytes);
+            merged.series += 1;
+            merged.chunks += written.chunks;
+            merged.chunk_bytes += written.chunk_bytes;
+            if writer.is_full() && !self.send(writer.take()).await {
+                break;
+            }
+            if merged.series == self.limit {
+                break;
+            }
+        }
+        Ok(merged)
+    }
+
+    async fn advance(&self, cursors: &mut [Cursor], i: usize, read_ahead: bool) -> Result<()> {
+        let Some(cursor) = cursors.get_mut(i) else { return Ok(()) };
+        if cursor.step() { Ok(()) } else { cursor.next_batch(self.tasks, read_ahead).await }
+    }
+
+    /// Whether somebody took them.
+    async fn send(&self, frames: Frames) -> bool {
+        self.sink.send(Ok(frames)).await.is_ok()
+    }
+}
+
+/// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.
+fn before(cursors: &[Cursor], a: usize, b: usize) -> bool {
+    match (cursors[a].labels(), cursors[b].labels()) {
+        (Some(x), Some(y)) => label_block::compare(x, y).then(a.cmp(&b)).is_lt(),
+        (head, _) => head.is_some(),
+    }
+}

@@ -1,0 +1,234 @@
+//! The series of one block, batch by batch.
+
+use std::sync::Arc;
+
+use rutile_blockio::{Chunks, Error, Request, Result, Selected, WantedChunk};
+use rutile_index::Header;
+use rutile_runtime::Reservation;
+
+use super::decode::{ChunkPlace, Decoded, Decoder, Series};
+use super::label_encoder::{LabelEncoder, external_labels};
+use super::spec::SeriesSpec;
+use crate::block::Block;
+
+/// What a chunk is taken to weigh whose end is not known, bytes.
+const TYPICAL_CHUNK: u64 = 512;
+/// Entries that are read at a time even if more are wanted, so that the first batch comes soon.
+const FIRST_SERIES: usize = 256;
+
+/// Some series of a block with their chunks.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) block: Arc<Block>,
+    decoded: Arc<Decoded>,
+    /// Which of the decoded series belong to the batch.
+    first: usize,
+    len: usize,
+    chunks: Chunks,
+    /// Where the chunks of the batch start among the decoded ones, or, if they had to be sorted
+    /// for reading, the place of each in `chunks`.
+    order: ChunkOrder,
+    _memory: Arc<Reservation>,
+}
+
+#[derive(Debug)]
+enum ChunkOrder {
+    From(u32),
+    Sorted { from: u32, places: Vec<u32> },
+}
+
+impl Batch {
+    /// Number of series.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn series(&self, i: usize) -> &Series {
+        &self.decoded.series[self.first + i]
+    }
+
+    /// The label block of a series.
+    #[inline]
+    pub(crate) fn labels(&self, i: usize) -> &[u8] {
+        self.decoded.labels(self.series(i))
+    }
+
+    /// The chunks of a series: what the index says, and the frame.
+    pub(crate) fn chunks(
+        &self,
+        i: usize,
+    ) -> impl Iterator<Item = (&ChunkPlace, rutile_chunk::Result<rutile_chunk::segment::Frame<'_>>)>
+    {
+        let range = self.series(i).chunks.clone();
+        range.map(|chunk| {
+            let place = match &self.order {
+                ChunkOrder::From(from) => chunk - from,
+                ChunkOrder::Sorted { from, places } => places[(chunk - from) as usize],
+            };
+            (&self.decoded.chunks[chunk as usize], self.chunks.frame(place as usize))
+        })
+    }
+}
+
+/// Reads the series of one block, in the order of their labels as they go out.
+#[derive(Debug)]
+pub(crate) struct Source {
+    block: Arc<Block>,
+    header: Arc<Header>,
+    request: Arc<Request>,
+    spec: Arc<SeriesSpec>,
+    selected: Selected,
+    /// How many of the selected were decoded.
+    next: usize,
+    external: Vec<(Box<str>, Vec<u8>)>,
+    /// Whether left-out or replaced labels may shuffle all series of the block.
+    shuffled: bool,
+    waiting: Decoded,
+    /// Decoded series that were not handed out yet: from which one on.
+    rest: Option<(Arc<Decoded>, usize, Arc<Reservation>)>,
+}
+
+impl Source {
+    /// The series of `block` that match.
+    pub(crate) async fn open(
+        block: Arc<Block>,
+        matchers: &[rutile_model::Matcher],
+        request: Arc<Request>,
+        spec: Arc<SeriesSpec>,
+    ) -> Result<Self> {
+        let selected = block.reader.select(matchers, &request).await?;
+        let header = block.reader.header().await?;
+        let external = external_labels(&block.meta.thanos.labels, &spec.drop_labels);
+        let shuffled = header.label_names().any(|name| {
+            let replaced = external.iter().any(|(external, _)| **external == *name);
+            replaced || spec.drop_labels.iter().any(|dropped| dropped == name)
+        });
+        Ok(Self {
+            block,
+            header,
+            request,
+            spec,
+            selected,
+            next: 0,
+            external,
+            shuffled,
+            waiting: Decoded::default(),
+            rest: None,
+        })
+    }
+
+    /// The next series; `None` at the end.
+    pub(crate) async fn next_batch(&mut self) -> Result<Option<Batch>> {
+        loop {
+            if let Some((decoded, first, memory)) = self.rest.take() {
+                return self.batch(decoded, first, memory).await.map(Some);
+            }
+            if self.next >= self.selected.refs.len() {
+                return Ok(None);
+            }
+            let decoded = self.decode().await?;
+            if !decoded.series.is_empty() {
+                let memory = self.request.account.reserve(decoded.bytes()).await?;
+                self.rest = Some((Arc::new(decoded), 0, Arc::new(memory)));
+            }
+        }
+    }
+
+    /// Decodes the next entries; all of them if they are to be sorted.
+    async fn decode(&mut self) -> Result<Decoded> {
+        let mut decoded = std::mem::take(&mut self.waiting);
+        loop {
+            let most = if self.next == 0 { FIRST_SERIES } else { self.spec.batch_series };
+            let end = self.selected.refs.len().min(self.next + most.min(self.spec.batch_series));
+            let refs = &self.selected.refs[self.next..end];
+            let entries = self.block.reader.series(refs, &self.request).await?;
+            let encoder =
+                LabelEncoder::new(&self.header, &self.external, &self.spec.drop_labels);
+            let remaining = &self.selected.remaining;
+            let mut decoder = Decoder::new(&self.spec, encoder, &self.header, remaining);
+            decoder
+                .decode(&entries, &mut decoded)
+                .map_err(|source| Error::Index { block: self.block.reader.id(), source })?;
+            self.next = end;
+            let last = end == self.selected.refs.len();
+            if last {
+                decoded.sort();
+                return Ok(decoded);
+            }
+            if !self.shuffled {
+                self.waiting = decoded.hold_back();
+                return Ok(decoded);
+            }
+        }
+    }
+
+    /// Hands out decoded series from `first` on, as many as their chunks' bytes allow.
+    async fn batch(
+        &mut self,
+        decoded: Arc<Decoded>,
+        first: usize,
+        memory: Arc<Reservation>,
+    ) -> Result<Batch> {
+        let end = self.end_of_batch(&decoded, first);
+        let (order, wanted) = wanted_chunks(&decoded, first, end);
+        let chunks = self.block.reader.chunks(&wanted, &self.request).await?;
+        if end < decoded.series.len() {
+            self.rest = Some((Arc::clone(&decoded), end, Arc::clone(&memory)));
+        }
+        Ok(Batch {
+            block: Arc::clone(&self.block),
+            decoded,
+            first,
+            len: end - first,
+            chunks,
+            order,
+            _memory: memory,
+        })
+    }
+
+    fn end_of_batch(&self, decoded: &Decoded, first: usize) -> usize {
+        if self.spec.skip_chunks {
+            return decoded.series.len();
+        }
+        let mut bytes = 0;
+        for (i, series) in decoded.series.iter().enumerate().skip(first) {
+            let range = series.chunks.start as usize..series.chunks.end as usize;
+            bytes += decoded.chunks[range].iter().map(weight).sum::<u64>();
+            if bytes >= self.spec.batch_bytes {
+                return i + 1;
+            }
+        }
+        decoded.series.len()
+    }
+}
+
+fn weight(chunk: &ChunkPlace) -> u64 {
+    match chunk.wanted.end.checked_sub(chunk.wanted.offset) {
+        Some(len) => u64::from(len),
+        None => TYPICAL_CHUNK,
+    }
+}
+
+/// The chunks of some series in the order of the segment files.
+fn wanted_chunks(decoded: &Decoded, first: usize, end: usize) -> (ChunkOrder, Vec<WantedChunk>) {
+    let series = &decoded.series[first..end];
+    let from = series.iter().map(|series| series.chunks.start).min().unwrap_or(0);
+    let to = series.iter().map(|series| series.chunks.end).max().unwrap_or(0);
+    let key = |chunk: u32| {
+        let wanted = &decoded.chunks[chunk as usize].wanted;
+        (wanted.segment, wanted.offset)
+    };
+    let in_row = series.windows(2).all(|pair| pair[0].chunks.end == pair[1].chunks.start);
+    if in_row && (from..to).is_sorted_by_key(key) {
+        let wanted = decoded.chunks[from as usize..to as usize].iter().map(|chunk| chunk.wanted);
+        return (ChunkOrder::From(from), wanted.collect());
+    }
+    let mut chunks: Vec<u32> = series.iter().flat_map(|series| series.chunks.clone()).collect();
+    chunks.sort_unstable_by_key(|chunk| key(*chunk));
+    let mut places = vec![0; (to - from) as usize];
+    for (place, chunk) in chunks.iter().enumerate() {
+        places[(chunk - from) as usize] = place as u32;
+    }
+    let wanted = chunks.iter().map(|chunk| decoded.chunks[*chunk as usize].wanted).collect();
+    (ChunkOrder::Sorted { from, places }, wanted)
+}

@@ -1,0 +1,241 @@
+//! Keeps what is served in step with the bucket.
+//!
+//! One sync: look at the bucket, decide which blocks count, load what is new, and replace the set
+//! that requests pin in one step. A block that another one replaces stays until the other is really
+//! loaded (BC-7), and both are never served together (BC-8).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::{StreamExt, stream};
+use rutile_block::{BlockId, InvariantId, Meta};
+use rutile_blockio::{BlockEnv, BlockReader};
+use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
+use rutile_model::ErrorKind;
+use rutile_runtime::Clock;
+use tokio::time::Instant;
+
+use crate::Result;
+use crate::block::{Block, BlockSet};
+use crate::gateway::Serving;
+use crate::metrics::{HeaderMetrics, Metrics};
+
+/// When index-headers are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderDownload {
+    /// When a block is added: a block whose index cannot be read is never served.
+    Eager,
+    /// When a query first needs it.
+    Lazy,
+}
+
+/// The settings of a [`Syncer`].
+#[derive(Debug, Clone)]
+pub struct SyncConfig {
+    /// Blocks that are loaded at a time.
+    pub concurrency: usize,
+    /// When index-headers are fetched.
+    pub header_download: HeaderDownload,
+    /// After how long without a query an index-header is closed; none: never.
+    pub close_idle_after: Option<Duration>,
+}
+
+/// Loads and drops blocks.
+#[derive(Debug)]
+pub struct Syncer {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) chain: FilterChain,
+    pub(crate) env: Arc<BlockEnv>,
+    pub(crate) config: SyncConfig,
+    pub(crate) serving: Arc<ArcSwap<Serving>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) header_metrics: Arc<HeaderMetrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Synced {
+    /// Blocks that are served now.
+    pub served: usize,
+    /// Blocks that were loaded.
+    pub loaded: usize,
+    /// Blocks that could not be loaded.
+    pub failed: usize,
+    /// Blocks that were dropped.
+    pub dropped: usize,
+}
+
+type Blocks = BTreeMap<BlockId, Arc<Block>>;
+
+impl Syncer {
+    /// Brings what is served in step with the bucket.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed: what is served stays as it is. A block that cannot be
+    /// loaded is no error: what it replaces stays served, and the next sync tries again.
+    pub async fn sync(&self) -> Result<Synced> {
+        let (view, selection) = self.fetcher.sync(&self.chain).await?;
+        let before = self.serving.load_full();
+        let mut known: Blocks = before.set.blocks.clone();
+        self.forget_replaced(&mut known, &selection).await;
+        let (fresh, failed) = self.load(&view, &selection, &mut known).await;
+        let loaded: BTreeSet<BlockId> = known.keys().copied().collect();
+        let serve = selection.serving(&loaded);
+        known.retain(|id, _| serve.contains(id));
+        let dropped: Vec<BlockId> =
+            before.set.blocks.keys().filter(|id| !known.contains_key(id)).copied().collect();
+        let served = known.len();
+        self.publish(known, view, &selection, &loaded);
+        self.drop_folders(&dropped, before.view.is_none()).await;
+        self.metrics.blocks_loaded.set(served as i64);
+        Ok(Synced { served, loaded: fresh, failed: failed.len(), dropped: dropped.len() })
+    }
+
+    /// A block whose metadata changed under its name is another block: it is loaded anew (P16).
+    async fn forget_replaced(&self, known: &mut Blocks, selection: &Selection) {
+        let changed: Vec<BlockId> = known
+            .iter()
+            .filter(|(id, block)| {
+                selection.wanted.get(id).is_some_and(|meta| is_another_block(&block.meta, meta))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in &changed {
+            tracing::warn!(block = %id, "meta.json was replaced under the same name: loading the block anew");
+            known.remove(id);
+        }
+        self.remove_folders(&changed).await;
+    }
+
+    /// Loads what is wanted; in place of a block that cannot be loaded, what it would replace (P1).
+    async fn load(
+        &self,
+        view: &View,
+        selection: &Selection,
+        known: &mut Blocks,
+    ) -> (usize, BTreeSet<BlockId>) {
+        let (mut loaded, mut failed) = (0, BTreeSet::new());
+        loop {
+            let missing: Vec<Arc<Meta>> = selection
+                .to_load(&failed)
+                .iter()
+                .filter(|id| !known.contains_key(id) && !failed.contains(id))
+                .filter_map(|id| view.blocks.get(id))
+                .map(|info| Arc::clone(&info.meta))
+                .collect();
+            if missing.is_empty() {
+                return (loaded, failed);
+            }
+            let loads = missing.into_iter().map(|meta| self.load_block(meta));
+            let mut loads = stream::iter(loads).buffer_unordered(self.config.concurrency);
+            while let Some((id, block)) = loads.next().await {
+                match block {
+                    Some(block) => {
+                        loaded += 1;
+                        known.insert(id, Arc::new(block));
+                    }
+                    None => {
+                        failed.insert(id);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn load_block(&self, meta: Arc<Meta>) -> (BlockId, Option<Block>) {
+        let id = meta.id;
+        self.metrics.block_loads.inc();
+        let started = Instant::now();
+        let block = Block { reader: BlockReader::new(Arc::clone(&self.env), id, &meta), meta };
+        let prepared = match self.config.header_download {
+            HeaderDownload::Eager => block.reader.prepare_header().await,
+            HeaderDownload::Lazy => Ok(()),
+        };
+        match prepared {
+            Ok(()) => {
+                self.metrics.block_load_duration.observe(started.elapsed().as_secs_f64());
+                self.metrics.last_loaded.set(self.clock.now_ms() / 1000);
+                (id, Some(block))
+            }
+            Err(error) => {
+                self.metrics.block_load_failures.inc();
+                tracing::warn!(block = %id, %error, "block cannot be loaded; the next sync tries again");
+                if error.kind() == ErrorKind::Corrupt {
+                    self.remove_folders(&[id]).await;
+                }
+                (id, None)
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        blocks: Blocks,
+        view: Arc<View>,
+        selection: &Selection,
+        loaded: &BTreeSet<BlockId>,
+    ) {
+        let uncovered = selection.uncovered(loaded);
+        self.fetcher.metrics().contract_event(InvariantId::Bc7, uncovered.len());
+        let warnings = uncovered.iter().map(|id| {
+            format!(
+                "block {id} was marked for deletion longer than the delete delay ago, and nothing \
+                 that replaces it is loaded: the answer may lack its samples"
+            )
+        });
+        self.serving.store(Arc::new(Serving {
+            warnings: warnings.collect(),
+            set: BlockSet::new(blocks),
+            view: Some(view),
+        }));
+    }
+
+    /// Removes the local folders of dropped blocks; at the start also those of blocks that are not
+    /// there any more.
+    async fn drop_folders(&self, dropped: &[BlockId], first_sync: bool) {
+        self.metrics.block_drops.inc_by(dropped.len() as u64);
+        self.remove_folders(dropped).await;
+        let Some(disk) = self.env.disk.clone().filter(|_| first_sync) else { return };
+        let listed = self.env.cpu.run(move || disk.list("")).await;
+        let serving = self.serving.load();
+        let stale: Vec<BlockId> = listed
+            .unwrap_or_default()
+            .iter()
+            .filter(|entry| entry.is_folder)
+            .filter_map(|entry| entry.name.parse().ok())
+            .filter(|id| !serving.set.blocks.contains_key(id))
+            .collect();
+        self.remove_folders(&stale).await;
+    }
+
+    async fn remove_folders(&self, blocks: &[BlockId]) {
+        let Some(disk) = self.env.disk.clone().filter(|_| !blocks.is_empty()) else { return };
+        let blocks = blocks.to_vec();
+        let failures = self.env.cpu.run(move || {
+            let remove = |id: &BlockId| disk.remove_tree(&id.to_string()).err();
+            blocks.iter().filter_map(remove).collect::<Vec<_>>()
+        });
+        for error in failures.await {
+            self.metrics.block_drop_failures.inc();
+            tracing::warn!(%error, "the local folder of a dropped block stays");
+        }
+    }
+
+    /// Closes the index-headers that no query asked for in a while.
+    pub fn close_idle_headers(&self) {
+        let Some(idle) = self.config.close_idle_after else { return };
+        for block in self.serving.load().set.blocks.values() {
+            if block.reader.close_idle_header(idle) {
+                self.header_metrics.unloads.inc();
+            }
+        }
+    }
+}
+
+/// Whether two versions of a `meta.json` describe different objects.
+fn is_another_block(loaded: &Meta, now: &Meta) -> bool {
+    loaded != now
+}

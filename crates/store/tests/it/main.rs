@@ -1,0 +1,4 @@
+//! The store gateway as a whole, on real blocks.
+
+mod golden_storeapi;
+mod support;
