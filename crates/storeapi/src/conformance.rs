@@ -201,3 +201,5 @@ fn from_wire(labels: &[Label]) -> Labels {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::example;

@@ -39,3 +39,6 @@ mod path {
     pub(super) const LABEL_VALUES: &str = "/thanos.Store/LabelValues";
     pub(super) const INFO: &str = "/thanos.info.Info/Info";
 }
+
+#[cfg(test)]
+mod tests;
