@@ -5,6 +5,7 @@
 pub mod labels;
 pub mod matcher;
 pub mod regex;
+pub mod relabel;
 pub mod sample;
 pub mod size;
 pub mod time;
@@ -18,6 +19,7 @@ pub use error::{Error, ErrorKind};
 pub use labels::{Label, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use regex::Regex;
+pub use relabel::{RelabelAction, RelabelConfig};
 pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};
 pub use size::ByteSize;
 pub use time::{GoDuration, PromDuration, TimeOrDuration, TimeRange};

@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use regex_syntax::hir::{Class, ClassUnicode, HirKind};
+use regex_syntax::hir::ClassUnicode;
+
+use crate::regex::printable;
 
 /// Writes `text` as Go's `strconv.Quote` does: what is not printable is escaped.
 pub(crate) fn quote(text: &str) -> String {
@@ -54,11 +56,4 @@ fn is_printable(c: char) -> bool {
         .is_ok()
 }
 
-/// As of Unicode 15.0, which Go 1.21 to 1.26 carry.
-static PRINTABLE: LazyLock<ClassUnicode> = LazyLock::new(|| {
-    let hir = regex_syntax::parse(r"[[\pL\pM\pN\pP\pS]&&\p{age=15.0}]");
-    match hir.as_ref().map(regex_syntax::hir::Hir::kind) {
-        Ok(HirKind::Class(Class::Unicode(class))) => class.clone(),
-        _ => ClassUnicode::empty(),
-    }
-});
+static PRINTABLE: LazyLock<ClassUnicode> = LazyLock::new(printable);

@@ -1,59 +1,123 @@
-//! Regular expressions of Go's syntax, matched against a whole value.
+//! Regular expressions with exactly Go's syntax and meaning, matched against a whole value.
+//!
+//! A pattern means what Prometheus makes of it: `^(?s:pattern)$` in Go. It is parsed by a parser
+//! of Go's syntax; what it accepts is then tested in the cheapest way that gives the same answer:
+//! a set of values, prefix, infix and suffix of a pattern such as `a.*b.*`, and only otherwise an
+//! automaton, which takes time linear in the value and memory within fixed limits. The page
+//! `docs/formats/regex.md` says how this was compared with Go.
 
-use regex_automata::{Anchored, Input, meta};
+mod captures;
+mod glob;
+mod plan;
+mod set;
+mod syntax;
+
+use plan::Plan;
+use regex_automata::{meta, nfa::thompson::WhichCaptures};
+use regex_syntax::hir::{Hir, Look};
 
 use crate::Error;
+
+pub(crate) use captures::{CapturingRegex, Template};
+pub(crate) use syntax::printable;
+use syntax::{Code, Flags, Refusal, SyntaxError};
+
+/// What a compiled pattern may take. Go allows 128 MiB; patterns come from users.
+const PROGRAM_SIZE_LIMIT: usize = 16 << 20;
+
+/// What one thread may take for the states that it has visited; past it they are forgotten.
+const STATE_CACHE_SIZE: usize = 1 << 20;
 
 /// A compiled regular expression.
 #[derive(Debug)]
 pub struct Regex {
-    engine: meta::Regex,
-    set: Option<Vec<String>>,
+    plan: Plan,
 }
 
 impl Regex {
-    /// Compiles `pattern`, which is matched as `^(?s:pattern)$`.
+    /// Compiles `pattern`.
     ///
     /// # Errors
     ///
-    /// The pattern is malformed or too large.
+    /// The pattern is not of Go's syntax (Go's message, and where), or its program is too large.
     pub fn new(pattern: &str) -> crate::Result<Self> {
-        let engine =
-            meta::Regex::new(&format!("^(?s:{pattern})$")).map_err(|e| match e.size_limit() {
-                Some(_) => Error::too_large(e.to_string()),
-                None => Error::invalid(e.to_string()),
-            })?;
-        Ok(Self { engine, set: None })
+        let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, false)?;
+        let hir = plan::without_anchors(&parsed.hir);
+        let plan = match plan::without_engine(&hir, pattern.len()) {
+            Some(plan) => plan,
+            None => Plan::engine(&hir, engine(pattern, hir.clone(), WhichCaptures::Implicit)?),
+        };
+        Ok(Self { plan })
     }
 
     /// Whether the whole of `value` matches.
     #[must_use]
     pub fn is_match(&self, value: &str) -> bool {
-        self.engine
-            .is_match(Input::new(value).anchored(Anchored::Yes))
+        self.plan.is_match(value)
     }
 
-    /// All values that match, sorted and unique, if they are few.
+    /// All values that match, sorted and unique, if they are few: at most 256, or as many as a
+    /// plain list of alternatives has.
     #[must_use]
     pub fn set_matches(&self) -> Option<&[String]> {
-        self.set.as_deref()
+        self.plan.set()
     }
 
     /// What every matching value starts with; often empty.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        ""
+        self.plan.prefix()
     }
 
     /// Whether every value matches, for certain.
     #[must_use]
     pub fn accepts_all(&self) -> bool {
-        false
+        matches!(self.plan, Plan::All)
     }
 
     /// Whether exactly the values other than the empty one match, for certain.
     #[must_use]
     pub fn accepts_all_but_empty(&self) -> bool {
-        false
+        matches!(self.plan, Plan::NotEmpty)
+    }
+
+    /// Whether values are tested without running an automaton.
+    #[must_use]
+    pub fn is_fast(&self) -> bool {
+        !matches!(self.plan, Plan::Engine(_))
     }
 }
+
+impl From<SyntaxError> for Error {
+    fn from(error: SyntaxError) -> Self {
+        if error.is_too_large() {
+            return Self::too_large(error.to_string());
+        }
+        Self::invalid(error.to_string())
+    }
+}
+
+/// Builds the automaton of `hir` between the two ends of a value.
+fn engine(pattern: &str, hir: Hir, captures: WhichCaptures) -> crate::Result<meta::Regex> {
+    let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+    let config = meta::Config::new()
+        .which_captures(captures)
+        .nfa_size_limit(Some(PROGRAM_SIZE_LIMIT))
+        .hybrid_cache_capacity(STATE_CACHE_SIZE);
+    meta::Builder::new()
+        .configure(config)
+        .build_from_hir(&anchored)
+        .map_err(|error| {
+            if error.size_limit().is_some() {
+                return Refusal::new(Code::TooLarge, pattern)
+                    .into_error(pattern)
+                    .into();
+            }
+            Error::invalid(format!(
+                "regular expression cannot be compiled: {error}: `{pattern}`"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests;
