@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use rutile_storeapi::{
-    Error, Frames, RequestContext, SeriesStream, StoreApi, grpc,
+    Error, Frames, RequestContext, SeriesStream, StoreApi,
+    grpc::StoreServer,
     info::InfoResponse,
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
@@ -94,10 +95,10 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<()> {
         (None, None) => return Err("give a shape or a file of frames".into()),
     };
     let routes = match args.server {
-        Server::Own => Routes::from(grpc::router(Arc::new(Recorded(frames.into())))),
+        Server::Own => Routes::new(StoreServer::new(Arc::new(Recorded(frames.into())))),
         Server::Single => {
             let frames: Vec<_> = frames.iter().flat_map(singles).collect();
-            Routes::from(grpc::router(Arc::new(Recorded(frames.into()))))
+            Routes::new(StoreServer::new(Arc::new(Recorded(frames.into()))))
         }
         Server::Tonic => generic::routes(frames.iter().flat_map(Frames::messages).collect()),
     };

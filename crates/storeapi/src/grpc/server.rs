@@ -1,20 +1,26 @@
-//! The server side: a router that answers from a [`StoreApi`].
+//! The server side: services that answer from a [`StoreApi`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
     response::Response,
-    routing::post,
+    routing::{future::RouteFuture, post},
 };
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use prost::Message;
 use rutile_model::ErrorKind;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status};
+use tonic::{Code, Status, server::NamedService};
+use tower::Service;
 
 use super::{
     CONTENT_TYPE, Compression, FramesBody, GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT, REQUEST_ID, TENANT,
@@ -25,19 +31,75 @@ use crate::{Error, Frames, RequestContext, Result, SeriesStream, StoreApi, api::
 /// The longest request that is taken, in bytes. Matchers are the only long part of one.
 const MAX_REQUEST: usize = 64 * 1024 * 1024;
 
-type Store = State<Arc<dyn StoreApi>>;
-
-/// Routes `thanos.Store` and `thanos.info.Info` to a store.
+/// The service `thanos.Store`, answered by a store.
 ///
 /// Requests may be compressed with snappy, zstd or gzip and are answered likewise. Metadata becomes
 /// the [`RequestContext`]; the deadline ends the call. Panics are not caught here.
-pub fn router(store: Arc<dyn StoreApi>) -> Router {
-    Router::new()
-        .route(path::SERIES, post(series))
-        .route(path::LABEL_NAMES, post(label_names))
-        .route(path::LABEL_VALUES, post(label_values))
-        .route(path::INFO, post(info))
-        .with_state(store)
+#[derive(Debug, Clone)]
+pub struct StoreServer(Router);
+
+/// The service `thanos.info.Info`, answered by a store.
+#[derive(Debug, Clone)]
+pub struct InfoServer(Router);
+
+type Store = State<Arc<dyn StoreApi>>;
+
+impl StoreServer {
+    /// Answers from `store`.
+    pub fn new(store: Arc<dyn StoreApi>) -> Self {
+        let router = Router::new()
+            .route(path::SERIES, post(series))
+            .route(path::LABEL_NAMES, post(label_names))
+            .route(path::LABEL_VALUES, post(label_values));
+        Self(router.with_state(store))
+    }
+}
+
+impl InfoServer {
+    /// Answers from `store`.
+    pub fn new(store: Arc<dyn StoreApi>) -> Self {
+        Self(
+            Router::new()
+                .route(path::INFO, post(info))
+                .with_state(store),
+        )
+    }
+}
+
+impl NamedService for StoreServer {
+    const NAME: &'static str = "thanos.Store";
+}
+
+impl NamedService for InfoServer {
+    const NAME: &'static str = "thanos.info.Info";
+}
+
+impl Service<http::Request<tonic::body::Body>> for StoreServer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        self.0.call(request.map(Body::new))
+    }
+}
+
+impl Service<http::Request<tonic::body::Body>> for InfoServer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        self.0.call(request.map(Body::new))
+    }
 }
 
 async fn series(State(store): Store, request: Request) -> Response {

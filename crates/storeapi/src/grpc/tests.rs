@@ -40,8 +40,9 @@ async fn with_server<T>(store: Arc<dyn StoreApi>, test: impl AsyncFnOnce(SocketA
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::builder()
-        .add_routes(router(store).into())
-        .serve_with_incoming(TcpIncoming::from(listener));
+        .add_service(StoreServer::new(Arc::clone(&store)))
+        .add_service(InfoServer::new(store))
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     match futures::future::select(pin!(test(address)), pin!(server)).await {
         Either::Left((result, _)) => result,
         Either::Right((result, _)) => panic!("the server ended: {result:?}"),
