@@ -12,10 +12,20 @@ use rutile_telemetry::{LogConfig, LogFormat, LogLevel};
 #[derive(Debug, Args)]
 pub(crate) struct LogFlags {
     /// Least important level to log: error, warn, info or debug.
-    #[arg(long = "log.level", global = true, default_value = "info")]
+    #[arg(
+        long = "log.level",
+        global = true,
+        help_heading = "Logging",
+        default_value = "info"
+    )]
     level: LogLevel,
     /// How to log: logfmt or json.
-    #[arg(long = "log.format", global = true, default_value = "logfmt")]
+    #[arg(
+        long = "log.format",
+        global = true,
+        help_heading = "Logging",
+        default_value = "logfmt"
+    )]
     format: LogFormat,
     /// Name to put on every log line.
     #[arg(long = "debug.name", global = true, default_value = "", hide = true)]
@@ -39,17 +49,32 @@ impl LogFlags {
 #[derive(Debug, Args)]
 pub(crate) struct BucketFlags {
     /// File with the bucket's configuration in YAML.
-    #[arg(long = "objstore.config-file", global = true, value_name = "PATH")]
-    file: Option<PathBuf>,
+    #[arg(
+        long = "objstore.config-file",
+        global = true,
+        help_heading = "Bucket",
+        value_name = "PATH"
+    )]
+    bucket_file: Option<PathBuf>,
     /// The bucket's configuration itself, instead of --objstore.config-file.
-    #[arg(long = "objstore.config", global = true, value_name = "YAML")]
-    content: Option<String>,
+    #[arg(
+        long = "objstore.config",
+        global = true,
+        help_heading = "Bucket",
+        value_name = "YAML"
+    )]
+    bucket_yaml: Option<String>,
 }
 
 impl BucketFlags {
     /// The configuration.
     pub(crate) fn yaml(&self) -> Result<String> {
-        path_or_content("objstore.config", self.file.as_ref(), self.content.as_ref())?.context(
+        path_or_content(
+            "objstore.config",
+            self.bucket_file.as_ref(),
+            self.bucket_yaml.as_ref(),
+        )?
+        .context(
             "no bucket: give its configuration with --objstore.config-file or --objstore.config",
         )
     }
@@ -60,10 +85,10 @@ impl BucketFlags {
 pub(crate) struct SelectorFlags {
     /// File with relabel rules in YAML that pick blocks by their external labels.
     #[arg(long = "selector.relabel-config-file", value_name = "PATH")]
-    file: Option<PathBuf>,
+    selector_file: Option<PathBuf>,
     /// The relabel rules themselves, instead of --selector.relabel-config-file.
     #[arg(long = "selector.relabel-config", value_name = "YAML")]
-    content: Option<String>,
+    selector_yaml: Option<String>,
 }
 
 impl SelectorFlags {
@@ -71,8 +96,8 @@ impl SelectorFlags {
     pub(crate) fn yaml(&self) -> Result<String> {
         let yaml = path_or_content(
             "selector.relabel-config",
-            self.file.as_ref(),
-            self.content.as_ref(),
+            self.selector_file.as_ref(),
+            self.selector_yaml.as_ref(),
         )?;
         Ok(yaml.unwrap_or_default())
     }

@@ -4,6 +4,7 @@
 //! exit code is 0 on success, 1 on failure and 2 when the command line is wrong. Only `bucket mark` and
 //! `bucket upload-blocks` write to a bucket, both through `rutile_lifecycle`.
 
+mod bucket;
 mod flags;
 mod output;
 mod series;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Work on the blocks of a bucket.
+    Bucket(bucket::BucketArgs),
     Series(series::SeriesArgs),
 }
 
@@ -60,6 +63,7 @@ fn run(cli: Cli) -> Result<()> {
         .context("start the async runtime")?;
     runtime.block_on(async {
         match cli.command {
+            Command::Bucket(args) => bucket::run(args, clock, screen, &mut out).await,
             Command::Series(args) => series::run(args, &*clock, screen, &mut out).await,
         }
     })?;

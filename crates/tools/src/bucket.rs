@@ -1,0 +1,51 @@
+//! `rutile-tools bucket`: the blocks of a bucket.
+
+mod inspect;
+mod ls;
+mod mark;
+mod source;
+mod state;
+mod upload;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use rutile_runtime::Clock;
+
+use crate::flags::BucketFlags;
+use crate::output::screen::Screen;
+use source::Source;
+
+#[derive(Debug, Args)]
+pub(crate) struct BucketArgs {
+    #[command(flatten)]
+    bucket: BucketFlags,
+    #[command(subcommand)]
+    command: BucketCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BucketCommand {
+    Ls(ls::LsArgs),
+    Inspect(inspect::InspectArgs),
+    Mark(mark::MarkArgs),
+    UploadBlocks(upload::UploadArgs),
+}
+
+/// Runs a command.
+pub(crate) async fn run(
+    args: BucketArgs,
+    clock: Arc<dyn Clock>,
+    screen: Screen,
+    out: &mut (dyn Write + Send),
+) -> Result<()> {
+    let source = Source::new(args.bucket, clock);
+    match args.command {
+        BucketCommand::Ls(args) => ls::run(args, &source, out).await,
+        BucketCommand::Inspect(args) => inspect::run(args, &source, screen, out).await,
+        BucketCommand::Mark(args) => mark::run(args, &source).await,
+        BucketCommand::UploadBlocks(args) => upload::run(args, &source).await,
+    }
+}

@@ -1,0 +1,84 @@
+//! The bucket of the command line, and a look at its blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rutile_block::{Contract, MarkKind};
+use rutile_fetcher::filter::time_partition::TimePartition;
+use rutile_fetcher::{Fetcher, FetcherConfig, Parts, Scope, View};
+use rutile_lifecycle::Lifecycle;
+use rutile_model::TimeOrDuration;
+use rutile_objstore::{Bucket, OpenContext, check_reachable, open, open_reader};
+use rutile_runtime::Clock;
+use rutile_telemetry::Registry;
+
+use crate::flags::BucketFlags;
+
+/// How long a command that has no flag for it may read metadata.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Opens the bucket in the way that a command needs it.
+#[derive(Debug)]
+pub(super) struct Source {
+    flags: BucketFlags,
+    clock: Arc<dyn Clock>,
+}
+
+impl Source {
+    pub(super) fn new(flags: BucketFlags, clock: Arc<dyn Clock>) -> Self {
+        Self { flags, clock }
+    }
+
+    /// The bucket for reading and writing, by a command that the provider sees as `component`.
+    pub(super) async fn writable(&self, component: &str) -> Result<Arc<dyn Bucket>> {
+        let bucket = open(&self.flags.yaml()?, &self.context(component))?;
+        check_reachable(&*bucket).await?;
+        Ok(bucket)
+    }
+
+    /// What changes the blocks of the bucket.
+    pub(super) fn lifecycle(&self, bucket: Arc<dyn Bucket>) -> Lifecycle {
+        let clock = Arc::clone(&self.clock);
+        Lifecycle::new(bucket, clock, Contract::default(), &Registry::new())
+    }
+
+    /// All blocks with their marks.
+    pub(super) async fn view(&self, timeout: Duration) -> Result<Arc<View>> {
+        let bucket = open_reader(&self.flags.yaml()?, &self.context("bucket"))?;
+        check_reachable(&*bucket).await?;
+        let parts = Parts {
+            bucket,
+            clock: Arc::clone(&self.clock),
+            disk: None,
+        };
+        let config = FetcherConfig {
+            more_marks: vec![MarkKind::NoCompact, MarkKind::NoDownsample],
+            ..FetcherConfig::default()
+        };
+        let fetcher = Fetcher::new(parts, config, &Registry::new())?;
+        let view = tokio::time::timeout(timeout, fetcher.fetch())
+            .await
+            .with_context(|| {
+                format!("reading the metadata took longer than --timeout {timeout:?}")
+            })??;
+        Ok(view)
+    }
+
+    fn context(&self, component: &str) -> OpenContext {
+        OpenContext {
+            clock: Arc::clone(&self.clock),
+            // Nobody asks a command for its metrics.
+            registry: Registry::new(),
+            component: component.to_owned(),
+        }
+    }
+}
+
+/// The part of the bucket that the flags ask for.
+pub(super) fn scope(min_time: TimeOrDuration, max_time: TimeOrDuration) -> Scope {
+    Scope {
+        time: TimePartition { min_time, max_time },
+        ..Scope::default()
+    }
+}

@@ -1,0 +1,411 @@
+//! `rutile-tools bucket` on copies of the golden bucket `raw`: 39 real blocks, 34 of them marked by the compaction
+//! that merged them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rutile_testkit::{block_dirs, copy_bucket, golden};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The newest two-hour blocks, which no other block holds.
+const NEWEST: [&str; 2] = ["01M820PDYWZG3SENBFJ0F29G26", "01M820PDZMK3SZGA9JJPRVBEKA"];
+/// Eight hours, a result of compaction.
+const EIGHT_HOURS: &str = "01M820Q9RQ27VBZF6TJTV2K9HB";
+
+/// A filesystem bucket and the program on it.
+struct Tools {
+    home: TempDir,
+}
+
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Tools {
+    fn on_empty() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("bucket")).unwrap();
+        Self { home }
+    }
+
+    fn on_raw() -> Self {
+        let tools = Self::on_empty();
+        copy_bucket(&golden().join("raw"), &tools.bucket());
+        tools
+    }
+
+    fn bucket(&self) -> PathBuf {
+        self.home.path().join("bucket")
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let config = format!(
+            "type: FILESYSTEM\nconfig:\n  directory: {}",
+            self.bucket().display()
+        );
+        let output = Command::new(env!("CARGO_BIN_EXE_rutile-tools"))
+            .args(["bucket", "--objstore.config", &config])
+            .args(args)
+            .current_dir(self.home.path())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// Runs what must succeed.
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let run = self.run(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.err);
+        run.out
+    }
+
+    /// Runs what must fail, with this code and these words on standard error.
+    #[track_caller]
+    fn fails(&self, args: &[&str], code: i32, words: &str) {
+        let run = self.run(args);
+        assert_eq!(run.code, Some(code), "{args:?}: {}", run.err);
+        assert!(run.err.contains(words), "{args:?}: {}", run.err);
+        assert_eq!(run.out, "", "{args:?}");
+    }
+
+    /// State and reason of each block, by its ULID.
+    fn states(&self, more: &[&str]) -> Vec<(String, String, String)> {
+        let mut args = vec!["inspect", "-o", "json"];
+        args.extend(more);
+        let blocks: Vec<Value> = serde_json::from_str(&self.ok(&args)).unwrap();
+        let text = |block: &Value, key: &str| block[key].as_str().unwrap().to_owned();
+        blocks
+            .iter()
+            .map(|b| (text(b, "id"), text(b, "state"), text(b, "reason")))
+            .collect()
+    }
+
+    #[track_caller]
+    fn state(&self, id: &str, more: &[&str]) -> (String, String) {
+        let all = self.states(more);
+        let (_, state, reason) = all.into_iter().find(|(found, ..)| found == id).unwrap();
+        (state, reason)
+    }
+}
+
+#[test]
+fn ls_lists_what_is_asked_for() {
+    let tools = Tools::on_raw();
+    let expected: Vec<String> = block_dirs(&tools.bucket())
+        .iter()
+        .map(|dir| dir.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let listed =
+        |args: &[&str]| -> Vec<String> { tools.ok(args).lines().map(str::to_owned).collect() };
+    assert_eq!(listed(&["ls"]), expected);
+    assert_eq!(listed(&["ls", "--exclude-delete"]).len(), 5);
+    assert_eq!(
+        listed(&["ls", "--exclude-delete", "--no-exclude-delete"]).len(),
+        39
+    );
+    assert_eq!(
+        listed(&["ls", "--min-time=2026-01-03T10:00:01Z"]),
+        [NEWEST[1]]
+    );
+    assert_eq!(listed(&["ls", "--max-time=2025-12-31T00:00:00Z"]), [""; 0]);
+    assert_eq!(
+        listed(&["ls", "-o", "wide"])[0],
+        "01M820PD8CGVZHQSH6D0C2DRFD -- 2026-01-01T00:00:00Z - 2026-01-01T02:00:00Z \
+         Diff: 2h0m0s, Compaction: 1, Downsample: 0, Source: sidecar"
+    );
+    assert_eq!(
+        listed(&["ls", "-o", "{{.ULID}} {{.Thanos.Labels.cluster}}"])[38],
+        format!("{} eu1", expected[38])
+    );
+}
+
+#[test]
+fn ls_as_json_prints_each_meta_as_it_is() {
+    let tools = Tools::on_empty();
+    let id = EIGHT_HOURS;
+    copy_bucket(&golden().join("raw").join(id), &tools.bucket().join(id));
+    let meta = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let original = fs::read_to_string(tools.bucket().join(id).join("meta.json")).unwrap();
+    assert_eq!(meta(&tools.ok(&["ls", "-o", "json"])), meta(&original));
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let tools = Tools::on_empty();
+    tools.fails(&["ls", "--wide"], 2, "--wide");
+    tools.fails(&["ls", "--min-time=yesterday"], 2, "yesterday");
+    tools.fails(&["ls", "-o", "{{range .Files}}"], 1, "only fields");
+    tools.fails(&["inspect", "--sort-by=SIZE"], 2, "SIZE");
+    tools.fails(&["inspect", "-l", "cluster"], 1, "name=\"value\"");
+    tools.fails(
+        &["mark", "--marker=deletion-mark.json", "--details=x"],
+        2,
+        "--id",
+    );
+    tools.fails(
+        &[
+            "mark",
+            "--marker=x",
+            "--details=x",
+            &format!("--id={}", NEWEST[0]),
+        ],
+        2,
+        "x",
+    );
+    tools.fails(
+        &[
+            "mark",
+            "--marker=deletion-mark.json",
+            "--id=x",
+            "--details=x",
+        ],
+        1,
+        "ULID",
+    );
+    tools.fails(
+        &[
+            "mark",
+            "--marker=deletion-mark.json",
+            &format!("--id={}", NEWEST[0]),
+        ],
+        1,
+        "--details",
+    );
+    tools.fails(&["upload-blocks"], 1, "--label");
+    tools.fails(
+        &["upload-blocks", "--label=a=b", "--path=nowhere"],
+        1,
+        "nowhere",
+    );
+    fs::remove_dir(tools.bucket()).unwrap();
+    tools.fails(&["ls"], 1, "does not exist");
+}
+
+#[test]
+fn inspect_has_the_columns_of_the_reference() {
+    let tools = Tools::on_raw();
+    let csv = tools.ok(&[
+        "inspect",
+        "-o",
+        "csv",
+        "--sort-by=#SAMPLES",
+        "-l",
+        "cluster=\"eu1\"",
+    ]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 40);
+    assert_eq!(
+        lines[0],
+        "ULID,FROM,UNTIL,RANGE,UNTIL-DOWN,#SERIES,#SAMPLES,#CHUNKS,COMP-LEVEL,COMP-FAILED,LABELS,RESOLUTION,SOURCE"
+    );
+    assert_eq!(
+        lines[39],
+        "01M820Q9SJYFHMNPJJ06KPJ51B,2026-01-01T00:00:00Z,2026-01-03T00:00:00Z,48h0m0s,-8h0m0s,500,\
+         \"575,964\",\"4,800\",3,false,\"cluster=eu1,replica=a\",0s,compactor"
+    );
+    assert_eq!(
+        tools
+            .ok(&["inspect", "-o", "tsv", "-l", "cluster=us2"])
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn inspect_tells_what_is_served_and_why_not() {
+    let tools = Tools::on_raw();
+    let states = tools.states(&[]);
+    let count = |state: &str| states.iter().filter(|(_, found, _)| found == state).count();
+    assert_eq!(
+        (states.len(), count("served"), count("superseded")),
+        (39, 5, 34)
+    );
+    let (state, reason) = tools.state("01M820PDXC2FK9EQKT0GRGMCSA", &[]);
+    assert_eq!(
+        (state.as_str(), reason.contains(EIGHT_HOURS)),
+        ("superseded", true),
+        "{reason}"
+    );
+
+    // The copies were written just now.
+    for id in NEWEST {
+        assert_eq!(tools.state(id, &["--consistency-delay=30m"]).0, "too-fresh");
+    }
+    assert_eq!(
+        tools.state(EIGHT_HOURS, &["--consistency-delay=30m"]).0,
+        "served"
+    );
+
+    let table = tools.ok(&["inspect"]);
+    assert!(
+        table.ends_with("39 blocks: 5 served, 34 superseded\n"),
+        "{table}"
+    );
+    assert!(!table.contains('\x1b'), "no colour in a pipe");
+}
+
+#[test]
+fn damaged_blocks_are_shown_and_harm_no_others() {
+    let tools = Tools::on_raw();
+    let meta = |id: &str| tools.bucket().join(id).join("meta.json");
+    fs::remove_file(meta(NEWEST[0])).unwrap();
+    fs::write(meta(NEWEST[1]), "{").unwrap();
+    let (state, _) = tools.state(NEWEST[0], &[]);
+    assert_eq!(state, "partial");
+    let (state, reason) = tools.state(NEWEST[1], &[]);
+    assert_eq!(
+        (state.as_str(), reason.contains("meta.json")),
+        ("bad", true),
+        "{reason}"
+    );
+    assert_eq!(tools.state(EIGHT_HOURS, &[]).0, "served");
+    assert_eq!(tools.ok(&["ls"]).lines().count(), 37);
+}
+
+#[test]
+fn marks_are_put_kept_and_removed() {
+    let tools = Tools::on_raw();
+    let id = format!("--id={}", NEWEST[0]);
+    let file = tools.bucket().join(NEWEST[0]).join("deletion-mark.json");
+    tools.ok(&[
+        "mark",
+        "--marker=deletion-mark.json",
+        "--details=for a test",
+        &id,
+    ]);
+    let first = fs::read_to_string(&file).unwrap();
+    assert!(first.contains("for a test"), "{first}");
+    assert_eq!(
+        tools
+            .state(NEWEST[0], &["--ignore-deletion-marks-delay=0s"])
+            .0,
+        "marked"
+    );
+    let (state, reason) = tools.state(NEWEST[0], &[]);
+    assert_eq!(
+        (state.as_str(), reason.starts_with("marked ")),
+        ("served", true),
+        "{reason}"
+    );
+    assert_eq!(tools.ok(&["ls", "--exclude-delete"]).lines().count(), 4);
+
+    tools.ok(&[
+        "mark",
+        "--marker=deletion-mark.json",
+        "--details=again",
+        &id,
+    ]);
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        first,
+        "a mark keeps its time and its reason"
+    );
+
+    tools.ok(&["mark", "--marker=deletion-mark.json", "--remove", &id]);
+    assert!(!file.try_exists().unwrap());
+
+    for marker in ["no-compact-mark.json", "no-downsample-mark.json"] {
+        tools.ok(&[
+            "mark",
+            &format!("--marker={marker}"),
+            "--details=for a test",
+            &id,
+        ]);
+        assert!(
+            tools
+                .bucket()
+                .join(NEWEST[0])
+                .join(marker)
+                .try_exists()
+                .unwrap()
+        );
+    }
+    let (state, reason) = tools.state(NEWEST[0], &[]);
+    assert_eq!(
+        (state.as_str(), reason.as_str()),
+        (
+            "served",
+            "marked not to be compacted; marked not to be downsampled"
+        )
+    );
+    let absent = "--id=00000000000000000000000001";
+    tools.fails(
+        &["mark", "--marker=deletion-mark.json", "--details=x", absent],
+        1,
+        "0000000001",
+    );
+}
+
+#[test]
+fn upload_blocks_uploads_what_is_missing() {
+    let tools = Tools::on_empty();
+    let data = tools.home.path().join("data");
+    for id in [NEWEST[0], NEWEST[1], EIGHT_HOURS] {
+        copy_bucket(&golden().join("raw").join(id), &data.join(id));
+    }
+    fs::create_dir(data.join("wal")).unwrap();
+    let upload = ["upload-blocks", "--label=cluster=\"eu9\""];
+    tools.ok(&upload);
+    assert_eq!(
+        ids(&tools.bucket()),
+        NEWEST,
+        "a compacted block is not uploaded unasked"
+    );
+    for id in NEWEST {
+        for file in ["index", "chunks/000001"] {
+            let read = |dir: &Path| fs::read(dir.join(id).join(file)).unwrap();
+            assert_eq!(read(&data), read(&tools.bucket()), "{id}/{file}");
+        }
+    }
+    let shown = tools.ok(&["ls", "-o", "{{.Thanos.Labels}} {{.Thanos.Source}}"]);
+    assert_eq!(shown, "map[cluster:eu9] bucket.upload\n".repeat(2));
+
+    let again = tools.run(&upload);
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert!(again.err.contains("uploaded=0"), "{}", again.err);
+
+    tools.ok(&[
+        "upload-blocks",
+        "--label=cluster=\"eu9\"",
+        "--shipper.upload-compacted",
+    ]);
+    assert_eq!(ids(&tools.bucket()), [NEWEST[0], NEWEST[1], EIGHT_HOURS]);
+}
+
+#[test]
+fn upload_blocks_refuses_compacted_blocks_that_overlap() {
+    let tools = Tools::on_raw();
+    let data = tools.home.path().join("data");
+    copy_bucket(
+        &golden().join("raw").join(EIGHT_HOURS),
+        &data.join(EIGHT_HOURS),
+    );
+    fs::remove_dir_all(tools.bucket().join(EIGHT_HOURS)).unwrap();
+    let upload = [
+        "upload-blocks",
+        "--label=cluster=eu1",
+        "--label=replica=a",
+        "--shipper.upload-compacted",
+    ];
+    tools.fails(&upload, 1, "overlaps");
+    assert!(!tools.bucket().join(EIGHT_HOURS).try_exists().unwrap());
+}
+
+fn ids(bucket: &Path) -> Vec<String> {
+    block_dirs(bucket)
+        .iter()
+        .map(|dir| dir.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
