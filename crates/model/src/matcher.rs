@@ -1,5 +1,7 @@
 //! Matchers: the test of one label's value, in the four forms of PromQL.
 
+mod parse;
+
 use std::{
     fmt,
     hash::{Hash, Hasher},
@@ -226,7 +228,7 @@ impl Hash for Matcher {
     }
 }
 
-/// `name=~"value"`, quoted as in Go; as PromQL writes it.
+/// `name=~"value"`, quoted as in Go; reads back with [`Matcher::parse`].
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_plain_name(&self.name) {
@@ -243,3 +245,6 @@ impl fmt::Debug for Matcher {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;
