@@ -38,7 +38,7 @@ limits=(-max_len=65536 -rss_limit_mb=1024 -timeout=10 -print_final_stats=0 -verb
 # Runs libFuzzer without what it says on every start; its exit code counts, not grep's.
 run() {
     $fuzz "${limits[@]}" -artifact_prefix="artifacts/$target/" "$@" 2>&1 |
-        { grep -v -e '^INFO' -e 'Failed to find function "__sanitizer' || true; }
+        { grep -v -e '^INFO' -e 'Failed to find function "__sanitizer' -e '^"' -e '^######' -e NEW_FUNC || true; }
 }
 for target in "${targets[@]}"; do
     if [ ! -d "corpus/$target" ]; then

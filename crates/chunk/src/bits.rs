@@ -42,6 +42,7 @@ impl<'a> BitReader<'a> {
 
     /// An error at the present position.
     #[cold]
+    #[inline(never)]
     pub(crate) fn corrupt(&self, expected: &'static str) -> Error {
         let offset = self.len.saturating_sub(self.bits_left().div_ceil(8));
         Error::Corrupt {
@@ -52,7 +53,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Brings the bits at hand to at least 56, or to all that are left.
-    #[inline]
+    #[inline(always)]
     fn refill(&mut self) {
         if let Some(head) = self.rest.first_chunk::<8>() {
             self.word |= u64::from_be_bytes(*head) >> self.valid;
@@ -75,7 +76,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, count: u32) -> Result<u64> {
         debug_assert!((1..=56).contains(&count));
         if self.valid < count {
@@ -91,7 +92,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Reads 1 to 64 bits as an unsigned number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_bits(&mut self, count: u32) -> Result<u64> {
         if count <= 56 {
             return self.take(count);
@@ -100,13 +101,13 @@ impl<'a> BitReader<'a> {
         Ok((high << 32) | self.take(32)?)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_bit(&mut self) -> Result<bool> {
         Ok(self.take(1)? == 1)
     }
 
     /// Reads ones up to a zero, which is consumed too, or up to `max` ones; returns how many.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_ones(&mut self, max: u32) -> Result<u32> {
         if self.valid < max {
             self.refill();
@@ -122,7 +123,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Consumes the next two bits if both are zero.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip_two_zeros(&mut self) -> bool {
         if self.valid < 2 {
             self.refill();
@@ -135,7 +136,7 @@ impl<'a> BitReader<'a> {
         zeros
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_f64(&mut self) -> Result<f64> {
         Ok(f64::from_bits(self.read_bits(64)?))
     }

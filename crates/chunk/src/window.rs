@@ -28,7 +28,7 @@ impl Default for Window {
 
 impl Window {
     /// Reads a value, given the bits of the one before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&mut self, reader: &mut BitReader<'_>, previous: u64) -> Result<u64> {
         match reader.read_ones(2)? {
             0 => Ok(previous),
@@ -37,12 +37,12 @@ impl Window {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_reused(&self, reader: &mut BitReader<'_>, previous: u64) -> Result<u64> {
         Ok(previous ^ (reader.read_bits(self.width)? << self.trailing))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_new(&mut self, reader: &mut BitReader<'_>, previous: u64) -> Result<u64> {
         let lengths = reader.read_bits(11)?;
         // 64 significant bits do not fit into six bits and are written as 0.

@@ -65,7 +65,7 @@ impl<'a> XorIter<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_later(&mut self) -> Result<()> {
         if self.reader.skip_two_zeros() {
             // The same interval and the same value again: by far the commonest sample.
