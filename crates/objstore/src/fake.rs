@@ -3,7 +3,9 @@
 mod faulty;
 mod memory;
 mod rule;
+mod state;
 
-pub use faulty::{Call, FaultyBucket};
+pub use faulty::FaultyBucket;
 pub use memory::MemoryBucket;
 pub use rule::{Fault, Gate, Rule};
+pub use state::Call;

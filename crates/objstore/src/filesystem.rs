@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rutile_model::ErrorKind;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::write::FileUpload;
 use crate::{
@@ -29,6 +29,10 @@ use crate::{
 /// Entries that a listing reads ahead of its consumer: two batches of this many.
 const LIST_BATCH: usize = 1024;
 
+/// File operations at a time: enough to keep a disk busy. Without a bound a burst of reads would
+/// start a thread each.
+const MAX_CONCURRENT: usize = 64;
+
 /// Folder of unfinished objects, directly below the root: the same file system, so that moving an
 /// object into place is atomic. Not part of the bucket.
 const UNFINISHED: &str = ".rutile-unfinished";
@@ -38,6 +42,7 @@ const UNFINISHED: &str = ".rutile-unfinished";
 pub struct FilesystemBucket {
     root: Arc<Path>,
     name: Arc<str>,
+    places: Arc<Semaphore>,
 }
 
 /// Why a file operation failed.
@@ -55,7 +60,11 @@ impl FilesystemBucket {
     pub fn new(directory: impl AsRef<Path>) -> io::Result<Self> {
         let root: Arc<Path> = std::path::absolute(directory)?.into();
         let name = format!("fs: {}", root.display()).into();
-        Ok(Self { root, name })
+        Ok(Self {
+            root,
+            name,
+            places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        })
     }
 
     /// Creates the folder if need be, and removes what interrupted uploads left more than a day
@@ -95,7 +104,13 @@ impl FilesystemBucket {
     ) -> Result<T> {
         let path = self.path(operation, key)?;
         let root = Arc::clone(&self.root);
-        let done = tokio::task::spawn_blocking(move || work(&root, &path)).await;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let task = move || {
+            // Also of a canceled call, whose task goes on, the place is taken until it ends.
+            let _place = place;
+            work(&root, &path)
+        };
+        let done = tokio::task::spawn_blocking(task).await;
         match done {
             Ok(result) => result.map_err(|failure| self.error(operation, key, failure)),
             Err(lost) => Err(self.error(operation, key, Failure::Io(io::Error::other(lost)))),

@@ -102,5 +102,9 @@ fn assemble(provider: Provider, prefix: &str, context: &OpenContext) -> Arc<dyn 
             Arc::new(Retrying::new(Arc::new(bucket), Backoff::default()))
         }
     };
-    Arc::new(Metered::new(bucket, &context.registry, Arc::clone(&context.clock)))
+    Arc::new(Metered::new(
+        bucket,
+        &context.registry,
+        Arc::clone(&context.clock),
+    ))
 }

@@ -4,6 +4,7 @@
 //! sat out, the first other fault decides. Chance is drawn from a seed, so a run can be repeated.
 //! Stale answers come from a journal of the writes that went through this wrapper.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use rutile_model::ErrorKind;
 
 use super::rule::{Fault, Gate, Rule};
+use super::state::{Call, State, Version, Write};
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
     Result, key, listing,
@@ -26,36 +28,6 @@ pub struct FaultyBucket {
     state: Arc<Mutex<State>>,
 }
 
-/// A call that was made, whether it succeeded or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// What was asked.
-    pub operation: Operation,
-    /// Of which key; for a listing the folder as asked for.
-    pub key: String,
-}
-
-#[derive(Debug)]
-struct State {
-    rules: Vec<Rule>,
-    calls: Vec<Call>,
-    journal: Vec<Write>,
-    seed: u64,
-}
-
-/// What a write replaced.
-#[derive(Debug, Clone)]
-struct Write {
-    key: String,
-    before: Option<Version>,
-}
-
-#[derive(Debug, Clone)]
-struct Version {
-    body: Bytes,
-    attributes: Attributes,
-}
-
 impl FaultyBucket {
     /// A wrapper without rules: every call goes through.
     #[must_use]
@@ -66,15 +38,9 @@ impl FaultyBucket {
     /// As [`FaultyBucket::new`], with the seed of all chance.
     #[must_use]
     pub fn seeded(inner: Arc<dyn Bucket>, seed: u64) -> Self {
-        let state = State {
-            rules: vec![],
-            calls: vec![],
-            journal: vec![],
-            seed,
-        };
         Self {
             inner,
-            state: Arc::new(Mutex::new(state)),
+            state: Arc::new(Mutex::new(State::new(seed))),
         }
     }
 
@@ -240,7 +206,7 @@ impl FaultyBucket {
             .list(prefix, Depth::Recursive)
             .try_collect::<Vec<_>>()
             .await?;
-        let mut objects: std::collections::BTreeMap<_, _> = present
+        let mut objects: BTreeMap<_, _> = present
             .into_iter()
             .map(|entry| (entry.key, entry.attributes))
             .collect();
@@ -252,48 +218,6 @@ impl FaultyBucket {
         }
         Ok(listing::entries(objects.into_iter(), folder, depth))
     }
-}
-
-impl State {
-    fn faults(&mut self, operation: Operation, key: &str) -> Vec<Fault> {
-        self.calls.push(Call {
-            operation,
-            key: key.to_owned(),
-        });
-        let mut faults = Vec::new();
-        for rule in &mut self.rules {
-            let seed = &mut self.seed;
-            let Some(fault) = rule.bite(operation, key, || draw(seed)) else {
-                continue;
-            };
-            let decisive = !matches!(fault, Fault::Delay(_) | Fault::Pause(_));
-            faults.push(fault);
-            if decisive {
-                break;
-            }
-        }
-        faults
-    }
-
-    /// What an object was before its last `writes` writes; outer `None`: it had not so many.
-    fn version(&self, key: &str, writes: usize) -> Option<Option<Version>> {
-        let of_key = self.journal.iter().rev().filter(|write| write.key == key);
-        Some(of_key.take(writes).last()?.before.clone())
-    }
-
-    fn draw(&mut self) -> f64 {
-        draw(&mut self.seed)
-    }
-}
-
-/// A number in [0, 1) by splitmix64 (Steele, Lea, Flood 2014), for faults only.
-fn draw(seed: &mut u64) -> f64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *seed;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[async_trait]

@@ -26,6 +26,10 @@ const WRONG_CREDENTIALS: [&str; 4] = [
     "InvalidAuthenticationInfo",
 ];
 
+/// What the library says of a range past the end where a server answers it without an error, as
+/// azurite does: with the whole object, or with the range `0--1` of an empty one.
+const PAST_THE_END: [&str; 2] = ["Wanted range starting at", "\"bytes 0--1/0\""];
+
 impl Remote {
     pub(super) fn explain(
         &self,
@@ -57,40 +61,26 @@ impl Remote {
             );
             return (ErrorKind::Invalid, message);
         }
-        if is_denied(error) || WRONG_CREDENTIALS.iter().any(|code| detail.contains(code)) {
+        if is_denied(error, detail) || WRONG_CREDENTIALS.iter().any(|code| detail.contains(code)) {
             let message = format!(
                 "{endpoint} denies access: check {credential_keys} of objstore.config \
                  and what they may do: {shown}"
             );
             return (ErrorKind::Denied, message);
         }
-        match error {
-            object_store::Error::NotFound { .. } => {
-                return (ErrorKind::NotFound, "the object does not exist".to_owned());
-            }
-            object_store::Error::AlreadyExists { .. }
-            | object_store::Error::Precondition { .. } => {
-                return (
-                    ErrorKind::AlreadyExists,
-                    "the object exists already".to_owned(),
-                );
-            }
-            object_store::Error::InvalidPath { .. } => {
-                let message = format!(
-                    "an object of another program has a key that cannot be listed, remove it: {shown}"
-                );
-                return (ErrorKind::Invalid, message);
-            }
-            object_store::Error::NotImplemented { .. }
-            | object_store::Error::NotSupported { .. } => {
-                return (ErrorKind::Unsupported, shown.to_owned());
-            }
-            _ => {}
+        if let Some(named) = by_variant(error, shown) {
+            return named;
         }
         if let Some(transport) = transport(error) {
             return (
                 ErrorKind::Unavailable,
                 format!("cannot reach {endpoint}: {transport}"),
+            );
+        }
+        if PAST_THE_END.iter().any(|words| detail.contains(words)) {
+            return (
+                ErrorKind::Invalid,
+                "the range starts past the end".to_owned(),
             );
         }
         match status(detail) {
@@ -110,11 +100,36 @@ impl Remote {
     }
 }
 
-fn is_denied(error: &object_store::Error) -> bool {
+/// What the library itself tells apart.
+fn by_variant(error: &object_store::Error, shown: &str) -> Option<(ErrorKind, String)> {
+    use object_store::Error as Store;
+    match error {
+        Store::NotFound { .. } => {
+            Some((ErrorKind::NotFound, "the object does not exist".to_owned()))
+        }
+        Store::AlreadyExists { .. } | Store::Precondition { .. } => Some((
+            ErrorKind::AlreadyExists,
+            "the object exists already".to_owned(),
+        )),
+        Store::InvalidPath { .. } => {
+            let message = format!(
+                "an object of another program has a key that cannot be listed, remove it: {shown}"
+            );
+            Some((ErrorKind::Invalid, message))
+        }
+        Store::NotImplemented { .. } | Store::NotSupported { .. } => {
+            Some((ErrorKind::Unsupported, shown.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// By status, too: the errors of a listing are all `Generic`.
+fn is_denied(error: &object_store::Error, detail: &str) -> bool {
     matches!(
         error,
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-    )
+    ) || matches!(status(detail), Some(401 | 403))
 }
 
 /// What went wrong below HTTP, if it did: the innermost cause says it best.
