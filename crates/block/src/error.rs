@@ -50,5 +50,23 @@ impl Error {
     }
 }
 
+/// Refuses what is not an object at all: arrays would else be read as the members in their order.
+pub(crate) fn require_object(object: impl FnOnce() -> String, json: &[u8]) -> Result<()> {
+    let at = json
+        .iter()
+        .position(|byte| !byte.is_ascii_whitespace())
+        .unwrap_or(json.len());
+    if json.get(at) == Some(&b'{') {
+        return Ok(());
+    }
+    let message = "not a JSON object".to_owned();
+    Err(Error {
+        kind: ErrorKind::Corrupt,
+        object: object(),
+        offset: at,
+        message,
+    })
+}
+
 /// The result of reading block metadata.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

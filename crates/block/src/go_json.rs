@@ -16,6 +16,9 @@ pub(crate) fn indented(value: &impl Serialize) -> Vec<u8> {
     render(&encode(value), Layout::Tabs)
 }
 
+/// Deeper levels are indented no further, so that hostile nesting cannot blow up its own rendering.
+const MAX_INDENT: usize = 64;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
     Compact,
@@ -107,7 +110,7 @@ fn copy_string_byte(byte: u8, rest: &mut &[u8], out: &mut Vec<u8>) -> bool {
 fn new_line(layout: Layout, depth: usize, out: &mut Vec<u8>) {
     if layout == Layout::Tabs {
         out.push(b'\n');
-        out.resize(out.len() + depth, b'\t');
+        out.resize(out.len() + depth.min(MAX_INDENT), b'\t');
     }
 }
 

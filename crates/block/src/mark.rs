@@ -10,6 +10,7 @@ use rutile_model::ErrorKind;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::error::require_object;
 use crate::{BlockId, Error, Result, go_json, mark_key};
 
 /// No mark is read that is longer than this many bytes; real ones have some 150.
@@ -271,6 +272,7 @@ fn parse<T: DeserializeOwned>(kind: MarkKind, id: BlockId, json: &[u8]) -> Resul
         version: i64,
     }
     let object = || mark_key(id, kind);
+    require_object(object, json)?;
     let Version { version } =
         serde_json::from_slice(json).map_err(|e| Error::json(object(), json, &e))?;
     if version != VERSION {

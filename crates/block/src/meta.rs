@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use raw::RawJson;
 pub use upload_time::UploadTime;
 
+use crate::error::require_object;
 use crate::{BlockId, Error, Result, go_json, meta_key};
 
 /// The only version of `meta.json` there is.
@@ -270,6 +271,7 @@ impl Meta {
             );
             return Err(whole(ErrorKind::Exhausted, message));
         }
+        require_object(|| meta_key(id), json)?;
         let mut meta = match first_document::<Self>(json) {
             Ok(meta) => meta,
             // Another version may have another shape: then it is not damaged, only unknown.

@@ -39,37 +39,38 @@ pub fn sources(meta: &Meta) -> &[BlockId] {
     }
 }
 
-fn deduplicate_group(group: &[&Meta], duplicates: &mut Vec<(BlockId, BlockId)>) {
+/// Adds the duplicates of one group, which is in the winners' order. Gives how many kept blocks
+/// were looked at, which is what would grow if this were quadratic.
+fn deduplicate_group(group: &[&Meta], duplicates: &mut Vec<(BlockId, BlockId)>) -> usize {
     // Which of the kept blocks hold a source, in the order in which they were kept.
     let mut holders: HashMap<BlockId, Vec<usize>> = HashMap::new();
+    let mut looked_at = 0;
     for (at, meta) in group.iter().enumerate() {
         let own = sources(meta);
-        let holds_all = |holder: &usize| {
-            own.iter().all(|source| {
-                holders
-                    .get(source)
-                    .is_some_and(|h| h.binary_search(holder).is_ok())
-            })
-        };
+        let of = |source: &BlockId| holders.get(source).map_or(&[][..], Vec::as_slice);
+        let holds_all = |holder: &usize| own.iter().all(|s| of(s).binary_search(holder).is_ok());
         let rarest = own
             .iter()
-            .map(|s| holders.get(s).map_or(&[][..], Vec::as_slice))
-            .min_by_key(|h| h.len());
-        match rarest
-            .unwrap_or_default()
+            .map(of)
+            .min_by_key(|holders| holders.len())
+            .unwrap_or_default();
+        let winner = rarest
             .iter()
-            .find(|holder| holds_all(holder))
-            .and_then(|h| group.get(*h))
-        {
-            Some(winner) => duplicates.push((meta.id, winner.id)),
-            None => {
-                for source in own {
-                    let list = holders.entry(*source).or_default();
-                    if list.last() != Some(&at) {
-                        list.push(at);
-                    }
-                }
+            .inspect(|_| looked_at += 1)
+            .find(|holder| holds_all(holder));
+        if let Some(winner) = winner.and_then(|at| group.get(*at)) {
+            duplicates.push((meta.id, winner.id));
+            continue;
+        }
+        for source in own {
+            let list = holders.entry(*source).or_default();
+            if list.last() != Some(&at) {
+                list.push(at);
             }
         }
     }
+    looked_at
 }
+
+#[cfg(test)]
+mod tests;
