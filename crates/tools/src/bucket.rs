@@ -13,15 +13,16 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use rutile_runtime::Clock;
+use rutile_server::PathOrContent;
 
-use crate::flags::BucketFlags;
+use crate::flags::ObjstoreConfig;
 use crate::output::screen::Screen;
 use source::Source;
 
 #[derive(Debug, Args)]
 pub(crate) struct BucketArgs {
-    #[command(flatten)]
-    bucket: BucketFlags,
+    #[command(flatten, next_help_heading = "Bucket")]
+    bucket: PathOrContent<ObjstoreConfig>,
     #[command(subcommand)]
     command: BucketCommand,
 }

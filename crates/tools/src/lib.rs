@@ -14,17 +14,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rutile_runtime::{Clock, SystemClock};
+use rutile_server::LogArgs;
+use rutile_server::cli::{self, Answer};
 
 use output::screen::{Screen, Style};
 
 /// Look at a bucket of Thanos blocks, mark and upload blocks, and ask StoreAPI servers.
 #[derive(Debug, Parser)]
-#[command(name = "rutile-tools", version, max_term_width = 110)]
+#[command(name = "rutile-tools", version = cli::version_text(), max_term_width = 110)]
 struct Cli {
-    #[command(flatten)]
-    log: flags::LogFlags,
+    #[command(flatten, next_help_heading = "Logging")]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +41,10 @@ enum Command {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parse(std::env::args().collect()) {
+        Ok(cli) => cli,
+        Err(answer) => return print_answer(&answer),
+    };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has seen enough.
@@ -52,9 +57,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads the command line. The flags of a command may also stand behind its subcommand.
+fn parse(argv: Vec<String>) -> Result<Cli, Answer> {
+    let global = |command: clap::Command| command.mut_args(|arg| arg.global(true));
+    let command = global(Cli::command()).mut_subcommand("bucket", global);
+    let matches = cli::parse_command(command, argv)?;
+    Cli::from_arg_matches(&matches).map_err(|error| Answer::from(&error))
+}
+
+/// Help goes to standard output, what is wrong with the command line to standard error.
+fn print_answer(answer: &Answer) -> ExitCode {
+    let written = if answer.exit_code == 0 {
+        std::io::stdout().write_all(answer.text.as_bytes())
+    } else {
+        std::io::stderr().write_all(answer.text.as_bytes())
+    };
+    written.map_or(ExitCode::FAILURE, |()| ExitCode::from(answer.exit_code))
+}
+
 fn run(cli: Cli) -> Result<()> {
+    rutile_telemetry::init(&cli.log.config()?)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    cli.log.init(&clock)?;
     let screen = Screen::stdout();
     let mut out = BufWriter::new(std::io::stdout());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -3,7 +3,6 @@
 mod decode;
 mod histogram;
 mod print;
-mod selector;
 
 use std::io::Write;
 
@@ -250,11 +249,11 @@ impl SeriesArgs {
     /// The selector's matchers and the single ones, checked here so that a mistake is explained here.
     fn matchers(&self) -> Result<Vec<LabelMatcher>> {
         let mut matchers = match &self.selector {
-            Some(text) => selector::parse_selector(text)?,
+            Some(text) => Matcher::parse_selector(text)?,
             None => Vec::new(),
         };
         for text in &self.matchers {
-            matchers.push(selector::parse_matcher(text)?);
+            matchers.push(Matcher::parse(text)?);
         }
         Ok(matchers.iter().map(wire_matcher).collect())
     }

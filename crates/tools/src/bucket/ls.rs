@@ -7,10 +7,11 @@ use clap::Args;
 use rutile_block::{Contract, Meta};
 use rutile_fetcher::FilterChain;
 use rutile_model::{GoDuration, TimeOrDuration};
+use rutile_server::PathOrContent;
 use serde_json::json;
 
 use super::source::{Source, scope};
-use crate::flags::SelectorFlags;
+use crate::flags::SelectorConfig;
 use crate::output::golang::time;
 use crate::output::template::Template;
 
@@ -56,7 +57,7 @@ pub(crate) struct LsArgs {
     #[arg(long = "timeout", default_value = "5m")]
     timeout: GoDuration,
     #[command(flatten)]
-    selector: SelectorFlags,
+    selector: PathOrContent<SelectorConfig>,
 }
 
 enum Format {

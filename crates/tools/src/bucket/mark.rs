@@ -22,10 +22,8 @@ pub(crate) struct MarkArgs {
     #[arg(long = "details", value_name = "TEXT")]
     details: Option<String>,
     /// Remove the mark instead.
-    #[arg(long = "remove", overrides_with = "keep")]
+    #[arg(long = "remove")]
     remove: bool,
-    #[arg(long = "no-remove", overrides_with = "remove", hide = true)]
-    keep: bool,
 }
 
 /// What `--marker` takes.

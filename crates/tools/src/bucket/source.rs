@@ -11,9 +11,10 @@ use rutile_lifecycle::Lifecycle;
 use rutile_model::TimeOrDuration;
 use rutile_objstore::{Bucket, OpenContext, check_reachable, open, open_reader};
 use rutile_runtime::Clock;
+use rutile_server::PathOrContent;
 use rutile_telemetry::Registry;
 
-use crate::flags::BucketFlags;
+use crate::flags::ObjstoreConfig;
 
 /// How long a command that has no flag for it may read metadata.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
@@ -21,18 +22,18 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 /// Opens the bucket in the way that a command needs it.
 #[derive(Debug)]
 pub(super) struct Source {
-    flags: BucketFlags,
+    flags: PathOrContent<ObjstoreConfig>,
     clock: Arc<dyn Clock>,
 }
 
 impl Source {
-    pub(super) fn new(flags: BucketFlags, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(flags: PathOrContent<ObjstoreConfig>, clock: Arc<dyn Clock>) -> Self {
         Self { flags, clock }
     }
 
     /// The bucket for reading and writing, by a command that the provider sees as `component`.
     pub(super) async fn writable(&self, component: &str) -> Result<Arc<dyn Bucket>> {
-        let bucket = open(&self.flags.yaml()?, &self.context(component))?;
+        let bucket = open(&self.yaml()?, &self.context(component))?;
         check_reachable(&*bucket).await?;
         Ok(bucket)
     }
@@ -45,7 +46,7 @@ impl Source {
 
     /// All blocks with their marks.
     pub(super) async fn view(&self, timeout: Duration) -> Result<Arc<View>> {
-        let bucket = open_reader(&self.flags.yaml()?, &self.context("bucket"))?;
+        let bucket = open_reader(&self.yaml()?, &self.context("bucket"))?;
         check_reachable(&*bucket).await?;
         let parts = Parts {
             bucket,
@@ -63,6 +64,10 @@ impl Source {
                 format!("reading the metadata took longer than --timeout {timeout:?}")
             })??;
         Ok(view)
+    }
+
+    fn yaml(&self) -> Result<String> {
+        Ok(self.flags.content()?.unwrap_or_default())
     }
 
     fn context(&self, component: &str) -> OpenContext {

@@ -27,14 +27,8 @@ pub(crate) struct UploadArgs {
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
     /// Upload compacted blocks, too. They must not overlap blocks of the same labels in the bucket.
-    #[arg(long = "shipper.upload-compacted", overrides_with = "no_compacted")]
+    #[arg(long = "shipper.upload-compacted")]
     compacted: bool,
-    #[arg(
-        long = "no-shipper.upload-compacted",
-        overrides_with = "compacted",
-        hide = true
-    )]
-    no_compacted: bool,
     /// How many blocks to upload at a time.
     #[arg(long = "shipper.upload-concurrency", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,

@@ -12,10 +12,21 @@ use super::tree::SourceFile;
 const METRICS: &str = "docs/metrics.md";
 const COMPONENTS: &str = "docs/components/";
 
-/// How the names of our metrics begin.
-const METRIC_PREFIXES: [&str; 5] = ["thanos_", "rutile_", "grpc_", "http_re", "http_in"];
+/// How the full names of metrics begin.
+const METRIC_PREFIXES: [&str; 8] = [
+    "thanos_",
+    "rutile_",
+    "process_",
+    "go_",
+    "http_re",
+    "http_in",
+    "grpc_server_",
+    "grpc_req_",
+];
 /// Literals that begin like a metric and are none: the names of our crates.
 const CRATE_PREFIX: &str = "rutile_";
+/// Puts this in front of the names that follow in the same file.
+const PREFIX_CALL: &str = ".with_prefix(\"";
 
 /// Flags that clap adds to every program.
 const BUILT_IN_FLAGS: [&str; 2] = ["help", "version"];
@@ -26,8 +37,11 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
     let crates = crate_names(files);
     for file in files.iter().filter(|file| is_product_code(file)) {
         let code = without_tests(&file.text);
-        metrics.extend(literals(code).filter(|name| is_metric(name) && !crates.contains(*name)));
+        let full = literals(code).filter(|name| is_metric(name) && !crates.contains(*name));
+        metrics.extend(full.map(str::to_owned));
+        metrics.extend(prefixed_metrics(code));
         flags.extend(clap_flags(code));
+        flags.extend(config_flags(code));
     }
     let documented_metrics: BTreeSet<&str> = files
         .iter()
@@ -47,7 +61,7 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for name in metrics
         .iter()
-        .filter(|name| !documented_metrics.contains(*name))
+        .filter(|name| !documented_metrics.contains(name.as_str()))
     {
         problems.push(Problem::new(
             METRICS,
@@ -56,7 +70,7 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
     }
     for name in documented_metrics
         .iter()
-        .filter(|name| !metrics.contains(*name))
+        .filter(|&&name| !metrics.contains(name))
     {
         problems.push(Problem::new(
             METRICS,
@@ -111,10 +125,12 @@ fn crate_names(files: &[SourceFile]) -> BTreeSet<String> {
 fn is_metric(literal: &str) -> bool {
     METRIC_PREFIXES
         .iter()
-        .any(|prefix| literal.starts_with(prefix) && literal.len() > prefix.len())
-        && literal
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        .any(|prefix| literal.len() > prefix.len() && literal.starts_with(prefix))
+        && literal.bytes().all(is_name_byte)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
 /// The contents of the string literals, as far as a look at each line can tell.
@@ -122,6 +138,44 @@ fn literals(code: &str) -> impl Iterator<Item = &str> {
     code.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.split('"').skip(1).step_by(2))
+        .filter(|literal| !literal.ends_with('_'))
+}
+
+/// The full names of metrics that are registered under a prefix: short names followed by a help text.
+fn prefixed_metrics(code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for scope in code.split(PREFIX_CALL).skip(1) {
+        let Some((prefix, rest)) = scope.split_once('"') else {
+            continue;
+        };
+        let pieces: Vec<&str> = rest.split('"').collect();
+        for window in pieces.windows(4) {
+            // Between two literals there is code: `"name", "Help` gives `name`, `, `, `Help`.
+            let [_, name, between, help] = window else {
+                continue;
+            };
+            let is_call =
+                between.trim() == "," && help.starts_with(|c: char| c.is_ascii_uppercase());
+            if is_call && name.bytes().all(is_name_byte) && !name.is_empty() && !is_metric(name) {
+                names.push(format!("{prefix}{name}"));
+            }
+        }
+    }
+    names
+}
+
+/// The flags of a pair such as `--objstore.config` and `--objstore.config-file`.
+fn config_flags(code: &str) -> Vec<String> {
+    code.split("ConfigFlag for ")
+        .skip(1)
+        .filter_map(|rest| {
+            rest.split_once("NAME: &'static str = \"")?
+                .1
+                .split('"')
+                .next()
+        })
+        .flat_map(|name| [name.to_owned(), format!("{name}-file")])
+        .collect()
 }
 
 /// The long names of the flags that clap's attributes declare.
@@ -179,6 +233,25 @@ mod tests {
             other: String,
         "#;
         assert_eq!(clap_flags(code), ["min-time", "sort-by"]);
+    }
+
+    #[test]
+    fn prefixes_and_pairs_are_put_together() {
+        let code = r#"
+            let r = registry.with_prefix("thanos_x_");
+            r.int_counter("loads_total", "Loads.", &["tenant", "reason"]);
+            r.gauge_vec(
+                "ready",
+                "Whether.",
+            );
+            registry.gauge("rutile_y", "Y.");
+        "#;
+        assert_eq!(
+            prefixed_metrics(code),
+            ["thanos_x_loads_total", "thanos_x_ready"]
+        );
+        let code = "impl ConfigFlag for X {\n    const NAME: &'static str = \"x.config\";\n}\n";
+        assert_eq!(config_flags(code), ["x.config", "x.config-file"]);
     }
 
     #[test]

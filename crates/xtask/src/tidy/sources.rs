@@ -54,7 +54,8 @@ fn header(file: &SourceFile) -> Vec<Problem> {
     let in_source = file.path.split('/').any(|part| part == "src");
     let lines = file.text.lines().count();
     let is_root = file.path.ends_with("/src/lib.rs");
-    if !file.is_rust() || !in_source || (!is_root && lines <= HEADER_FROM_LINES) {
+    let is_tests = file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
+    if is_tests || !file.is_rust() || !in_source || (!is_root && lines <= HEADER_FROM_LINES) {
         return Vec::new();
     }
     let documented = file.text.lines().find(|line| !line.trim().is_empty());
@@ -153,6 +154,7 @@ mod tests {
         expect("crates/x/src/lib.rs", "//! X.\n", &[]);
         expect("crates/x/src/y.rs", "fn f() {}\n", &[]);
         expect("crates/x/src/y.rs", &long, &["crates/x/src/y.rs"]);
+        expect("crates/x/src/y/tests.rs", &long, &[]);
         expect("crates/x/src/y.rs", &format!("//! Y.\n{long}"), &[]);
     }
 
