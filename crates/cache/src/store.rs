@@ -15,7 +15,7 @@ use crate::MemoryConfig;
 
 /// Bytes that an item takes besides the heap memory of key and value: the slot with its share of
 /// free ones, the headers of two allocations.
-const ITEM_OVERHEAD: u64 = 128;
+const ITEM_OVERHEAD: u64 = 160;
 /// Of a shard only this share can be taken by one item.
 const HOT_PERCENT: u64 = 97;
 const MAX_SHARDS: u64 = 64;

@@ -74,9 +74,10 @@ impl Header {
                 "sections within the index-header",
             ));
         };
-        let tail_len = tail.len() as u64;
-        let toc = Toc::parse(tail, postings_end.saturating_add(tail_len))
-            .map_err(|error| relocate(error, end as u64))?;
+        let index_len = postings_end
+            .checked_add(tail.len() as u64)
+            .ok_or_else(|| Error::corrupt(6, "the end of the postings within an index"))?;
+        let toc = Toc::parse(tail, index_len).map_err(|error| relocate(error, end as u64))?;
         if toc.postings_table != postings_end {
             return Err(Error::corrupt(
                 6,

@@ -39,13 +39,13 @@ impl PostingsRange {
     /// Length in bytes; an upper bound of 4 + 4 × number of series.
     #[must_use]
     pub fn byte_len(&self) -> u64 {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     /// The number of series in the list, or somewhat more (see the type).
     #[must_use]
     pub fn max_series(&self) -> u64 {
-        (self.byte_len() - 4) / 4
+        self.byte_len().saturating_sub(4) / 4
     }
 }
 

@@ -132,13 +132,13 @@ async fn what_is_too_large_is_counted_and_not_kept() {
         "thanos_store_index_cache_items{item_type=\"Series\"} 0",
     );
     // The largest item that is allowed fits.
-    cache.store_series(block(1), 2, vec![0; 872].into());
+    cache.store_series(block(1), 2, vec![0; 840].into());
     assert_eq!(
         cache.series(block(1), &[2]).await[0]
             .as_ref()
             .unwrap()
             .len(),
-        872
+        840
     );
 }
 

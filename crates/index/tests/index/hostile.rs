@@ -294,3 +294,25 @@ fn every_truncation_and_every_flip_of_a_section_is_found() {
         assert!(!intact(&flipped), "flipped at {at}");
     }
 }
+
+/// Offsets close to the end of the number range, with checksums that are right.
+#[test]
+fn header_of_an_impossibly_long_index() {
+    let header = build_header(&small_index()).unwrap();
+    for postings_end in [
+        u64::MAX,
+        u64::MAX - 60,
+        u64::MAX - (header.len() as u64),
+        1 << 63,
+    ] {
+        let mut bytes = header.clone();
+        bytes[6..14].copy_from_slice(&postings_end.to_be_bytes());
+        let table = bytes.len() - 20 - 52 + 40;
+        bytes[table..table + 8].copy_from_slice(&postings_end.to_be_bytes());
+        mend_header(&mut bytes);
+        if let Ok(header) = Header::open(bytes.clone().into()) {
+            assert!(header.index_len() > postings_end);
+        }
+        use_header(bytes.into());
+    }
+}
