@@ -5,6 +5,7 @@ mod block;
 mod chunk;
 mod index;
 mod model;
+mod proto;
 
 /// A decoder to feed.
 pub struct Target {
@@ -41,4 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("block_key", block::key),
     target("matcher", model::matcher),
     target("durations", model::durations),
+    target("relabel", model::relabel),
+    target("series_request", proto::series_request),
+    target("series_response", proto::series_response),
 ];

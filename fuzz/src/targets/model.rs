@@ -1,7 +1,10 @@
 //! What users and clients write: matchers, durations, times, sizes.
 
 use rutile_model::time::{format_rfc3339, parse_rfc3339};
-use rutile_model::{ByteSize, GoDuration, MatchOp, Matcher, PromDuration, TimeOrDuration};
+use rutile_model::{
+    ByteSize, GoDuration, Labels, MatchOp, Matcher, PromDuration, RelabelConfig, TimeOrDuration,
+    relabel,
+};
 
 /// Longest pattern: compiling is bounded, but slow when instrumented.
 const MAX_PATTERN: usize = 200;
@@ -59,4 +62,22 @@ pub fn durations(data: &[u8]) {
         let _ms = time.resolve(1_767_225_600_000);
     }
     let _size = text.parse::<ByteSize>();
+}
+
+/// Relabelling rules as YAML, applied to a few labels.
+pub fn relabel(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(rules) = serde_saphyr::from_str::<Vec<RelabelConfig>>(text) else {
+        return;
+    };
+    let mut labels = Labels::builder();
+    for (name, value) in [("__block_id", "01M820PD8C"), ("cluster", "eu1"), ("a", "")] {
+        labels.set(name, value);
+    }
+    let _kept = relabel::process(&labels.build(), &rules);
+    for rule in rules {
+        let _valid = rule.validate_for_sharding();
+    }
 }
