@@ -78,12 +78,18 @@ impl Store {
         let contract = config.gateway.contract.clone();
         for violation in contract.check() {
             let clause = violation.clause.to_string();
-            metrics.contract_violations.with_label_values(&[&clause]).inc();
+            metrics
+                .contract_violations
+                .with_label_values(&[&clause])
+                .inc();
         }
         let fetcher_parts = FetcherParts {
             bucket: Arc::clone(&parts.bucket),
             clock: Arc::clone(&parts.clock),
-            disk: parts.disk.clone().map(|disk| AsyncDisk::new(disk, parts.cpu.clone())),
+            disk: parts
+                .disk
+                .clone()
+                .map(|disk| AsyncDisk::new(disk, parts.cpu.clone())),
         };
         let fetcher = Fetcher::new(fetcher_parts, config.fetcher, &parts.registry)?;
         let env = Arc::new(BlockEnv {
@@ -115,7 +121,10 @@ impl Store {
             header_metrics,
             clock: parts.clock,
         };
-        Ok(Self { gateway: Arc::new(gateway), syncer: Arc::new(syncer) })
+        Ok(Self {
+            gateway: Arc::new(gateway),
+            syncer: Arc::new(syncer),
+        })
     }
 }
 
@@ -123,10 +132,14 @@ impl Syncer {
     /// Syncs again and again, `interval` after the last one ended, and closes idle headers between.
     /// Runs until it is dropped. A failed sync is logged and counted; what is served stays.
     pub async fn run(&self, interval: Duration) {
-        let idle_check = self.config.close_idle_after.map_or(interval, |idle| idle / 10);
+        let idle_check = self
+            .config
+            .close_idle_after
+            .map_or(interval, |idle| idle / 10);
         let mut since_sync = Duration::ZERO;
         loop {
-            let wait = idle_check.clamp(Duration::from_secs(1), interval.max(Duration::from_secs(1)));
+            let wait =
+                idle_check.clamp(Duration::from_secs(1), interval.max(Duration::from_secs(1)));
             tokio::time::sleep(wait).await;
             self.close_idle_headers();
             since_sync += wait;

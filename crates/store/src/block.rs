@@ -55,16 +55,25 @@ impl BlockSet {
         for block in blocks.values() {
             let thanos = &block.meta.thanos;
             let resolutions = sets.entry(thanos.labels.clone()).or_default();
-            resolutions.entry(thanos.downsample.resolution).or_default().push(Arc::clone(block));
+            resolutions
+                .entry(thanos.downsample.resolution)
+                .or_default()
+                .push(Arc::clone(block));
         }
         let label_sets = sets.into_iter().map(|(labels, resolutions)| {
             let mut resolutions: Vec<_> = resolutions.into_iter().rev().collect();
             for (_, blocks) in &mut resolutions {
                 blocks.sort_by_key(|block| (block.meta.min_time, block.meta.max_time));
             }
-            LabelSet { labels, resolutions }
+            LabelSet {
+                labels,
+                resolutions,
+            }
         });
-        Self { label_sets: label_sets.collect(), blocks }
+        Self {
+            label_sets: label_sets.collect(),
+            blocks,
+        }
     }
 }
 
@@ -78,9 +87,17 @@ impl LabelSet {
         max_resolution: i64,
         hints: &[Matcher],
     ) -> Vec<Arc<Block>> {
-        let first = self.resolutions.partition_point(|(resolution, _)| *resolution > max_resolution);
+        let first = self
+            .resolutions
+            .partition_point(|(resolution, _)| *resolution > max_resolution);
         let mut found = Vec::new();
-        cover(&self.resolutions[first..], min_time, max_time, hints, &mut found);
+        cover(
+            &self.resolutions[first..],
+            min_time,
+            max_time,
+            hints,
+            &mut found,
+        );
         found
     }
 }
@@ -92,7 +109,9 @@ fn cover(
     hints: &[Matcher],
     found: &mut Vec<Arc<Block>>,
 ) {
-    let Some(((_, blocks), finer)) = resolutions.split_first() else { return };
+    let Some(((_, blocks), finer)) = resolutions.split_first() else {
+        return;
+    };
     if min_time > max_time {
         return;
     }
@@ -115,7 +134,10 @@ fn cover(
 pub(crate) fn series_matchers(external: &Labels, matchers: &[Matcher]) -> Option<Vec<Matcher>> {
     let mut left = Vec::with_capacity(matchers.len());
     for matcher in matchers {
-        match external.get(matcher.name()).filter(|value| !value.is_empty()) {
+        match external
+            .get(matcher.name())
+            .filter(|value| !value.is_empty())
+        {
             None => left.push(matcher.clone()),
             Some(value) if matcher.matches(value) => {}
             Some(_) => return None,

@@ -43,10 +43,20 @@ impl Drop for Place {
 impl Gate {
     /// `max` = 0 lets all calls run.
     pub(crate) fn new(max: usize, metrics: Arc<Metrics>) -> Self {
-        let turns = if max == 0 { Semaphore::MAX_PERMITS } else { max };
+        let turns = if max == 0 {
+            Semaphore::MAX_PERMITS
+        } else {
+            max
+        };
         metrics.gate_max.set(i64::try_from(max).unwrap_or(i64::MAX));
-        let queue = turns.saturating_add(MAX_WAITING).min(Semaphore::MAX_PERMITS);
-        Self { turns: Arc::new(Semaphore::new(turns)), queue: Arc::new(Semaphore::new(queue)), metrics }
+        let queue = turns
+            .saturating_add(MAX_WAITING)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            queue: Arc::new(Semaphore::new(queue)),
+            metrics,
+        }
     }
 
     /// Waits for a turn. Dropping the future leaves the queue.
@@ -57,11 +67,22 @@ impl Gate {
             Error::new(ErrorKind::Exhausted, message)
         })?;
         self.metrics.gate_in_flight.inc();
-        let place = Place { _permit: permit, metrics: Arc::clone(&self.metrics) };
+        let place = Place {
+            _permit: permit,
+            metrics: Arc::clone(&self.metrics),
+        };
         let arrived = Instant::now();
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
-        self.metrics.gate_duration.observe(arrived.elapsed().as_secs_f64());
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
+        self.metrics
+            .gate_duration
+            .observe(arrived.elapsed().as_secs_f64());
         self.metrics.gate_total.inc();
-        Ok(Turn { _turn: turn, _place: place })
+        Ok(Turn {
+            _turn: turn,
+            _place: place,
+        })
     }
 }

@@ -14,8 +14,7 @@ use rutile_model::{ErrorKind, Matcher, TimeOrDuration};
 use rutile_proto::hintspb;
 use rutile_proto::thanos::info::InfoResponse;
 use rutile_proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
-    SeriesRequest,
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
 };
 use rutile_runtime::{Clock, Ledger, Spawner, Task};
 use rutile_storeapi::{Error, Frames, RequestContext, Result, SeriesStream, StoreApi};
@@ -98,7 +97,15 @@ impl Gateway {
         tasks: Spawner,
     ) -> Self {
         let gate = Gate::new(config.max_concurrency, Arc::clone(&metrics));
-        Self { serving, config, gate, metrics, ledger, clock, tasks }
+        Self {
+            serving,
+            config,
+            gate,
+            metrics,
+            ledger,
+            clock,
+            tasks,
+        }
     }
 
     /// What is served now, unless it is too old to be relied on (BC-17).
@@ -106,7 +113,10 @@ impl Gateway {
         let serving = self.serving.load_full();
         let now = self.clock.now_ms();
         match &serving.view {
-            None => Err(Error::new(ErrorKind::Unavailable, "the first sync of the bucket is not done")),
+            None => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the first sync of the bucket is not done",
+            )),
             Some(view) if !view.is_usable(&self.config.contract, now) => {
                 let age = now.saturating_sub(view.fetched_at_ms) / 1000;
                 let most = self.config.contract.max_view_age_ms() / 1000;
@@ -122,14 +132,20 @@ impl Gateway {
 
     fn clamp(&self, min_time: i64, max_time: i64) -> (i64, i64) {
         let now = self.clock.now_ms();
-        let (from, to) = (self.config.min_time.resolve(now), self.config.max_time.resolve(now));
+        let (from, to) = (
+            self.config.min_time.resolve(now),
+            self.config.max_time.resolve(now),
+        );
         (min_time.max(from), max_time.min(to))
     }
 
     fn request(&self, call: &'static str, tenant: &str) -> Arc<Request> {
         let limits = &self.config.limits;
         let limiter = |name: &'static str, allowed| {
-            let dropped = self.metrics.queries_dropped.with_label_values(&[name, tenant]);
+            let dropped = self
+                .metrics
+                .queries_dropped
+                .with_label_values(&[name, tenant]);
             Limiter::new(name, allowed, dropped)
         };
         let chunks = limits.samples.div_ceil(SAMPLES_PER_CHUNK);
@@ -153,7 +169,9 @@ impl Gateway {
         };
         let mut targets = Vec::new();
         for set in &serving.set.label_sets {
-            let Some(left) = series_matchers(&set.labels, &matchers) else { continue };
+            let Some(left) = series_matchers(&set.labels, &matchers) else {
+                continue;
+            };
             if left.is_empty() {
                 let message = "no matchers specified (excluding external labels)";
                 return Err(Error::invalid(message));
@@ -224,7 +242,10 @@ impl StoreApi for Gateway {
             Some(hints) => series::matchers(&hints.block_matchers)?,
             None => Vec::new(),
         };
-        let between = Between { min_time: wire.start, max_time: wire.end };
+        let between = Between {
+            min_time: wire.start,
+            max_time: wire.end,
+        };
         let targets = self.label_targets(&serving, &matchers, &hints, between);
         let queried = block_hints(targets.iter().map(|(block, _)| block));
         let request = self.request("label-names", &ctx.tenant);
@@ -233,7 +254,14 @@ impl StoreApi for Gateway {
             let read = self.tasks.spawn("label-names", async move {
                 let (mut names, any) = labels::names(&block, &left, between, &request).await?;
                 if any {
-                    names.extend(block.meta.thanos.labels.iter().map(|(name, _)| name.to_owned()));
+                    names.extend(
+                        block
+                            .meta
+                            .thanos
+                            .labels
+                            .iter()
+                            .map(|(name, _)| name.to_owned()),
+                    );
                 }
                 if !left.is_empty() {
                     names.retain(|name| !drop.contains(name));
@@ -251,7 +279,9 @@ impl StoreApi for Gateway {
             warnings: serving.warnings.clone(),
             hints: Some(any(
                 "LabelNamesResponseHints",
-                &hintspb::LabelNamesResponseHints { queried_blocks: queried },
+                &hintspb::LabelNamesResponseHints {
+                    queried_blocks: queried,
+                },
             )),
         })
     }
@@ -273,7 +303,10 @@ impl StoreApi for Gateway {
             Some(hints) => series::matchers(&hints.block_matchers)?,
             None => Vec::new(),
         };
-        let between = Between { min_time: wire.start, max_time: wire.end };
+        let between = Between {
+            min_time: wire.start,
+            max_time: wire.end,
+        };
         let targets = self.label_targets(&serving, &matchers, &hints, between);
         let queried = block_hints(targets.iter().map(|(block, _)| block));
         let request = self.request("label-values", &ctx.tenant);
@@ -290,7 +323,9 @@ impl StoreApi for Gateway {
             warnings: serving.warnings.clone(),
             hints: Some(any(
                 "LabelValuesResponseHints",
-                &hintspb::LabelValuesResponseHints { queried_blocks: queried },
+                &hintspb::LabelValuesResponseHints {
+                    queried_blocks: queried,
+                },
             )),
         })
     }
@@ -330,17 +365,28 @@ impl Run {
         let sent = m.sent_chunk_bytes.with_label_values(tenant);
         let skip_chunks = self.call.wire.skip_chunks;
         let opened = || {
-            m.get_all_duration.with_label_values(tenant).observe(started.elapsed().as_secs_f64());
+            m.get_all_duration
+                .with_label_values(tenant)
+                .observe(started.elapsed().as_secs_f64());
         };
         let on_series = |bytes: u64| {
             if !skip_chunks {
                 sent.observe(bytes as f64);
             }
         };
-        m.blocks_queried.with_label_values(tenant).observe(self.call.targets.len() as f64);
-        let merged = self.call.run(&self.tasks, sink, &opened, &on_series).await?;
-        m.merge_duration.with_label_values(tenant).observe(started.elapsed().as_secs_f64());
-        m.result_series.with_label_values(tenant).observe(merged.series as f64);
+        m.blocks_queried
+            .with_label_values(tenant)
+            .observe(self.call.targets.len() as f64);
+        let merged = self
+            .call
+            .run(&self.tasks, sink, &opened, &on_series)
+            .await?;
+        m.merge_duration
+            .with_label_values(tenant)
+            .observe(started.elapsed().as_secs_f64());
+        m.result_series
+            .with_label_values(tenant)
+            .observe(merged.series as f64);
         Ok(())
     }
 }
@@ -356,7 +402,10 @@ fn stream_of(frames: mpsc::Receiver<Result<Frames>>, task: Task<()>) -> SeriesSt
             Ok(()) => None,
             Err(error) => {
                 let message = format!("the call ended before its answer did: {error}");
-                Some((Err(Error::new(ErrorKind::Internal, message)), (frames, None)))
+                Some((
+                    Err(Error::new(ErrorKind::Internal, message)),
+                    (frames, None),
+                ))
             }
         }
     })
@@ -369,20 +418,29 @@ type Read = Task<rutile_blockio::Result<BTreeSet<String>>>;
 async fn union(reads: impl Iterator<Item = Read> + Send, limit: i64) -> Result<Vec<String>> {
     let all = stream::iter(reads.map(|read| async {
         let found = read.await.map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("a task that read a block ended: {error}"))
+            Error::new(
+                ErrorKind::Internal,
+                format!("a task that read a block ended: {error}"),
+            )
         })?;
         found.map_err(|error| Error::from(crate::Error::from(error)))
     }))
     .buffered(LABEL_CONCURRENCY)
-    .try_fold(BTreeSet::new(), |mut all: BTreeSet<String>, mut found| async move {
-        if all.is_empty() {
-            return Ok(found);
-        }
-        all.append(&mut found);
-        Ok(all)
-    });
+    .try_fold(
+        BTreeSet::new(),
+        |mut all: BTreeSet<String>, mut found| async move {
+            if all.is_empty() {
+                return Ok(found);
+            }
+            all.append(&mut found);
+            Ok(all)
+        },
+    );
     let all = all.await?;
-    let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit)
+        .ok()
+        .filter(|limit| *limit > 0)
+        .unwrap_or(usize::MAX);
     Ok(all.into_iter().take(limit).collect())
 }
 
@@ -398,9 +456,16 @@ fn hints<T: Message + Default>(hints: Option<&prost_types::Any>) -> Result<Optio
 
 fn any(name: &str, message: &impl Message) -> prost_types::Any {
     let type_url = format!("type.googleapis.com/hintspb.{name}");
-    prost_types::Any { type_url, value: message.encode_to_vec() }
+    prost_types::Any {
+        type_url,
+        value: message.encode_to_vec(),
+    }
 }
 
 fn block_hints<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Vec<hintspb::Block> {
-    blocks.map(|block| hintspb::Block { id: block.reader.id().to_string() }).collect()
+    blocks
+        .map(|block| hintspb::Block {
+            id: block.reader.id().to_string(),
+        })
+        .collect()
 }

@@ -34,7 +34,9 @@ fn label_set(labels: &Labels) -> thanos::ZLabelSet {
         name: name.to_owned(),
         value: value.to_owned(),
     };
-    thanos::ZLabelSet { labels: labels.iter().map(label).collect() }
+    thanos::ZLabelSet {
+        labels: labels.iter().map(label).collect(),
+    }
 }
 
 /// The time ranges of each label set; blocks that touch or overlap are one range.
@@ -42,7 +44,10 @@ fn tsdb_infos(set: &BlockSet) -> Vec<TsdbInfo> {
     let mut ranges: BTreeMap<&Labels, Vec<(i64, i64)>> = BTreeMap::new();
     for block in set.blocks.values() {
         let range = (block.meta.min_time, block.meta.max_time);
-        ranges.entry(&block.meta.thanos.labels).or_default().push(range);
+        ranges
+            .entry(&block.meta.thanos.labels)
+            .or_default()
+            .push(range);
     }
     let mut infos = Vec::with_capacity(ranges.len());
     for (labels, mut ranges) in ranges {

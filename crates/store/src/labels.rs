@@ -115,7 +115,9 @@ async fn each_match(
             }
             Ok(())
         };
-        (0..entries.len()).try_for_each(&mut look).map_err(|source| index_error(block, source))?;
+        (0..entries.len())
+            .try_for_each(&mut look)
+            .map_err(|source| index_error(block, source))?;
     }
     Ok(any)
 }
@@ -125,5 +127,8 @@ fn text(header: &Header, symbol: u32) -> rutile_index::Result<String> {
 }
 
 fn index_error(block: &Block, source: rutile_index::Error) -> rutile_blockio::Error {
-    rutile_blockio::Error::Index { block: block.reader.id(), source }
+    rutile_blockio::Error::Index {
+        block: block.reader.id(),
+        source,
+    }
 }

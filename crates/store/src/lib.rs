@@ -5,8 +5,10 @@
 //! the ledger grants. A block is dropped only when what replaces it is loaded, or when the contract
 //! says that nothing will.
 
+mod args;
 mod assembly;
 mod block;
+mod component;
 mod error;
 mod gate;
 mod gateway;
@@ -15,8 +17,11 @@ mod labels;
 mod metrics;
 mod series;
 mod sync;
+mod web;
 
+pub use args::StoreArgs;
 pub use assembly::{Parts, Store, StoreConfig};
+pub use component::StoreComponent;
 pub use error::{Error, Result};
 pub use gateway::{CallLimits, Gateway, GatewayConfig};
 pub use sync::{HeaderDownload, SyncConfig, Synced, Syncer};

@@ -8,10 +8,12 @@ use prometheus::{
 use rutile_blockio::{DataFigures, Observer, Stats};
 use rutile_telemetry::Registry;
 
-const SECONDS: [f64; 14] =
-    [0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0];
-const LOAD_SECONDS: [f64; 12] =
-    [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0];
+const SECONDS: [f64; 14] = [
+    0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
+];
+const LOAD_SECONDS: [f64; 12] = [
+    0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
+];
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * KIB;
 
@@ -64,11 +66,15 @@ impl Metrics {
         let seconds = |name: &str, help: &str| r.histogram_vec(name, help, tenant, &SECONDS);
         Self {
             block_loads: r.int_counter("block_loads_total", "Attempts to load a block."),
-            block_load_failures: r
-                .int_counter("block_load_failures_total", "Failed attempts to load a block."),
+            block_load_failures: r.int_counter(
+                "block_load_failures_total",
+                "Failed attempts to load a block.",
+            ),
             block_drops: r.int_counter("block_drops_total", "Blocks that were dropped."),
-            block_drop_failures: r
-                .int_counter("block_drop_failures_total", "Dropped blocks whose folder stayed."),
+            block_drop_failures: r.int_counter(
+                "block_drop_failures_total",
+                "Dropped blocks whose folder stayed.",
+            ),
             blocks_loaded: r.int_gauge("blocks_loaded", "Blocks that are served."),
             last_loaded: r.int_gauge(
                 "blocks_last_loaded_timestamp_seconds",
@@ -125,11 +131,18 @@ impl Metrics {
             gate_duration: r.histogram(
                 "series_gate_queries_duration_seconds",
                 "Time that Series calls waited for their turn.",
-                &[0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0],
+                &[
+                    0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
+                ],
             ),
-            gate_in_flight: r
-                .int_gauge("series_gate_queries_in_flight", "Series calls that run or wait."),
-            gate_max: r.int_gauge("series_gate_queries_max", "Series calls that may run at a time."),
+            gate_in_flight: r.int_gauge(
+                "series_gate_queries_in_flight",
+                "Series calls that run or wait.",
+            ),
+            gate_max: r.int_gauge(
+                "series_gate_queries_max",
+                "Series calls that may run at a time.",
+            ),
             gate_total: r.int_counter("series_gate_queries_total", "Series calls."),
             contract_violations: registry.gauge_vec(
                 "rutile_contract_unsafe_settings",
@@ -211,24 +224,44 @@ impl DataMetrics {
         ];
         for (kind, figures) in kinds {
             let labels = &[kind, tenant];
-            let DataFigures { touched, touched_bytes, fetched, fetched_bytes, .. } = figures;
-            self.touched.with_label_values(labels).observe((touched + fetched) as f64);
-            self.fetched.with_label_values(labels).observe(fetched as f64);
+            let DataFigures {
+                touched,
+                touched_bytes,
+                fetched,
+                fetched_bytes,
+                ..
+            } = figures;
+            self.touched
+                .with_label_values(labels)
+                .observe((touched + fetched) as f64);
+            self.fetched
+                .with_label_values(labels)
+                .observe(fetched as f64);
             self.touched_bytes
                 .with_label_values(labels)
                 .observe((touched_bytes + fetched_bytes) as f64);
-            self.fetched_bytes.with_label_values(labels).observe(fetched_bytes as f64);
+            self.fetched_bytes
+                .with_label_values(labels)
+                .observe(fetched_bytes as f64);
         }
         let postings = stats.postings.figures();
         let postings = (postings.fetched_bytes + postings.touched_bytes) as f64;
-        self.postings_bytes.with_label_values(&[tenant]).observe(postings);
+        self.postings_bytes
+            .with_label_values(&[tenant])
+            .observe(postings);
         let read = |counter: &std::sync::atomic::AtomicU64| {
             counter.load(std::sync::atomic::Ordering::Relaxed)
         };
         let tenant = &[tenant];
-        self.series_refetches.with_label_values(tenant).inc_by(read(&stats.series_refetches));
-        self.chunk_refetches.with_label_values(tenant).inc_by(read(&stats.chunk_refetches));
-        self.empty_postings.with_label_values(tenant).inc_by(read(&stats.empty_postings));
+        self.series_refetches
+            .with_label_values(tenant)
+            .inc_by(read(&stats.series_refetches));
+        self.chunk_refetches
+            .with_label_values(tenant)
+            .inc_by(read(&stats.chunk_refetches));
+        self.empty_postings
+            .with_label_values(tenant)
+            .inc_by(read(&stats.empty_postings));
         self.lazy_postings.inc_by(read(&stats.lazy_matchers));
     }
 }

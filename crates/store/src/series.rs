@@ -25,12 +25,12 @@ use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::Spawner;
 use rutile_storeapi::{FrameWriter, Frames};
 
-pub(crate) use self::merge::{Merged, Sink};
 use self::cursor::Cursor;
 use self::merge::Merge;
+pub(crate) use self::merge::{Merged, Sink};
 use self::source::Source;
-pub(crate) use self::spec::matchers;
 use self::spec::SeriesSpec;
+pub(crate) use self::spec::matchers;
 use crate::Result;
 use crate::block::Block;
 
@@ -69,7 +69,13 @@ impl SeriesCall {
         let cursors = self.open(tasks, &spec).await?;
         on_open();
         let limit = u64::try_from(self.wire.limit).unwrap_or(0);
-        let merge = Merge { spec: &spec, limit, tasks, sink, series_done: on_series };
+        let merge = Merge {
+            spec: &spec,
+            limit,
+            tasks,
+            sink,
+            series_done: on_series,
+        };
         let merged = merge.run(cursors, &mut writer).await?;
         send(sink, writer.finish()?).await;
         Ok(merged)
@@ -83,7 +89,12 @@ impl SeriesCall {
                 Cursor::open(Source::open(block, &matchers, request, spec).await?).await
             });
             let opened = opened.abort_on_drop();
-            async move { opened.await.map_err(task_failed)?.map_err(crate::Error::from) }
+            async move {
+                opened
+                    .await
+                    .map_err(task_failed)?
+                    .map_err(crate::Error::from)
+            }
         });
         stream::iter(opening)
             .buffered(OPEN_CONCURRENCY)

@@ -85,13 +85,23 @@ impl Syncer {
         let loaded: BTreeSet<BlockId> = known.keys().copied().collect();
         let serve = selection.serving(&loaded);
         known.retain(|id, _| serve.contains(id));
-        let dropped: Vec<BlockId> =
-            before.set.blocks.keys().filter(|id| !known.contains_key(id)).copied().collect();
+        let dropped: Vec<BlockId> = before
+            .set
+            .blocks
+            .keys()
+            .filter(|id| !known.contains_key(id))
+            .copied()
+            .collect();
         let served = known.len();
         self.publish(known, view, &selection, &loaded);
         self.drop_folders(&dropped, before.view.is_none()).await;
         self.metrics.blocks_loaded.set(served as i64);
-        Ok(Synced { served, loaded: fresh, failed: failed.len(), dropped: dropped.len() })
+        Ok(Synced {
+            served,
+            loaded: fresh,
+            failed: failed.len(),
+            dropped: dropped.len(),
+        })
     }
 
     /// A block whose metadata changed under its name is another block: it is loaded anew (P16).
@@ -99,7 +109,10 @@ impl Syncer {
         let changed: Vec<BlockId> = known
             .iter()
             .filter(|(id, block)| {
-                selection.wanted.get(id).is_some_and(|meta| is_another_block(&block.meta, meta))
+                selection
+                    .wanted
+                    .get(id)
+                    .is_some_and(|meta| is_another_block(&block.meta, meta))
             })
             .map(|(id, _)| *id)
             .collect();
@@ -149,14 +162,19 @@ impl Syncer {
         let id = meta.id;
         self.metrics.block_loads.inc();
         let started = Instant::now();
-        let block = Block { reader: BlockReader::new(Arc::clone(&self.env), id, &meta), meta };
+        let block = Block {
+            reader: BlockReader::new(Arc::clone(&self.env), id, &meta),
+            meta,
+        };
         let prepared = match self.config.header_download {
             HeaderDownload::Eager => block.reader.prepare_header().await,
             HeaderDownload::Lazy => Ok(()),
         };
         match prepared {
             Ok(()) => {
-                self.metrics.block_load_duration.observe(started.elapsed().as_secs_f64());
+                self.metrics
+                    .block_load_duration
+                    .observe(started.elapsed().as_secs_f64());
                 self.metrics.last_loaded.set(self.clock.now_ms() / 1000);
                 (id, Some(block))
             }
@@ -179,7 +197,9 @@ impl Syncer {
         loaded: &BTreeSet<BlockId>,
     ) {
         let uncovered = selection.uncovered(loaded);
-        self.fetcher.metrics().contract_event(InvariantId::Bc7, uncovered.len());
+        self.fetcher
+            .metrics()
+            .contract_event(InvariantId::Bc7, uncovered.len());
         let warnings = uncovered.iter().map(|id| {
             format!(
                 "block {id} was marked for deletion longer than the delete delay ago, and nothing \
@@ -198,7 +218,9 @@ impl Syncer {
     async fn drop_folders(&self, dropped: &[BlockId], first_sync: bool) {
         self.metrics.block_drops.inc_by(dropped.len() as u64);
         self.remove_folders(dropped).await;
-        let Some(disk) = self.env.disk.clone().filter(|_| first_sync) else { return };
+        let Some(disk) = self.env.disk.clone().filter(|_| first_sync) else {
+            return;
+        };
         let listed = self.env.cpu.run(move || disk.list("")).await;
         let serving = self.serving.load();
         let stale: Vec<BlockId> = listed
@@ -212,7 +234,9 @@ impl Syncer {
     }
 
     async fn remove_folders(&self, blocks: &[BlockId]) {
-        let Some(disk) = self.env.disk.clone().filter(|_| !blocks.is_empty()) else { return };
+        let Some(disk) = self.env.disk.clone().filter(|_| !blocks.is_empty()) else {
+            return;
+        };
         let blocks = blocks.to_vec();
         let failures = self.env.cpu.run(move || {
             let remove = |id: &BlockId| disk.remove_tree(&id.to_string()).err();
@@ -226,7 +250,9 @@ impl Syncer {
 
     /// Closes the index-headers that no query asked for in a while.
     pub fn close_idle_headers(&self) {
-        let Some(idle) = self.config.close_idle_after else { return };
+        let Some(idle) = self.config.close_idle_after else {
+            return;
+        };
         for block in self.serving.load().set.blocks.values() {
             if block.reader.close_idle_header(idle) {
                 self.header_metrics.unloads.inc();

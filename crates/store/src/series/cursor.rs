@@ -32,9 +32,15 @@ enum Next {
 impl Cursor {
     /// A cursor on the first series of `source`; `None` if it has none.
     pub(crate) async fn open(mut source: Source) -> Result<Option<Self>> {
-        let Some(batch) = source.next_batch().await? else { return Ok(None) };
+        let Some(batch) = source.next_batch().await? else {
+            return Ok(None);
+        };
         let next = Next::Later(Box::new(source));
-        Ok(Some(Self { batch: Some(Arc::new(batch)), at: 0, next }))
+        Ok(Some(Self {
+            batch: Some(Arc::new(batch)),
+            at: 0,
+            next,
+        }))
     }
 
     /// Starts reading the next batch.
@@ -60,7 +66,9 @@ impl Cursor {
 
     /// The current series.
     pub(crate) fn current(&self) -> Option<(Arc<Batch>, usize)> {
-        self.batch.as_ref().map(|batch| (Arc::clone(batch), self.at))
+        self.batch
+            .as_ref()
+            .map(|batch| (Arc::clone(batch), self.at))
     }
 
     /// Goes to the next series within the batch; `false` if there is none, then
@@ -68,7 +76,9 @@ impl Cursor {
     #[inline]
     pub(crate) fn step(&mut self) -> bool {
         self.at += 1;
-        self.batch.as_ref().is_some_and(|batch| self.at < batch.len())
+        self.batch
+            .as_ref()
+            .is_some_and(|batch| self.at < batch.len())
     }
 
     /// Goes to the first series of the next batch.

@@ -71,7 +71,9 @@ impl Decoded {
     /// in the order of the index behind what waited before; more are to come.
     pub(crate) fn hold_back(&mut self) -> Self {
         let mut waiting = Self::default();
-        let Some(last) = self.series.last().cloned() else { return waiting };
+        let Some(last) = self.series.last().cloned() else {
+            return waiting;
+        };
         self.sort();
         let behind_last = |series: &Series| match self.compare(series, &last) {
             Ordering::Less => false,
@@ -113,7 +115,11 @@ impl<'a> Decoder<'a> {
         header: &'a Header,
         remaining: &'a [Matcher],
     ) -> Self {
-        Self { spec, encoder, undecided: Undecided::new(header, remaining) }
+        Self {
+            spec,
+            encoder,
+            undecided: Undecided::new(header, remaining),
+        }
     }
 
     /// Appends the series among `entries` that match, have chunks in the time range and belong to
@@ -150,7 +156,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn in_shard(&self, labels: &[u8]) -> bool {
-        let Some(shard) = &self.spec.shard else { return true };
+        let Some(shard) = &self.spec.shard else {
+            return true;
+        };
         rutile_storeapi::shard_matches(shard, label_block::labels(labels))
     }
 
@@ -185,7 +193,11 @@ impl<'a> Decoder<'a> {
             out.push(ChunkPlace {
                 min_time: meta.min_time,
                 max_time: meta.max_time,
-                wanted: WantedChunk { segment, offset, end: 0 },
+                wanted: WantedChunk {
+                    segment,
+                    offset,
+                    end: 0,
+                },
             });
         }
         Ok(out.len() > first)

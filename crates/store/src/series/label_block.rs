@@ -117,6 +117,8 @@ mod tests {
 
     fn labels_of(block: &[u8]) -> Pairs {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        labels(block).map(|(name, value)| (text(name), text(value))).collect()
+        labels(block)
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
     }
 }

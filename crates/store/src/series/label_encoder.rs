@@ -41,7 +41,9 @@ pub(crate) struct LabelEncoder<'a> {
 
 /// The external labels of a block as they go out: name and encoded label, in order.
 pub(crate) fn external_labels(labels: &Labels, drop: &[String]) -> Vec<(Box<str>, Vec<u8>)> {
-    let kept = labels.iter().filter(|(name, _)| !drop.iter().any(|dropped| dropped == name));
+    let kept = labels
+        .iter()
+        .filter(|(name, _)| !drop.iter().any(|dropped| dropped == name));
     kept.map(|(name, value)| {
         let mut encoded = Vec::new();
         encode_label(&mut encoded, name.as_bytes(), value.as_bytes());
@@ -78,7 +80,9 @@ impl<'a> LabelEncoder<'a> {
         let mut written = 0;
         for symbols in entry.labels() {
             let (name, value) = symbols?;
-            let Fate::Keep(before) = self.fate(name)? else { continue };
+            let Fate::Keep(before) = self.fate(name)? else {
+                continue;
+            };
             while written < before {
                 out.extend_from_slice(&self.external[written as usize].1);
                 written += 1;
@@ -99,11 +103,17 @@ impl<'a> LabelEncoder<'a> {
             return Ok(*fate);
         }
         let text = self.header.symbol(name)?;
-        let replaced = self.external.iter().any(|(name, _)| name.as_bytes() == text);
+        let replaced = self
+            .external
+            .iter()
+            .any(|(name, _)| name.as_bytes() == text);
         let fate = if replaced || self.drop.iter().any(|name| name.as_bytes() == text) {
             Fate::Drop
         } else {
-            let before = self.external.iter().filter(|(name, _)| name.as_bytes() < text);
+            let before = self
+                .external
+                .iter()
+                .filter(|(name, _)| name.as_bytes() < text);
             Fate::Keep(before.count() as u32)
         };
         self.fates.push((name, fate));
@@ -112,7 +122,8 @@ impl<'a> LabelEncoder<'a> {
 
     #[inline]
     fn label(&mut self, name: u32, value: u32, out: &mut Vec<u8>) -> rutile_index::Result<()> {
-        let slot = (value.wrapping_add(name.wrapping_mul(0x9E37_79B1))) as usize & (self.pairs.len() - 1);
+        let slot =
+            (value.wrapping_add(name.wrapping_mul(0x9E37_79B1))) as usize & (self.pairs.len() - 1);
         let pair = self.pairs[slot];
         if pair.start != 0 && pair.name == name && pair.value == value {
             let start = pair.start as usize;
@@ -132,6 +143,11 @@ impl<'a> LabelEncoder<'a> {
         }
         let start = self.arena.len() as u32;
         self.arena.extend_from_slice(encoded);
-        self.pairs[slot] = Pair { name, value, start, len: encoded.len() as u32 };
+        self.pairs[slot] = Pair {
+            name,
+            value,
+            start,
+            len: encoded.len() as u32,
+        };
     }
 }

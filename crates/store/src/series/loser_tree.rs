@@ -12,7 +12,9 @@ pub(crate) struct LoserTree {
 impl LoserTree {
     /// Plays all matches.
     pub(crate) fn new(streams: usize, before: impl Fn(usize, usize) -> bool) -> Self {
-        let mut tree = Self { losers: vec![0; streams.max(1)] };
+        let mut tree = Self {
+            losers: vec![0; streams.max(1)],
+        };
         if streams > 1 {
             let winner = tree.play(1, streams, &before);
             tree.losers[0] = winner;
@@ -26,8 +28,11 @@ impl LoserTree {
         }
         let left = self.play(2 * node, streams, before);
         let right = self.play(2 * node + 1, streams, before);
-        let (winner, loser) =
-            if before(right as usize, left as usize) { (right, left) } else { (left, right) };
+        let (winner, loser) = if before(right as usize, left as usize) {
+            (right, left)
+        } else {
+            (left, right)
+        };
         self.losers[node] = loser;
         winner
     }

@@ -47,7 +47,9 @@ impl Merge<'_> {
     ) -> crate::Result<Merged> {
         let read_ahead = cursors.len() <= READ_AHEAD;
         if read_ahead {
-            cursors.iter_mut().for_each(|cursor| cursor.read_ahead(self.tasks));
+            cursors
+                .iter_mut()
+                .for_each(|cursor| cursor.read_ahead(self.tasks));
         }
         let mut merged = Merged::default();
         let mut tree = LoserTree::new(cursors.len(), |a, b| before(&cursors, a, b));
@@ -58,7 +60,8 @@ impl Merge<'_> {
             let labels = labels_of.labels(series.1);
             equal.push(series);
             loop {
-                self.advance(&mut cursors, tree.winner(), read_ahead).await?;
+                self.advance(&mut cursors, tree.winner(), read_ahead)
+                    .await?;
                 tree.replay(|a, b| before(&cursors, a, b));
                 match cursors.get(tree.winner()) {
                     Some(next) if next.labels() == Some(labels) => equal.extend(next.current()),
@@ -81,8 +84,14 @@ impl Merge<'_> {
     }
 
     async fn advance(&self, cursors: &mut [Cursor], i: usize, read_ahead: bool) -> Result<()> {
-        let Some(cursor) = cursors.get_mut(i) else { return Ok(()) };
-        if cursor.step() { Ok(()) } else { cursor.next_batch(self.tasks, read_ahead).await }
+        let Some(cursor) = cursors.get_mut(i) else {
+            return Ok(());
+        };
+        if cursor.step() {
+            Ok(())
+        } else {
+            cursor.next_batch(self.tasks, read_ahead).await
+        }
     }
 
     /// Whether somebody took them.

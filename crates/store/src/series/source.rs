@@ -57,15 +57,22 @@ impl Batch {
     pub(crate) fn chunks(
         &self,
         i: usize,
-    ) -> impl Iterator<Item = (&ChunkPlace, rutile_chunk::Result<rutile_chunk::segment::Frame<'_>>)>
-    {
+    ) -> impl Iterator<
+        Item = (
+            &ChunkPlace,
+            rutile_chunk::Result<rutile_chunk::segment::Frame<'_>>,
+        ),
+    > {
         let range = self.series(i).chunks.clone();
         range.map(|chunk| {
             let place = match &self.order {
                 ChunkOrder::From(from) => chunk - from,
                 ChunkOrder::Sorted { from, places } => places[(chunk - from) as usize],
             };
-            (&self.decoded.chunks[chunk as usize], self.chunks.frame(place as usize))
+            (
+                &self.decoded.chunks[chunk as usize],
+                self.chunks.frame(place as usize),
+            )
         })
     }
 }
@@ -138,17 +145,27 @@ impl Source {
     async fn decode(&mut self) -> Result<Decoded> {
         let mut decoded = std::mem::take(&mut self.waiting);
         loop {
-            let most = if self.next == 0 { FIRST_SERIES } else { self.spec.batch_series };
-            let end = self.selected.refs.len().min(self.next + most.min(self.spec.batch_series));
+            let most = if self.next == 0 {
+                FIRST_SERIES
+            } else {
+                self.spec.batch_series
+            };
+            let end = self
+                .selected
+                .refs
+                .len()
+                .min(self.next + most.min(self.spec.batch_series));
             let refs = &self.selected.refs[self.next..end];
             let entries = self.block.reader.series(refs, &self.request).await?;
-            let encoder =
-                LabelEncoder::new(&self.header, &self.external, &self.spec.drop_labels);
+            let encoder = LabelEncoder::new(&self.header, &self.external, &self.spec.drop_labels);
             let remaining = &self.selected.remaining;
             let mut decoder = Decoder::new(&self.spec, encoder, &self.header, remaining);
             decoder
                 .decode(&entries, &mut decoded)
-                .map_err(|source| Error::Index { block: self.block.reader.id(), source })?;
+                .map_err(|source| Error::Index {
+                    block: self.block.reader.id(),
+                    source,
+                })?;
             self.next = end;
             let last = end == self.selected.refs.len();
             if last {
@@ -212,23 +229,41 @@ fn weight(chunk: &ChunkPlace) -> u64 {
 /// The chunks of some series in the order of the segment files.
 fn wanted_chunks(decoded: &Decoded, first: usize, end: usize) -> (ChunkOrder, Vec<WantedChunk>) {
     let series = &decoded.series[first..end];
-    let from = series.iter().map(|series| series.chunks.start).min().unwrap_or(0);
-    let to = series.iter().map(|series| series.chunks.end).max().unwrap_or(0);
+    let from = series
+        .iter()
+        .map(|series| series.chunks.start)
+        .min()
+        .unwrap_or(0);
+    let to = series
+        .iter()
+        .map(|series| series.chunks.end)
+        .max()
+        .unwrap_or(0);
     let key = |chunk: u32| {
         let wanted = &decoded.chunks[chunk as usize].wanted;
         (wanted.segment, wanted.offset)
     };
-    let in_row = series.windows(2).all(|pair| pair[0].chunks.end == pair[1].chunks.start);
+    let in_row = series
+        .windows(2)
+        .all(|pair| pair[0].chunks.end == pair[1].chunks.start);
     if in_row && (from..to).is_sorted_by_key(key) {
-        let wanted = decoded.chunks[from as usize..to as usize].iter().map(|chunk| chunk.wanted);
+        let wanted = decoded.chunks[from as usize..to as usize]
+            .iter()
+            .map(|chunk| chunk.wanted);
         return (ChunkOrder::From(from), wanted.collect());
     }
-    let mut chunks: Vec<u32> = series.iter().flat_map(|series| series.chunks.clone()).collect();
+    let mut chunks: Vec<u32> = series
+        .iter()
+        .flat_map(|series| series.chunks.clone())
+        .collect();
     chunks.sort_unstable_by_key(|chunk| key(*chunk));
     let mut places = vec![0; (to - from) as usize];
     for (place, chunk) in chunks.iter().enumerate() {
         places[(chunk - from) as usize] = place as u32;
     }
-    let wanted = chunks.iter().map(|chunk| decoded.chunks[*chunk as usize].wanted).collect();
+    let wanted = chunks
+        .iter()
+        .map(|chunk| decoded.chunks[*chunk as usize].wanted)
+        .collect();
     (ChunkOrder::Sorted { from, places }, wanted)
 }

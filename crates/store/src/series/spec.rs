@@ -1,7 +1,7 @@
 //! What a Series call asks for, checked and in our own terms.
 
-use rutile_proto::thanos::{Aggr, SeriesRequest, ShardInfo, label_matcher};
 use rutile_model::{MatchOp, Matcher};
+use rutile_proto::thanos::{Aggr, SeriesRequest, ShardInfo, label_matcher};
 use rutile_storeapi::{Error, Result};
 
 /// What one call wants of every block.
@@ -25,18 +25,26 @@ pub(crate) struct SeriesSpec {
 impl SeriesSpec {
     /// Takes over what `request` says; the batches are for `blocks` blocks.
     pub(crate) fn new(request: &SeriesRequest, batch_series: usize) -> Self {
-        let mut aggregates: Vec<Aggr> =
-            request.aggregates.iter().filter_map(|n| Aggr::try_from(*n).ok()).collect();
+        let mut aggregates: Vec<Aggr> = request
+            .aggregates
+            .iter()
+            .filter_map(|n| Aggr::try_from(*n).ok())
+            .collect();
         aggregates.sort_unstable();
         aggregates.dedup();
-        let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
+        let limit = usize::try_from(request.limit)
+            .ok()
+            .filter(|limit| *limit > 0);
         Self {
             min_time: request.min_time,
             max_time: request.max_time,
             skip_chunks: request.skip_chunks,
             aggregates,
             drop_labels: request.without_replica_labels.clone(),
-            shard: request.shard_info.clone().filter(|shard| shard.total_shards > 0),
+            shard: request
+                .shard_info
+                .clone()
+                .filter(|shard| shard.total_shards > 0),
             batch_series: batch_series.min(limit.unwrap_or(usize::MAX)).max(1),
             batch_bytes: MAX_BATCH_BYTES,
         }

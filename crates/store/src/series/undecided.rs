@@ -30,7 +30,10 @@ impl<'a> Undecided<'a> {
             name: header.lookup_symbol(matcher.name()),
             verdicts: HashMap::new(),
         });
-        Self { header, matchers: matchers.collect() }
+        Self {
+            header,
+            matchers: matchers.collect(),
+        }
     }
 
     /// Whether all of them accept the series.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use rutile_chunk::{
-    AggrChunk, Aggregate, Chunk, Encoding, WireEncoding, transcode_for_thanos,
-};
+use rutile_chunk::{AggrChunk, Aggregate, Chunk, Encoding, WireEncoding, transcode_for_thanos};
 use rutile_proto::thanos::{Aggr, chunk};
 use rutile_storeapi::{ChunkRef, FrameWriter, SeriesWriter};
 use smallvec::SmallVec;
@@ -42,7 +40,11 @@ pub(crate) fn write_series(
         for (batch, i) in parts {
             for (place, frame) in batch.chunks(*i) {
                 let frame = frame.map_err(|source| corrupt(batch, place, &source))?;
-                chunks.push(Stored { place, encoding: frame.encoding, data: frame.data });
+                chunks.push(Stored {
+                    place,
+                    encoding: frame.encoding,
+                    data: frame.data,
+                });
             }
         }
         order(&mut chunks);
@@ -64,7 +66,9 @@ fn corrupt(batch: &Batch, place: &ChunkPlace, source: &rutile_chunk::Error) -> c
     let object = format!("chunks/{:06}", u64::from(place.wanted.segment) + 1);
     let reader = &batch.block.reader;
     let offset = u64::from(place.wanted.offset);
-    reader.corrupt_chunk(&object, offset, &format!("a sound chunk, but {source}")).into()
+    reader
+        .corrupt_chunk(&object, offset, &format!("a sound chunk, but {source}"))
+        .into()
 }
 
 /// Sorts by time, as the reference's proxy does, and leaves out what two blocks have alike.
@@ -75,11 +79,11 @@ fn order(chunks: &mut SmallVec<[Stored<'_>; 32]>) {
     }
     chunks.sort_by(|a, b| {
         let kind = |chunk: &Stored<'_>| chunk.encoding as u8;
-        (time(a).cmp(&time(b))).then(kind(a).cmp(&kind(b))).then_with(|| b.data.cmp(a.data))
+        (time(a).cmp(&time(b)))
+            .then(kind(a).cmp(&kind(b)))
+            .then_with(|| b.data.cmp(a.data))
     });
-    chunks.dedup_by(|a, b| {
-        time(a) == time(b) && a.encoding == b.encoding && a.data == b.data
-    });
+    chunks.dedup_by(|a, b| time(a) == time(b) && a.encoding == b.encoding && a.data == b.data);
 }
 
 /// Writes one chunk; returns the bytes of its samples.
@@ -102,8 +106,10 @@ fn write_chunk(
         return Ok(parts.iter().map(|(_, chunk)| chunk.data.len() as u64).sum());
     }
     // Encodings that Thanos readers do not know leave as ones that they do.
-    let (encoding, data) =
-        transcode_for_thanos(Chunk { encoding: chunk.encoding, data: chunk.data })?;
+    let (encoding, data) = transcode_for_thanos(Chunk {
+        encoding: chunk.encoding,
+        data: chunk.data,
+    })?;
     series.raw(place.min_time, place.max_time, wire(encoding, &data));
     Ok(data.len() as u64)
 }
@@ -114,7 +120,11 @@ fn wire(encoding: WireEncoding, data: &[u8]) -> ChunkRef<'_> {
         WireEncoding::Histogram => chunk::Encoding::Histogram,
         WireEncoding::FloatHistogram => chunk::Encoding::FloatHistogram,
     };
-    ChunkRef { encoding, data, hash: xxh64(data, 0) }
+    ChunkRef {
+        encoding,
+        data,
+        hash: xxh64(data, 0),
+    }
 }
 
 fn aggregate(aggr: Aggr) -> Option<Aggregate> {

@@ -36,12 +36,18 @@ async fn check(bucket: Arc<dyn BucketReader>, name: &str) {
             Rpc::Series => check_series(store, &request, &context).await,
             Rpc::LabelNames => {
                 let wire = label_names_request(&request);
-                let answer = store.label_names(RequestContext::default(), wire).await.unwrap();
+                let answer = store
+                    .label_names(RequestContext::default(), wire)
+                    .await
+                    .unwrap();
                 assert_eq!(answer.names, request.answer(), "{context}");
             }
             Rpc::LabelValues(label) => {
                 let wire = label_values_request(&request, label);
-                let answer = store.label_values(RequestContext::default(), wire).await.unwrap();
+                let answer = store
+                    .label_values(RequestContext::default(), wire)
+                    .await
+                    .unwrap();
                 assert_eq!(answer.values, request.answer(), "{context}");
             }
         }
@@ -53,8 +59,11 @@ async fn check_series(store: &dyn StoreApi, request: &Request, context: &str) {
     if request.batch > 1 {
         check_batches(&messages, request.batch, context);
     }
-    let lines: Vec<SeriesLine> =
-        messages.into_iter().flat_map(series_of).flat_map(|series| lines_of(&series)).collect();
+    let lines: Vec<SeriesLine> = messages
+        .into_iter()
+        .flat_map(series_of)
+        .flat_map(|series| lines_of(&series))
+        .collect();
     let expected = request.series();
     for (i, (line, expected)) in lines.iter().zip(&expected).enumerate() {
         assert_eq!(line, expected, "{context}: line {}", i + 1);
@@ -68,7 +77,10 @@ fn check_batches(messages: &[SeriesResponse], batch: i64, context: &str) {
         Some(series_response::Result::Batch(batch)) => batch.series.len() as i64,
         other => panic!("{context}: not a batch: {other:?}"),
     };
-    assert!(full.iter().all(|message| size(message) == batch), "{context}: full batches");
+    assert!(
+        full.iter().all(|message| size(message) == batch),
+        "{context}: full batches"
+    );
     assert!(size(last) <= batch, "{context}: the last batch");
 }
 
@@ -81,10 +93,16 @@ fn series_of(message: SeriesResponse) -> Vec<Series> {
 }
 
 fn lines_of(series: &Series) -> Vec<SeriesLine> {
-    let pairs = series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
+    let pairs = series
+        .labels
+        .iter()
+        .map(|label| (label.name.as_str(), label.value.as_str()));
     let labels = label_text(pairs);
     if series.chunks.is_empty() {
-        return vec![SeriesLine { labels, chunk: None }];
+        return vec![SeriesLine {
+            labels,
+            chunk: None,
+        }];
     }
     let mut lines = Vec::new();
     for chunk in &series.chunks {
@@ -96,11 +114,20 @@ fn lines_of(series: &Series) -> Vec<SeriesLine> {
             ("max", &chunk.max),
             ("counter", &chunk.counter),
         ];
-        let present = parts.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));
+        let present = parts
+            .into_iter()
+            .filter_map(|(name, part)| Some((name, part.as_ref()?)));
         lines.extend(present.map(|(aggregate, part)| {
-            assert_eq!(part.hash, xxhash_rust::xxh64::xxh64(&part.data, 0), "the chunk's hash");
+            assert_eq!(
+                part.hash,
+                xxhash_rust::xxh64::xxh64(&part.data, 0),
+                "the chunk's hash"
+            );
             let chunk = answered(chunk.min_time, chunk.max_time, aggregate, part);
-            SeriesLine { labels: labels.clone(), chunk: Some(chunk) }
+            SeriesLine {
+                labels: labels.clone(),
+                chunk: Some(chunk),
+            }
         }));
     }
     lines
@@ -118,7 +145,12 @@ fn answered(min_time: i64, max_time: i64, aggregate: &str, part: &Chunk) -> Answ
 }
 
 fn series_request(request: &Request) -> SeriesRequest {
-    assert!(request.aggregates.iter().all(|aggr| Aggr::try_from(*aggr).is_ok()));
+    assert!(
+        request
+            .aggregates
+            .iter()
+            .all(|aggr| Aggr::try_from(*aggr).is_ok())
+    );
     SeriesRequest {
         min_time: request.min_time,
         max_time: request.max_time,
@@ -157,5 +189,9 @@ fn label_values_request(request: &Request, label: &str) -> LabelValuesRequest {
 }
 
 fn matchers(request: &Request) -> Vec<rutile_proto::thanos::LabelMatcher> {
-    request.matchers.iter().map(|m| matcher(&m.name, m.op, &m.value)).collect()
+    request
+        .matchers
+        .iter()
+        .map(|m| matcher(&m.name, m.op, &m.value))
+        .collect()
 }

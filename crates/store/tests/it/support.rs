@@ -92,7 +92,13 @@ impl Fixture {
             max_chunk_bytes: 16_000,
         };
         let store = Store::build(parts, config, &tasks).unwrap();
-        Self { store, tasks, ledger, clock, registry }
+        Self {
+            store,
+            tasks,
+            ledger,
+            clock,
+            registry,
+        }
     }
 
     /// A gateway on `bucket` after its first sync.
@@ -131,5 +137,9 @@ pub(crate) fn matcher(name: &str, op: &str, value: &str) -> LabelMatcher {
         "!~" => label_matcher::Type::Nre,
         other => panic!("no such operator: {other}"),
     };
-    LabelMatcher { r#type: kind as i32, name: name.to_owned(), value: value.to_owned() }
+    LabelMatcher {
+        r#type: kind as i32,
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
 }
