@@ -135,7 +135,7 @@ impl TaskGroup {
     /// Number of tasks that panicked so far, those of child groups included.
     #[must_use]
     pub fn panics(&self) -> u64 {
-        self.spawner.inner.panics.load(Ordering::Relaxed)
+        self.spawner.panics()
     }
 
     /// Asks all tasks to end, waits for them at most `grace`, then aborts the rest and waits until
@@ -249,6 +249,12 @@ impl Spawner {
     #[must_use]
     pub fn token(&self) -> CancellationToken {
         self.inner.token.clone()
+    }
+
+    /// See [`TaskGroup::panics`].
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.inner.panics.load(Ordering::Relaxed)
     }
 
     /// See [`TaskGroup::live`].

@@ -1,0 +1,210 @@
+use std::io::Write;
+
+use clap::{FromArgMatches, Subcommand};
+use rutile_model::{ErrorKind, GoDuration, PromDuration};
+
+use super::*;
+use crate::flags::{CommonArgs, GrpcArgs, HttpArgs};
+
+#[derive(Debug, Args)]
+struct Flags {
+    #[command(flatten)]
+    http: HttpArgs,
+    #[command(flatten)]
+    grpc: GrpcArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+    #[arg(long = "cache-index-header", default_value_t = true)]
+    cache: bool,
+    #[arg(long = "web.disable")]
+    web_disable: bool,
+    #[arg(long)]
+    selector: Vec<String>,
+}
+
+fn parse_flags(argv: &[&str]) -> Result<Flags, Answer> {
+    let argv = std::iter::once(&"rutile-test")
+        .chain(argv)
+        .map(|a| (*a).to_owned())
+        .collect();
+    parse("rutile-test", "A test.", argv)
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let flags = parse_flags(&[]).unwrap();
+    assert_eq!(flags.http.http_address, "0.0.0.0:10902");
+    assert_eq!(flags.http.http_grace_period, PromDuration::from_ms(120_000));
+    assert_eq!(flags.grpc.grpc_address, "0.0.0.0:10901");
+    assert_eq!(
+        flags.grpc.grpc_server_max_connection_age,
+        GoDuration::from_ms(3_600_000)
+    );
+    assert_eq!(flags.grpc.grpc_grace_period, GoDuration::from_ms(120_000));
+    assert!(flags.cache && !flags.web_disable && !flags.common.enable_auto_gomemlimit);
+    assert_eq!(
+        (
+            flags.common.log.log_level.as_str(),
+            flags.common.memory_limit
+        ),
+        ("info", None)
+    );
+    flags.http.validate().unwrap();
+    flags.grpc.validate().unwrap();
+    flags.common.validate().unwrap();
+}
+
+#[test]
+fn switches_have_a_no_form() {
+    let check = |argv: &[&str], cache, web_disable| {
+        let flags = parse_flags(argv).unwrap();
+        assert_eq!(
+            (flags.cache, flags.web_disable),
+            (cache, web_disable),
+            "{argv:?}"
+        );
+    };
+    check(&["--no-cache-index-header"], false, false);
+    check(&["--cache-index-header", "--web.disable"], true, true);
+    check(&["--no-web.disable"], true, false);
+    check(
+        &["--cache-index-header=false", "--web.disable=true"],
+        false,
+        true,
+    );
+}
+
+#[test]
+fn values_come_after_a_space_or_an_equals_sign() {
+    let flags = parse_flags(&[
+        "--http-address",
+        ":1",
+        "--grpc-address=:2",
+        "--grpc-grace-period=1h30m",
+        "--selector=a",
+        "--selector",
+        "b",
+        "--memory.limit=250MB",
+    ]);
+    let flags = flags.unwrap();
+    assert_eq!(
+        (
+            flags.http.http_address.as_str(),
+            flags.grpc.grpc_address.as_str()
+        ),
+        (":1", ":2")
+    );
+    assert_eq!(flags.grpc.grpc_grace_period, GoDuration::from_ms(5_400_000));
+    assert_eq!(flags.selector, ["a", "b"]);
+    assert_eq!(flags.common.memory_limit_bytes(None).unwrap(), 250 << 20);
+}
+
+#[test]
+fn wrong_lines_end_with_code_2_and_a_hint() {
+    let check = |argv: &[&str], hint: &str| {
+        let answer = parse_flags(argv).unwrap_err();
+        assert_eq!(answer.exit_code, 2, "{argv:?}");
+        assert!(answer.text.contains(hint), "{argv:?}: {}", answer.text);
+    };
+    check(&["--http-adress=x"], "--http-address");
+    check(&["--no-http-address"], "--no-http-address");
+    check(&["--http-address"], "value");
+    check(&["--http-address=a", "--http-address=b"], "multiple times");
+    check(&["--log.level=loud"], "error, warn, info, debug");
+    check(&["--grpc-grace-period=2 minutes"], "2 minutes");
+    check(&["stray"], "stray");
+    check(&["@/nowhere/at/all"], "@/nowhere/at/all");
+}
+
+#[test]
+fn help_and_version_end_with_code_0() {
+    for flag in ["--help", "-h", "--help-long"] {
+        let answer = parse_flags(&[flag]).unwrap_err();
+        assert_eq!(answer.exit_code, 0);
+        assert!(answer.text.contains("--grpc-address"), "{}", answer.text);
+    }
+    let answer = parse_flags(&["--version"]).unwrap_err();
+    assert_eq!(answer.exit_code, 0);
+    assert!(
+        answer.text.starts_with("rutile-test version "),
+        "{}",
+        answer.text
+    );
+}
+
+#[test]
+fn files_of_arguments_are_expanded() {
+    let mut inner = tempfile::NamedTempFile::new().unwrap();
+    writeln!(inner, "--selector\nfrom inner file").unwrap();
+    let mut outer = tempfile::NamedTempFile::new().unwrap();
+    writeln!(
+        outer,
+        "# comment\n\n--web.disable\n@{}",
+        inner.path().display()
+    )
+    .unwrap();
+    let at = format!("@{}", outer.path().display());
+    let flags = parse_flags(&["--selector=a", &at, "--selector=b"]).unwrap();
+    assert!(flags.web_disable);
+    assert_eq!(flags.selector, ["a", "from inner file", "b"]);
+
+    let mut endless = tempfile::NamedTempFile::new().unwrap();
+    let at = format!("@{}", endless.path().display());
+    writeln!(endless, "{at}").unwrap();
+    let answer = parse_flags(&[&at]).unwrap_err();
+    assert!(
+        answer.exit_code == 2 && answer.text.contains("does @"),
+        "{}",
+        answer.text
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    let check = |argv: &[&str], message: &str| {
+        let flags = parse_flags(argv).unwrap();
+        let results = [
+            flags.http.validate(),
+            flags.grpc.validate(),
+            flags.common.validate(),
+        ];
+        let failure = results.into_iter().find_map(Result::err).unwrap();
+        assert_eq!(failure.to_string(), message);
+        assert_eq!(failure.exit_code(), 1);
+    };
+    check(
+        &["--http.config=x"],
+        "--http.config is not supported yet: leave it out",
+    );
+    let tls = "--grpc-server-tls-cert is not supported yet: leave it out";
+    check(&["--grpc-server-tls-cert=x"], tls);
+    check(
+        &["--tracing.config=x"],
+        "--tracing.config is not supported yet: leave it out",
+    );
+    let ratio = "--auto-gomemlimit.ratio is 2: it must be more than 0 and at most 1";
+    check(&["--auto-gomemlimit.ratio=2"], ratio);
+    let flags = parse_flags(&["--tracing.config=x"]).unwrap();
+    assert_eq!(
+        flags.common.validate().unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+}
+
+#[test]
+fn switches_of_subcommands_have_a_no_form_too() {
+    #[derive(Debug, Subcommand)]
+    enum Tool {
+        List {
+            #[arg(long, default_value_t = true)]
+            recursive: bool,
+        },
+    }
+    let command = Tool::augment_subcommands(Command::new("tools"));
+    let argv = ["tools", "list", "--no-recursive"]
+        .map(str::to_owned)
+        .to_vec();
+    let matches = parse_command(command, argv).unwrap();
+    let Tool::List { recursive } = Tool::from_arg_matches(&matches).unwrap();
+    assert!(!recursive);
+}

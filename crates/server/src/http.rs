@@ -1,0 +1,154 @@
+//! The HTTP server: what every component shows, and the routes that it adds.
+
+mod metrics;
+mod profile;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rutile_runtime::{CancellationToken, ShutdownReport};
+use rutile_telemetry::{Registry, TEXT_FORMAT};
+
+pub use self::metrics::HttpMetrics;
+use crate::component::Context;
+use crate::failure::Failure;
+use crate::flags::HttpArgs;
+use crate::listener::{Lifetime, Listener};
+use crate::probe::Probe;
+
+/// How long a client may take for the head of a request; idle connections end by it too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Calls at a time on one HTTP/2 connection.
+const MAX_CONCURRENT_STREAMS: u32 = 256;
+
+/// A bound HTTP server.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: Listener,
+    lifetime: Lifetime,
+    routes: Router,
+}
+
+impl HttpServer {
+    /// Binds the address of the flags.
+    ///
+    /// # Errors
+    /// A failure that names the flag.
+    pub async fn bind(args: &HttpArgs, context: &Context) -> Result<Self, Failure> {
+        args.validate()?;
+        let listener = Listener::bind(&args.http_address, "--http-address").await?;
+        let lifetime = Lifetime {
+            max_age: None,
+            grace: args.http_grace_period.to_std(),
+            entropy: Arc::clone(&context.entropy),
+        };
+        Ok(Self {
+            listener,
+            lifetime,
+            routes: common_routes(context),
+        })
+    }
+
+    /// The address, with the port that was given.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Serves the common routes and `routes` until `shutdown`, then drains within the grace period
+    /// of the flags. HTTP/1.1, and HTTP/2 with prior knowledge.
+    ///
+    /// Common are `/metrics`, `/-/healthy`, `/-/ready` and those below `/debug/pprof`.
+    pub async fn serve(self, routes: Router, shutdown: CancellationToken) -> ShutdownReport {
+        let address = self.listener.address();
+        tracing::info!(%address, "listening for requests and metrics");
+        let service = TowerToHyperService::new(self.routes.merge(routes));
+        let connect = move |io, executor| {
+            let mut builder = auto::Builder::new(executor);
+            builder
+                .http1()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .http2()
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_CONCURRENT_STREAMS);
+            builder.serve_connection(io, service.clone()).into_owned()
+        };
+        let report = self.listener.serve(self.lifetime, shutdown, connect).await;
+        tracing::info!(%address, aborted = report.aborted.len(), "HTTP server is shut down");
+        report
+    }
+}
+
+fn common_routes(context: &Context) -> Router {
+    let healthy = |State(probe): State<Probe>| async move { answer(probe.is_healthy()) };
+    let ready = |State(probe): State<Probe>| async move { answer(probe.is_ready()) };
+    let probes = Router::new()
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .with_state(context.probe.clone());
+    let metrics = Router::new()
+        .route("/metrics", get(show_metrics))
+        .with_state(context.registry.clone());
+    probes.merge(metrics).merge(profile::routes())
+}
+
+fn answer(good: bool) -> Response {
+    if good {
+        "OK".into_response()
+    } else {
+        // The line end is that of Go's `http.Error`.
+        (StatusCode::SERVICE_UNAVAILABLE, "NOT OK\n").into_response()
+    }
+}
+
+async fn show_metrics(State(registry): State<Registry>, headers: HeaderMap) -> Response {
+    let text = registry.render();
+    let accepted = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
+    let gzip = accepted.is_some_and(|value| {
+        value
+            .split(',')
+            .any(|encoding| encoding.split(';').next().unwrap_or("").trim() == "gzip")
+    });
+    let mut response = if gzip {
+        let mut response = Body::from(compress(text.as_bytes())).into_response();
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+    } else {
+        text.into_response()
+    };
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+    response
+}
+
+fn compress(data: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = GzEncoder::new(Vec::with_capacity(data.len() / 8), Compression::fast());
+    // Writing to memory cannot fail.
+    encoder
+        .write_all(data)
+        .and_then(|()| encoder.finish())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

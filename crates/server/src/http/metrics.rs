@@ -1,0 +1,188 @@
+//! The HTTP metrics of the reference, for the routes of a component.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use rutile_telemetry::{
+    Histogram, HistogramVec, IntCounterVec, IntGaugeVec, Registry, exponential_buckets,
+};
+use tokio::time::Instant;
+
+const LABELS: [&str; 3] = ["code", "handler", "method"];
+const DURATION_BUCKETS: [f64; 17] = [
+    0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0, 240.0, 360.0,
+    720.0,
+];
+
+/// `http_requests_total` and its kin. Clones share the metrics.
+#[derive(Debug, Clone)]
+pub struct HttpMetrics {
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    request_bytes: HistogramVec,
+    response_bytes: HistogramVec,
+    in_flight: IntGaugeVec,
+}
+
+impl HttpMetrics {
+    /// The metrics in `registry`.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Self {
+        let sizes = exponential_buckets(64.0, 2.0, 10).unwrap_or_default();
+        Self {
+            requests: registry.int_counter_vec(
+                "http_requests_total",
+                "Tracks the number of HTTP requests.",
+                &LABELS,
+            ),
+            seconds: registry.histogram_vec(
+                "http_request_duration_seconds",
+                "Tracks the latencies for HTTP requests.",
+                &LABELS,
+                &DURATION_BUCKETS,
+            ),
+            request_bytes: registry.histogram_vec(
+                "http_request_size_bytes",
+                "Tracks the size of HTTP requests.",
+                &LABELS,
+                &sizes,
+            ),
+            response_bytes: registry.histogram_vec(
+                "http_response_size_bytes",
+                "Tracks the size of HTTP responses.",
+                &LABELS,
+                &sizes,
+            ),
+            in_flight: registry.int_gauge_vec(
+                "http_inflight_requests",
+                "Current number of HTTP requests the handler is responding to.",
+                &["handler", "method"],
+            ),
+        }
+    }
+
+    /// Counts the requests to all `routes` under the name `handler`.
+    pub fn instrument<S>(&self, handler: &'static str, routes: Router<S>) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let metrics = self.clone();
+        routes.layer(from_fn(move |request: Request, next: Next| {
+            let metrics = metrics.clone();
+            async move { metrics.observe(handler, request, next).await }
+        }))
+    }
+
+    async fn observe(&self, handler: &str, request: Request, next: Next) -> Response {
+        let upper = known_method(request.method().as_str());
+        let method = upper.to_ascii_lowercase();
+        let in_flight = InFlight::enter(self.in_flight.with_label_values(&[handler, upper]));
+        let request_bytes = approximate_size(&request);
+        let begun = Instant::now();
+        let response = next.run(request).await;
+        let status = response.status();
+        let labels = [status.as_str(), handler, &method];
+        self.requests.with_label_values(&labels).inc();
+        self.seconds
+            .with_label_values(&labels)
+            .observe(begun.elapsed().as_secs_f64());
+        self.request_bytes
+            .with_label_values(&labels)
+            .observe(request_bytes as f64);
+        let sizes = self.response_bytes.with_label_values(&labels);
+        response.map(|body| {
+            Body::new(MeasuredBody {
+                body,
+                bytes: 0,
+                sizes,
+                _in_flight: in_flight,
+            })
+        })
+    }
+}
+
+/// A client can invent methods, and each would be a series.
+fn known_method(method: &str) -> &'static str {
+    let known = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE",
+    ];
+    known
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("UNKNOWN")
+}
+
+/// Request line, head and declared length of the body.
+fn approximate_size(request: &Request) -> usize {
+    let line = request.uri().to_string().len() + request.method().as_str().len() + "HTTP/1.1".len();
+    let head: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let body = request.body().size_hint().exact().unwrap_or(0);
+    line + head + usize::try_from(body).unwrap_or(usize::MAX - line - head)
+}
+
+struct InFlight(rutile_telemetry::IntGauge);
+
+impl InFlight {
+    fn enter(gauge: rutile_telemetry::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Counts what is sent; the request is over when this is dropped.
+struct MeasuredBody {
+    body: Body,
+    bytes: u64,
+    sizes: Histogram,
+    _in_flight: InFlight,
+}
+
+impl HttpBody for MeasuredBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(data)) = frame
+            .as_ref()
+            .map(|frame| frame.as_ref().map(Frame::data_ref))
+        {
+            self.bytes += data.map_or(0, |data| data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for MeasuredBody {
+    fn drop(&mut self) {
+        self.sizes.observe(self.bytes as f64);
+    }
+}

@@ -1,0 +1,171 @@
+//! A whole process: flags, start, probes, signals, exit codes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, and clippy takes their helpers for code"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The example, which cargo builds beside the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/minimal")
+}
+
+fn ended(args: &[&str]) -> Output {
+    Command::new(program()).args(args).output().unwrap()
+}
+
+fn check_end(args: &[&str], code: i32, text: &str) {
+    let output = ended(args);
+    let shown = [output.stdout, output.stderr].concat();
+    let shown = String::from_utf8(shown).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {shown}");
+    assert!(shown.contains(text), "{args:?}: {shown}");
+}
+
+const FREE: [&str; 2] = ["--http-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0"];
+
+#[test]
+fn exit_codes() {
+    check_end(&["--version"], 0, "rutile-minimal version ");
+    check_end(&["--help"], 0, "--grpc-grace-period");
+    check_end(&["--htp-address=x"], 2, "--http-address");
+    check_end(
+        &["--http.config=x"],
+        1,
+        "--http.config is not supported yet",
+    );
+    check_end(
+        &["--log.format=journald"],
+        1,
+        "journald is not supported yet",
+    );
+    check_end(&["--memory.limit=0B"], 1, "--memory.limit is 0");
+    check_end(
+        &[FREE[0], FREE[1], "--fail=no bucket"],
+        1,
+        "err=\"no bucket\"",
+    );
+    let bad = ["--http-address=127.0.0.1:0", "--grpc-address=300.0.0.1:0"];
+    check_end(&bad, 1, "change --grpc-address");
+}
+
+/// A running process; killed if a test fails.
+struct Running {
+    child: Child,
+    http: String,
+    lines: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut command = Command::new(program());
+        let mut child = command
+            .args(FREE)
+            .args(args)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // The two lines come in any order.
+        let (mut http, mut ready) = (None, false);
+        while http.is_none() || !ready {
+            let line = lines
+                .next()
+                .expect("the process says that it is ready")
+                .unwrap();
+            ready |= line.contains("status=ready");
+            if line.contains("requests and metrics") {
+                http = line.split("address=").nth(1).map(str::to_owned);
+            }
+        }
+        let http = http.unwrap();
+        Self { child, http, lines }
+    }
+
+    fn wait_for(&mut self, text: &str) {
+        assert!(
+            self.lines.any(|line| line.unwrap().contains(text)),
+            "no line has {text}"
+        );
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_process_starts_serves_and_drains() {
+    for signal in ["-TERM", "-INT"] {
+        let mut process = Running::start(&["--log.level=debug"]);
+        assert!(process.get("/-/ready").starts_with("HTTP/1.1 200 OK"));
+        let metrics = process.get("/metrics");
+        for name in [
+            "thanos_status{check=\"ready\",component=\"minimal\"} 1",
+            "thanos_build_info{",
+            "go_memstats_alloc_bytes ",
+            "go_goroutines ",
+            "process_resident_memory_bytes ",
+            "rutile_memory_limit_bytes ",
+            "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Check\",\
+             grpc_service=\"grpc.health.v1.Health\",grpc_type=\"unary\"} 0",
+        ] {
+            assert!(metrics.contains(name), "{name} in {metrics}");
+        }
+        let profile = process.get("/debug/pprof/heap");
+        assert!(profile.starts_with("HTTP/1.1 200 OK"), "{profile}");
+        process.signal(signal);
+        process.wait_for("exiting");
+        assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_drain() {
+    let mut process = Running::start(&["--log.level=debug"]);
+    // A request that never ends keeps the drain going.
+    let mut open = TcpStream::connect(&process.http).unwrap();
+    write!(open, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    process.wait_for("hanging");
+    process.signal("-TERM");
+    process.wait_for("caught signal");
+    process.signal("-INT");
+    process.wait_for("caught a second signal");
+    assert_eq!(process.child.wait().unwrap().code(), Some(1));
+}
