@@ -35,9 +35,8 @@ impl Metrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let operation = |operation, config| OperationMetrics::new(registry, operation, config);
         let by_origin = |name: &str, help: &str, origin: &str| {
-            let name = format!("thanos_store_bucket_cache_getrange_{name}");
             registry
-                .int_counter_vec(&name, help, &["origin", "config"])
+                .int_counter_vec(name, help, &["origin", "config"])
                 .with_label_values(&[origin, CHUNKS])
         };
         let fetched_help = "Bytes fetched for range reads, from the cache and from the bucket.";
@@ -54,10 +53,18 @@ impl Metrics {
                     &["config"],
                 )
                 .with_label_values(&[CHUNKS]),
-            fetched_from_cache: by_origin("fetched_bytes_total", fetched_help, "cache"),
-            fetched_from_bucket: by_origin("fetched_bytes_total", fetched_help, "bucket"),
+            fetched_from_cache: by_origin(
+                "thanos_store_bucket_cache_getrange_fetched_bytes_total",
+                fetched_help,
+                "cache",
+            ),
+            fetched_from_bucket: by_origin(
+                "thanos_store_bucket_cache_getrange_fetched_bytes_total",
+                fetched_help,
+                "bucket",
+            ),
             refetched: by_origin(
-                "refetched_bytes_total",
+                "thanos_store_bucket_cache_getrange_refetched_bytes_total",
                 "Bytes read again from the bucket, although the cache had them, to save requests.",
                 "cache",
             ),
@@ -110,53 +117,57 @@ pub(super) struct StoreMetrics {
 
 impl StoreMetrics {
     pub(super) fn new(registry: &Registry, config: &MemoryConfig) -> Self {
-        let registry = registry
-            .with_label("name", "caching-bucket")
-            .with_prefix("thanos_cache_inmemory_");
+        let registry = registry.with_label("name", "caching-bucket");
         let (max_size, max_item) = (config.max_size.bytes(), config.max_item_size.bytes());
         let gauge = |name: &str, help: &str| registry.int_gauge(name, help);
         let counter = |name: &str, help: &str| registry.int_counter(name, help);
         registry
             .gauge(
-                "max_size_bytes",
+                "thanos_cache_inmemory_max_size_bytes",
                 "Maximum number of bytes to be held in the inmemory cache.",
             )
             .set(max_size as f64);
         registry
             .gauge(
-                "max_item_size_bytes",
+                "thanos_cache_inmemory_max_item_size_bytes",
                 "Maximum number of bytes for single entry to be held in the inmemory cache.",
             )
             .set(max_item as f64);
         Self {
-            requests: counter("requests_total", "Requests to the inmemory cache."),
+            requests: counter(
+                "thanos_cache_inmemory_requests_total",
+                "Requests to the inmemory cache.",
+            ),
             hits: counter(
-                "hits_total",
+                "thanos_cache_inmemory_hits_total",
                 "Requests to the inmemory cache that were a hit.",
             ),
             expired: counter(
-                "hits_on_expired_data_total",
+                "thanos_cache_inmemory_hits_on_expired_data_total",
                 "Requests to the inmemory cache that were a hit but needed to be evicted due to TTL.",
             ),
             added: counter(
-                "items_added_total",
+                "thanos_cache_inmemory_items_added_total",
                 "Items that were added to the inmemory cache.",
             ),
             evicted: counter(
-                "items_evicted_total",
+                "thanos_cache_inmemory_items_evicted_total",
                 "Items that were evicted from the inmemory cache.",
             ),
             overflowed: counter(
-                "items_overflowed_total",
+                "thanos_cache_inmemory_items_overflowed_total",
                 "Items that could not be added to the inmemory cache due to being too big.",
             ),
-            current: gauge("items", "Current number of items in the inmemory cache."),
+            current: gauge(
+                "thanos_cache_inmemory_items",
+                "Current number of items in the inmemory cache.",
+            ),
             value_bytes: gauge(
-                "items_size_bytes",
+                "thanos_cache_inmemory_items_size_bytes",
                 "Current byte size of items in the inmemory cache.",
             ),
             total_bytes: gauge(
-                "total_size_bytes",
+                "thanos_cache_inmemory_total_size_bytes",
                 "Current byte size of items (both value and key) in the inmemory cache.",
             ),
         }

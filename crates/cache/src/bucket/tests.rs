@@ -508,8 +508,9 @@ impl MultipartUpload for Upload {
 
 #[tokio::test]
 async fn conforms_whatever_is_cached() {
+    type Classify = fn(&str) -> Class;
     // The suite writes objects of some MiB: in pieces of three bytes only its small ones.
-    let cases: [(fn(&str) -> Class, u64); 4] = [
+    let cases: [(Classify, u64); 4] = [
         (classify, 16_000),
         (|_| Class::Meta, 16_000),
         (|_| Class::Chunks, 16_000),

@@ -95,15 +95,13 @@ impl Metrics {
 impl ItemMetrics {
     fn new(registry: &Registry, item: IndexItem) -> Self {
         let counter = |name: &str, help: &str| {
-            let name = format!("thanos_store_index_cache_{name}");
             registry
-                .int_counter_vec(&name, help, &["item_type"])
+                .int_counter_vec(name, help, &["item_type"])
                 .with_label_values(&[item.as_str()])
         };
         let gauge = |name: &str, help: &str| {
-            let name = format!("thanos_store_index_cache_{name}");
             registry
-                .int_gauge_vec(&name, help, &["item_type"])
+                .int_gauge_vec(name, help, &["item_type"])
                 .with_label_values(&[item.as_str()])
         };
         let by_tenant = ["item_type", "tenant"];
@@ -140,24 +138,27 @@ impl ItemMetrics {
                 )
                 .with_label_values(&of_tenant),
             added: counter(
-                "items_added_total",
+                "thanos_store_index_cache_items_added_total",
                 "Items that were added to the index cache.",
             ),
             evicted: counter(
-                "items_evicted_total",
+                "thanos_store_index_cache_items_evicted_total",
                 "Items that were evicted from the index cache.",
             ),
             overflowed: counter(
-                "items_overflowed_total",
+                "thanos_store_index_cache_items_overflowed_total",
                 "Items that could not be added to the cache due to being too big.",
             ),
-            current: gauge("items", "Current number of items in the index cache."),
+            current: gauge(
+                "thanos_store_index_cache_items",
+                "Current number of items in the index cache.",
+            ),
             value_bytes: gauge(
-                "items_size_bytes",
+                "thanos_store_index_cache_items_size_bytes",
                 "Current byte size of items in the index cache.",
             ),
             total_bytes: gauge(
-                "total_size_bytes",
+                "thanos_store_index_cache_total_size_bytes",
                 "Current byte size of items (both value and key) in the index cache.",
             ),
         }
