@@ -25,8 +25,10 @@ const METRIC_PREFIXES: [&str; 8] = [
 ];
 /// Literals that begin like a metric and are none: the names of our crates.
 const CRATE_PREFIX: &str = "rutile_";
-/// Puts this in front of the names that follow in the same file.
-const PREFIX_CALL: &str = ".with_prefix(\"";
+/// Calls that put their argument in front of the names that follow in the same file.
+const PREFIX_CALL: &str = ".with_prefix(";
+/// Ends a literal that is put in front of names in the same way.
+const PREFIX_END: &str = "{name}";
 
 /// Flags that clap adds to every program.
 const BUILT_IN_FLAGS: [&str; 2] = ["help", "version"];
@@ -144,37 +146,38 @@ fn literals(code: &str) -> impl Iterator<Item = &str> {
 /// The full names of metrics that are registered under a prefix: short names followed by a help text.
 fn prefixed_metrics(code: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for scope in code.split(PREFIX_CALL).skip(1) {
-        let Some((prefix, rest)) = scope.split_once('"') else {
+    let mut prefix = "";
+    let pieces: Vec<&str> = code.split('"').collect();
+    // Literals and the code around them: `f("name", "Help")` gives `f(`, `name`, `, `, `Help`, `)`.
+    for window in pieces.windows(4).step_by(2) {
+        let [before, literal, between, help] = window else {
             continue;
         };
-        let pieces: Vec<&str> = rest.split('"').collect();
-        for window in pieces.windows(4) {
-            // Between two literals there is code: `"name", "Help` gives `name`, `, `, `Help`.
-            let [_, name, between, help] = window else {
-                continue;
-            };
-            let is_call =
-                between.trim() == "," && help.starts_with(|c: char| c.is_ascii_uppercase());
-            if is_call && name.bytes().all(is_name_byte) && !name.is_empty() && !is_metric(name) {
-                names.push(format!("{prefix}{name}"));
-            }
+        if before.ends_with(PREFIX_CALL) {
+            prefix = literal;
+        } else if let Some(start) = literal.strip_suffix(PREFIX_END) {
+            prefix = start;
+        }
+        let is_call = between.trim() == "," && help.starts_with(|c: char| c.is_ascii_uppercase());
+        let is_name = !literal.is_empty() && literal.bytes().all(is_name_byte);
+        if is_call && is_name && !prefix.is_empty() && !is_metric(literal) {
+            names.push(format!("{prefix}{literal}"));
         }
     }
     names
 }
 
-/// The flags of a pair such as `--objstore.config` and `--objstore.config-file`.
+/// The flags of a pair such as `--objstore.config` and `--objstore.config-file`: by an implementation, or by a call of
+/// a macro that writes it.
 fn config_flags(code: &str) -> Vec<String> {
-    code.split("ConfigFlag for ")
-        .skip(1)
-        .filter_map(|rest| {
-            rest.split_once("NAME: &'static str = \"")?
-                .1
-                .split('"')
-                .next()
-        })
-        .flat_map(|name| [name.to_owned(), format!("{name}-file")])
+    let first_literal = |rest: &str| rest.split('"').nth(1).map(str::to_owned);
+    let implemented = code.split("ConfigFlag for ").skip(1);
+    let by_macro = code.split("config_flag!(").skip(1);
+    implemented
+        .filter(|rest| rest.contains("NAME: &'static str = \""))
+        .chain(by_macro)
+        .filter_map(first_literal)
+        .flat_map(|name| [format!("{name}-file"), name])
         .collect()
 }
 
@@ -251,7 +254,9 @@ mod tests {
             ["thanos_x_loads_total", "thanos_x_ready"]
         );
         let code = "impl ConfigFlag for X {\n    const NAME: &'static str = \"x.config\";\n}\n";
-        assert_eq!(config_flags(code), ["x.config", "x.config-file"]);
+        assert_eq!(config_flags(code), ["x.config-file", "x.config"]);
+        let code = "config_flag!(\n    /// X.\n    X, \"y.config\", \"help\"\n);\n";
+        assert_eq!(config_flags(code), ["y.config-file", "y.config"]);
     }
 
     #[test]
