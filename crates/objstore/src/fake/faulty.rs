@@ -226,6 +226,10 @@ impl BucketReader for FaultyBucket {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let fault = self.enter(Operation::Get, key).await;
         let body = match self.past(fault.as_ref(), Operation::Get, key)? {

@@ -72,6 +72,10 @@ impl<B: BucketReader + ?Sized> BucketReader for Deadline<B> {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let call = self.inner.get(key, limit);
         self.within(Operation::Get, key, self.deadlines.data, call)

@@ -45,6 +45,10 @@ impl<B: BucketReader + ?Sized> BucketReader for Limited<B> {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let _place = self.place().await;
         self.inner.get(key, limit).await

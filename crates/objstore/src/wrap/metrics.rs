@@ -175,6 +175,10 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let handles = &self.metrics.get;
         let call = self.inner.get(key, limit);

@@ -60,6 +60,10 @@ impl<B: BucketReader + ?Sized> BucketReader for Prefixed<B> {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         self.inner
             .get(&self.inside(key), limit)

@@ -76,6 +76,10 @@ impl<B: BucketReader + ?Sized> BucketReader for Retrying<B> {
         self.inner.name()
     }
 
+    fn read_gap(&self) -> u64 {
+        self.inner.read_gap()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         self.repeat(|| self.inner.get(key, limit)).await
     }
