@@ -29,7 +29,7 @@ pub enum Operation {
     AbortMultipart,
     /// [`crate::Bucket::delete`].
     Delete,
-    /// [`crate::open`] and [`crate::open_reader`].
+    /// [`crate::open()`] and [`crate::open_reader`].
     Open,
 }
 
