@@ -1,0 +1,195 @@
+//! Blocks between bucket and disk.
+
+use std::sync::Arc;
+
+use rutile_block::{Meta, Source, meta_key};
+use rutile_disk::{AsyncDisk, Disk, Durability, MemoryDisk};
+use rutile_lifecycle::{HashFunc, read_local_meta, upload_dir};
+use rutile_model::ErrorKind;
+use rutile_objstore::Operation;
+use rutile_runtime::CpuPool;
+
+use crate::world::{World, block, id};
+
+/// A golden block as a local folder.
+fn golden(disk: &MemoryDisk) -> String {
+    let bucket = rutile_testkit::golden().join("raw");
+    let dir = rutile_testkit::block_dirs(&bucket)
+        .into_iter()
+        .next()
+        .unwrap();
+    let name = dir.file_name().unwrap().to_str().unwrap();
+    for path in ["meta.json", "index", "chunks/000001"] {
+        let bytes = std::fs::read(dir.join(path)).unwrap();
+        disk.write(&format!("data/{name}/{path}"), &bytes, Durability::Cached)
+            .unwrap();
+    }
+    format!("data/{name}")
+}
+
+fn asynchronous(disk: &MemoryDisk) -> AsyncDisk {
+    AsyncDisk::new(Arc::new(disk.clone()), CpuPool::inline())
+}
+
+#[tokio::test]
+async fn a_golden_block_goes_up_and_comes_back_whole() {
+    let (world, memory) = (World::new(), MemoryDisk::new());
+    let (folder, disk) = (golden(&memory), asynchronous(&memory));
+    let mut meta = read_local_meta(&disk, &folder).await.unwrap();
+    meta.thanos.source = Source::BucketUpload;
+    let up = upload_dir(
+        &world.lifecycle,
+        &disk,
+        &folder,
+        meta.clone(),
+        HashFunc::Sha256,
+        false,
+    )
+    .await
+    .unwrap();
+    assert_eq!(up.thanos.segment_files, ["000001"]);
+    assert_eq!(up.thanos.files.len(), 3);
+    for path in ["index", "chunks/000001"] {
+        let local = memory.read(&format!("{folder}/{path}")).unwrap();
+        assert_eq!(
+            world.memory.body(&format!("{}/{path}", meta.id)).unwrap(),
+            local
+        );
+    }
+    // Again: nothing is sent.
+    world.bucket.forget_calls();
+    assert_eq!(
+        upload_dir(
+            &world.lifecycle,
+            &disk,
+            &folder,
+            meta.clone(),
+            HashFunc::Sha256,
+            false
+        )
+        .await
+        .unwrap(),
+        up
+    );
+    assert_eq!(world.bucket.count(Operation::Put), 0);
+    comes_back(&world, &memory, &folder, &up).await;
+}
+
+/// Downloads the block, and once more over a spoilt copy.
+async fn comes_back(world: &World, memory: &MemoryDisk, folder: &str, up: &Meta) {
+    let target = MemoryDisk::new();
+    let to = asynchronous(&target);
+    assert_eq!(
+        world
+            .lifecycle
+            .download(up.id, &to, "work/x")
+            .await
+            .unwrap(),
+        *up
+    );
+    for path in ["index", "chunks/000001"] {
+        assert_eq!(
+            target.read(&format!("work/x/{path}")).unwrap(),
+            memory.read(&format!("{folder}/{path}")).unwrap()
+        );
+    }
+    assert_eq!(
+        target.read("work/x/meta.json").unwrap(),
+        world.memory.body(&meta_key(up.id)).unwrap()
+    );
+    // What is there with the right hash is not fetched again; what was spoilt is.
+    target
+        .write("work/x/index", b"spoilt", Durability::Cached)
+        .unwrap();
+    world.bucket.forget_calls();
+    world
+        .lifecycle
+        .download(up.id, &to, "work/x")
+        .await
+        .unwrap();
+    assert_eq!(world.bucket.count(Operation::GetRange), 1);
+    assert_eq!(
+        target.read("work/x/index").unwrap(),
+        memory.read(&format!("{folder}/index")).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_folder_is_said() {
+    let (world, memory) = (World::new(), MemoryDisk::new());
+    let (folder, disk) = (golden(&memory), asynchronous(&memory));
+    assert_eq!(
+        read_local_meta(&disk, "data/notes")
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Invalid
+    );
+    let absent = format!("data/{}", id(9));
+    assert_eq!(
+        read_local_meta(&disk, &absent).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    let mut meta = read_local_meta(&disk, &folder).await.unwrap();
+    meta.thanos.labels = rutile_model::Labels::empty();
+    let up = |allow| {
+        upload_dir(
+            &world.lifecycle,
+            &disk,
+            &folder,
+            meta.clone(),
+            HashFunc::None,
+            allow,
+        )
+    };
+    let error = up(false).await.unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Invalid && error.to_string().contains("--label"),
+        "{error}"
+    );
+    assert!(up(true).await.is_ok());
+    memory.remove_tree(&format!("{folder}/index")).unwrap();
+    world.memory.remove(&meta_key(meta.id));
+    assert_eq!(up(true).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!world.is_block(meta.id));
+}
+
+#[tokio::test]
+async fn bc_02_half_a_block_is_not_downloaded() {
+    let world = World::new();
+    world.add(&block(1, &[1])).await;
+    world.memory.remove(&format!("{}/index", id(1)));
+    let disk = asynchronous(&MemoryDisk::new());
+    let error = world
+        .lifecycle
+        .download(id(1), &disk, "x")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(
+        world
+            .lifecycle
+            .download(id(2), &disk, "x")
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_hostile_object_name_cannot_leave_the_folder() {
+    let world = World::new();
+    world.add(&block(1, &[1])).await;
+    let memory = MemoryDisk::new();
+    // Object stores take such keys; the disk does not take such paths.
+    world
+        .memory
+        .insert(format!("{}/chunks/../../../outside", id(1)), "x", 0);
+    let outcome = world
+        .lifecycle
+        .download(id(1), &asynchronous(&memory), "work/x")
+        .await;
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(memory.stat("outside").unwrap().is_none());
+}
