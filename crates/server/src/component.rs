@@ -236,10 +236,11 @@ async fn run_until_signal<C: Component>(
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM. SIGHUP is caught and does nothing: by default it would end the process.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    _hangup: Signal,
 }
 
 impl Signals {
@@ -248,6 +249,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            _hangup: listen(SignalKind::hangup())?,
         })
     }
 

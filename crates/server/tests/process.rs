@@ -135,6 +135,7 @@ fn a_process_starts_serves_and_drains() {
     for signal in ["-TERM", "-INT"] {
         let mut process = Running::start(&["--log.level=debug"]);
         assert!(process.get("/-/ready").starts_with("HTTP/1.1 200 OK"));
+        process.signal("-HUP");
         let metrics = process.get("/metrics");
         for name in [
             "thanos_status{check=\"ready\",component=\"minimal\"} 1",
