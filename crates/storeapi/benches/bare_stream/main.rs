@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use rutile_storeapi::{Error, grpc::Compression};
+use tokio::time::Instant;
 
 use crate::shapes::Shape;
 
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Measure a bare stream, in a server process of its own.
     Bare(BareArgs),
+    /// Measure how fast frames are encoded, from labels and chunks that lie in memory.
+    Encode,
     /// Measure the Series answer of a running store.
     Load(load::LoadArgs),
     /// The server of `bare`: prints its address, ends when its standard input does.
@@ -51,9 +54,9 @@ struct BareArgs {
     /// Stream recorded frames instead: messages behind their five-byte gRPC prefixes.
     #[arg(long)]
     frames: Option<PathBuf>,
-    /// Who frames the messages: our pass-through body, or tonic's general codec.
-    #[arg(long, value_enum, default_value = "own")]
-    server: serve::Server,
+    /// Who frames the messages; may be repeated.
+    #[arg(long, value_enum, default_values = ["tonic", "own"])]
+    server: Vec<serve::Server>,
     /// Who takes them apart.
     #[arg(long, value_enum, default_value = "own")]
     client: load::Reader,
@@ -73,6 +76,7 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         match cli.command {
             Some(Command::Serve(args)) => serve::run(&args).await,
+            Some(Command::Encode) => encode(),
             Some(Command::Load(args)) => load::run(&args).await,
             Some(Command::Bare(args)) => bare(&args).await,
             None => {
@@ -87,9 +91,21 @@ fn main() -> Result<()> {
 }
 
 async fn bare(args: &BareArgs) -> Result<()> {
+    for server in &args.server {
+        bare_server(args, *server).await?;
+    }
+    Ok(())
+}
+
+async fn bare_server(args: &BareArgs, kind: serve::Server) -> Result<()> {
     if let Some(path) = &args.frames {
-        let mut server = serve::Process::start(None, Some(path), args.server)?;
-        return measure(&path.display().to_string(), &mut server, args).await;
+        let mut server = serve::Process::start(None, Some(path), kind)?;
+        return measure(
+            &format!("{} by {kind:?}", path.display()),
+            &mut server,
+            args,
+        )
+        .await;
     }
     let shapes = if args.shape.is_empty() {
         Shape::ALL.to_vec()
@@ -97,8 +113,8 @@ async fn bare(args: &BareArgs) -> Result<()> {
         args.shape.clone()
     };
     for shape in shapes {
-        let mut server = serve::Process::start(Some(shape), None, args.server)?;
-        measure(shape.name(), &mut server, args).await?;
+        let mut server = serve::Process::start(Some(shape), None, kind)?;
+        measure(&format!("{} by {kind:?}", shape.name()), &mut server, args).await?;
     }
     Ok(())
 }
@@ -115,6 +131,24 @@ async fn measure(name: &str, server: &mut serve::Process, args: &BareArgs) -> Re
     let report = load::measure(&request).await?;
     println!("{name}: {report}");
     server.stop()
+}
+
+fn encode() -> Result<()> {
+    for shape in Shape::ALL {
+        let mut times = Vec::new();
+        for _ in 0..9 {
+            let start = Instant::now();
+            std::hint::black_box(shape.frames()?);
+            times.push(start.elapsed());
+        }
+        times.sort();
+        println!(
+            "{}: encoded in {:.3} s",
+            shape.name(),
+            times[times.len() / 2].as_secs_f64()
+        );
+    }
+    Ok(())
 }
 
 fn compression(name: &str) -> Result<Compression, Error> {

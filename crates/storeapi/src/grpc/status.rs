@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use rutile_model::ErrorKind;
+use rutile_server::status::grpc_status;
 use tonic::{Code, Status};
 
 use crate::Error;
@@ -17,7 +18,7 @@ pub fn to_status(error: &Error) -> Status {
         message.push_str(&error.to_string());
         cause = error.source();
     }
-    Status::new(code(error.kind()), message)
+    grpc_status(error.kind(), message)
 }
 
 /// The error that a status stands for.
@@ -31,22 +32,7 @@ pub fn from_status(status: &Status) -> Error {
     Error::new(kind(status.code()), message)
 }
 
-fn code(kind: ErrorKind) -> Code {
-    match kind {
-        ErrorKind::NotFound => Code::NotFound,
-        ErrorKind::AlreadyExists => Code::AlreadyExists,
-        ErrorKind::Unavailable => Code::Unavailable,
-        ErrorKind::Denied => Code::PermissionDenied,
-        ErrorKind::Invalid => Code::InvalidArgument,
-        ErrorKind::Corrupt => Code::DataLoss,
-        ErrorKind::Exhausted => Code::ResourceExhausted,
-        ErrorKind::Canceled => Code::Cancelled,
-        ErrorKind::Unsupported => Code::Unimplemented,
-        ErrorKind::Internal => Code::Internal,
-        ErrorKind::Halt => Code::FailedPrecondition,
-    }
-}
-
+/// The inverse of the server's table; codes that only others send become their nearest kind.
 fn kind(code: Code) -> ErrorKind {
     match code {
         Code::NotFound => ErrorKind::NotFound,
@@ -60,5 +46,33 @@ fn kind(code: Code) -> ErrorKind {
         Code::Unimplemented => ErrorKind::Unsupported,
         Code::FailedPrecondition => ErrorKind::Halt,
         Code::Ok | Code::Unknown | Code::Aborted | Code::Internal => ErrorKind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_survive_the_wire() {
+        for sent in [
+            ErrorKind::NotFound,
+            ErrorKind::AlreadyExists,
+            ErrorKind::Unavailable,
+            ErrorKind::Denied,
+            ErrorKind::Invalid,
+            ErrorKind::Corrupt,
+            ErrorKind::Exhausted,
+            ErrorKind::Canceled,
+            ErrorKind::Unsupported,
+            ErrorKind::Internal,
+            ErrorKind::Halt,
+        ] {
+            let received = from_status(&to_status(&Error::new(sent, "why")));
+            assert_eq!(
+                (received.kind(), received.to_string().as_str()),
+                (sent, "why")
+            );
+        }
     }
 }
