@@ -13,9 +13,12 @@ readonly CONSISTENCY_DELAY=30m
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 # show COMMAND...: prints a command as one would type it, and runs it.
 show() {
-  printf '\n\033[2m$\033[0m'
-  printf ' %q' rutile-"${1##*/rutile-}" "${@:2}"
-  printf '\n'
+  local word line="rutile-${1##*/rutile-}"
+  for word in "${@:2}"; do
+    [[ $word =~ ^[-A-Za-z0-9_.:/=]+$ ]] || word="'$word'"
+    line+=" $word"
+  done
+  printf '\n\033[2m$\033[0m %s\n' "$line"
   "$@"
 }
 fail() {
