@@ -17,7 +17,9 @@ use rutile_proto::thanos::{
     LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
 };
 use rutile_runtime::{Clock, Ledger, Spawner, Task};
-use rutile_storeapi::{Error, Frames, RequestContext, Result, SeriesStream, StoreApi};
+use rutile_storeapi::{
+    Error, Frames, RequestContext, Result, SeriesStream, StoreApi, compile_matchers,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -26,7 +28,7 @@ use crate::gate::{Gate, Turn};
 use crate::info;
 use crate::labels::{self, Between};
 use crate::metrics::Metrics;
-use crate::series::{self, SeriesCall, Target};
+use crate::series::{SeriesCall, Target};
 
 /// Frames that wait for the client, in hand-overs of about 128 KiB.
 const WAITING_FRAMES: usize = 4;
@@ -162,9 +164,9 @@ impl Gateway {
 
     /// The blocks that a Series call reads, in the order in which they are merged.
     fn targets(&self, serving: &Serving, wire: &SeriesRequest) -> Result<Vec<Target>> {
-        let matchers = series::matchers(&wire.matchers)?;
+        let matchers = compile_matchers(&wire.matchers)?;
         let hints = match hints::<hintspb::SeriesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => series::matchers(&hints.block_matchers)?,
+            Some(hints) => compile_matchers(&hints.block_matchers)?,
             None => Vec::new(),
         };
         let mut targets = Vec::new();
@@ -237,9 +239,9 @@ impl StoreApi for Gateway {
         wire: LabelNamesRequest,
     ) -> Result<LabelNamesResponse> {
         let serving = self.pin()?;
-        let matchers = series::matchers(&wire.matchers)?;
+        let matchers = compile_matchers(&wire.matchers)?;
         let hints = match hints::<hintspb::LabelNamesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => series::matchers(&hints.block_matchers)?,
+            Some(hints) => compile_matchers(&hints.block_matchers)?,
             None => Vec::new(),
         };
         let between = Between {
@@ -298,9 +300,9 @@ impl StoreApi for Gateway {
             return Ok(LabelValuesResponse::default());
         }
         let serving = self.pin()?;
-        let matchers = series::matchers(&wire.matchers)?;
+        let matchers = compile_matchers(&wire.matchers)?;
         let hints = match hints::<hintspb::LabelValuesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => series::matchers(&hints.block_matchers)?,
+            Some(hints) => compile_matchers(&hints.block_matchers)?,
             None => Vec::new(),
         };
         let between = Between {

@@ -30,7 +30,6 @@ use self::merge::Merge;
 pub(crate) use self::merge::{Merged, Sink};
 use self::source::Source;
 use self::spec::SeriesSpec;
-pub(crate) use self::spec::matchers;
 use crate::Result;
 use crate::block::Block;
 

@@ -1,8 +1,6 @@
 //! What a Series call asks for, checked and in our own terms.
 
-use rutile_model::{MatchOp, Matcher};
-use rutile_proto::thanos::{Aggr, SeriesRequest, ShardInfo, label_matcher};
-use rutile_storeapi::{Error, Result};
+use rutile_proto::thanos::{Aggr, SeriesRequest, ShardInfo};
 
 /// What one call wants of every block.
 #[derive(Debug)]
@@ -62,22 +60,3 @@ impl SeriesSpec {
 const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
 const MIN_BATCH_BYTES: u64 = 16 * 1024;
 const MAX_BATCH_BYTES: u64 = 1024 * 1024;
-
-/// The matchers of a request.
-///
-/// # Errors
-/// `Invalid` for a regular expression that does not compile.
-pub(crate) fn matchers(wire: &[rutile_proto::thanos::LabelMatcher]) -> Result<Vec<Matcher>> {
-    wire.iter()
-        .map(|matcher| {
-            let op = match matcher.r#type() {
-                label_matcher::Type::Eq => MatchOp::Equal,
-                label_matcher::Type::Neq => MatchOp::NotEqual,
-                label_matcher::Type::Re => MatchOp::Regex,
-                label_matcher::Type::Nre => MatchOp::NotRegex,
-            };
-            Matcher::new(op, matcher.name.as_str(), matcher.value.as_str())
-                .map_err(|error| Error::invalid(error.to_string()).with_source(error))
-        })
-        .collect()
-}
