@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use rutile_objstore::{BucketReader, FilesystemBucket};
+use rutile_objstore::{BucketReader, FilesystemBucket, OpenContext, open};
 use rutile_proto::thanos::{
     Aggr, Chunk, LabelNamesRequest, LabelValuesRequest, Series, SeriesRequest, SeriesResponse,
     series_response,
 };
+use rutile_runtime::ManualClock;
+use rutile_storeapi::grpc::Compression;
 use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_telemetry::Registry;
 use rutile_testkit::storeapi::{self, AnsweredChunk, Request, Rpc, SeriesLine};
-use rutile_testkit::{digest, golden, label_text};
+use rutile_testkit::{digest, golden, label_text, servers};
 
-use crate::support::{Fixture, matcher, series};
+use crate::support::{Fixture, NOW_MS, Served, matcher, series, upload};
 
 fn filesystem(bucket: &str) -> Arc<dyn BucketReader> {
     Arc::new(FilesystemBucket::new(golden().join(bucket)).unwrap())
@@ -27,10 +30,60 @@ async fn golden_storeapi_long_on_filesystem() {
     check(filesystem("long"), "long").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn golden_storeapi_raw_on_s3() {
+    check_on_s3("raw").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn golden_storeapi_long_on_s3() {
+    check_on_s3("long").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn golden_storeapi_raw_over_grpc() {
+    check_over_grpc("raw").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn golden_storeapi_long_over_grpc() {
+    check_over_grpc("long").await;
+}
+
+async fn check_on_s3(name: &str) {
+    let server = servers::s3();
+    let context = OpenContext {
+        clock: Arc::new(ManualClock::new(NOW_MS)),
+        registry: Registry::new(),
+        component: "test".to_owned(),
+    };
+    let bucket = open(&server.objstore_config(), &context).unwrap();
+    upload(&golden().join(name), &*bucket).await;
+    check(bucket, name).await;
+}
+
+/// All requests as they are, and those for one metric with each compression.
+async fn check_over_grpc(name: &str) {
+    let fixture = Fixture::synced(filesystem(name)).await;
+    let served = Served::start(Arc::clone(&fixture.store.gateway) as _).await;
+    let client = served.client(Compression::Identity).await;
+    check_requests(&client, name, |_| true).await;
+    for compression in [Compression::Gzip, Compression::Zstd, Compression::Snappy] {
+        let client = served.client(compression).await;
+        check_requests(&client, name, |request| request == "one-metric").await;
+    }
+}
+
 async fn check(bucket: Arc<dyn BucketReader>, name: &str) {
     let fixture = Fixture::synced(bucket).await;
-    let store = &*fixture.store.gateway;
-    for request in storeapi::requests(name) {
+    check_requests(&*fixture.store.gateway, name, |_| true).await;
+}
+
+async fn check_requests(store: &dyn StoreApi, name: &str, wanted: impl Fn(&str) -> bool) {
+    let mut requests = storeapi::requests(name);
+    requests.retain(|request| wanted(&request.name));
+    assert!(!requests.is_empty(), "{name} has such requests");
+    for request in requests {
         let context = format!("{name}/{}", request.name);
         match &request.rpc {
             Rpc::Series => check_series(store, &request, &context).await,

@@ -1,4 +1,9 @@
 //! The store gateway as a whole, on real blocks.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, and clippy takes their helpers for code"
+)]
 
+mod conformance;
 mod golden_storeapi;
 mod support;

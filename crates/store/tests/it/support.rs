@@ -1,5 +1,6 @@
 //! A store gateway on a bucket, in this process.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -8,14 +9,18 @@ use rutile_blockio::{IndexCache, NoCache};
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_fetcher::{FetcherConfig, Scope};
 use rutile_model::TimeOrDuration;
-use rutile_objstore::BucketReader;
+use rutile_objstore::{Bucket, BucketReader, PutMode};
 use rutile_proto::thanos::{LabelMatcher, SeriesRequest, SeriesResponse, label_matcher};
 use rutile_runtime::{Clock, CpuPool, Ledger, ManualClock, TaskGroup};
 use rutile_store::{
     CallLimits, GatewayConfig, HeaderDownload, Parts, Store, StoreConfig, SyncConfig,
 };
+use rutile_storeapi::grpc::{Client, ClientOptions, Compression, InfoServer, StoreServer};
 use rutile_storeapi::{RequestContext, Result, StoreApi};
 use rutile_telemetry::Registry;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 /// An hour after the golden buckets were made.
 pub(crate) const NOW_MS: i64 = 1_795_367_802_000;
@@ -38,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) contract: Contract,
     pub(crate) now_ms: i64,
     pub(crate) max_concurrency: usize,
+    pub(crate) series_batch: usize,
+    pub(crate) header_download: HeaderDownload,
 }
 
 impl Default for Settings {
@@ -50,6 +57,8 @@ impl Default for Settings {
             contract: Contract::default(),
             now_ms: NOW_MS,
             max_concurrency: 20,
+            series_batch: 10_000,
+            header_download: HeaderDownload::Eager,
         }
     }
 }
@@ -76,13 +85,13 @@ impl Fixture {
             scope: Scope::default(),
             sync: SyncConfig {
                 concurrency: 20,
-                header_download: HeaderDownload::Eager,
+                header_download: settings.header_download,
                 close_idle_after: None,
             },
             gateway: GatewayConfig {
                 limits: settings.limits,
                 max_concurrency: settings.max_concurrency,
-                series_batch: 10_000,
+                series_batch: settings.series_batch,
                 min_time: time("0000-01-01T00:00:00Z"),
                 max_time: time("9999-12-31T23:59:59Z"),
                 contract: settings.contract,
@@ -142,4 +151,66 @@ pub(crate) fn matcher(name: &str, op: &str, value: &str) -> LabelMatcher {
         name: name.to_owned(),
         value: value.to_owned(),
     }
+}
+
+/// A gateway behind a port of its own, as long as it lives.
+pub(crate) struct Served {
+    address: String,
+    _tasks: TaskGroup,
+}
+
+impl Served {
+    pub(crate) async fn start(store: Arc<dyn StoreApi>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tasks = TaskGroup::new("server");
+        let server = Server::builder()
+            .add_service(StoreServer::new(Arc::clone(&store)))
+            .add_service(InfoServer::new(store))
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        drop(tasks.spawn("grpc", server));
+        Self {
+            address,
+            _tasks: tasks,
+        }
+    }
+
+    /// A client with a connection of its own.
+    pub(crate) async fn client(&self, compression: Compression) -> Client {
+        let options = ClientOptions {
+            compression,
+            ..ClientOptions::default()
+        };
+        Client::connect(&self.address, &options).await.unwrap()
+    }
+}
+
+/// Puts all files below `folder` into `bucket`, as they are.
+pub(crate) async fn upload(folder: &Path, bucket: &dyn Bucket) {
+    for (key, path) in files(folder) {
+        let body = std::fs::read(&path).unwrap();
+        bucket
+            .put(&key, body.into(), PutMode::Create)
+            .await
+            .unwrap();
+    }
+}
+
+/// All files below `folder`, each with its key, in order.
+pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let key = path.strip_prefix(folder).unwrap().to_str().unwrap();
+                found.push((key.to_owned(), path.clone()));
+            }
+        }
+    }
+    found.sort();
+    found
 }
