@@ -8,10 +8,13 @@
 //! needed. Neighbours are alike, so the guess is nearly always right; when it is not, the body is
 //! moved by the difference.
 
+mod header;
+
 use prost::Message;
 use rutile_model::ErrorKind;
 use rutile_proto::thanos::{Aggr, Series, SeriesResponse, chunk::Encoding, series_response};
 
+use self::header::{Header, bytes_field_len, message_field_len, varint_len};
 use crate::{Error, Frames, Result, frames::PREFIX};
 
 /// How many bytes of frames are worth a hand-over: [`FrameWriter::is_full`] from here on.
@@ -374,74 +377,6 @@ impl ChunkRef<'_> {
             buf.extend_from_slice(trailer.as_slice());
         }
     }
-}
-
-/// A few small fields, put together on the stack and appended at once.
-#[derive(Clone, Copy, Default)]
-struct Header {
-    bytes: [u8; Self::CAPACITY],
-    len: usize,
-}
-
-impl Header {
-    /// The longest: tag, length, encoding, tag, length.
-    const CAPACITY: usize = 32;
-    /// Bytes of the longest varint.
-    const MAX_VARINT: usize = 10;
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.byte(value.to_le_bytes()[0] | 0x80);
-            value >>= 7;
-        }
-        self.byte(value.to_le_bytes()[0]);
-    }
-
-    /// A number, unless it is 0: the default is not written.
-    #[inline]
-    fn varint_field(&mut self, tag: u8, value: u64) {
-        if value != 0 {
-            self.byte(tag);
-            self.varint(value);
-        }
-    }
-
-    /// What stands before `len` bytes, unless there are none: the default is not written.
-    #[inline]
-    fn bytes_field(&mut self, tag: u8, len: usize) {
-        self.varint_field(tag, len as u64);
-    }
-
-    #[inline]
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-/// Bytes of a varint.
-#[inline]
-fn varint_len(value: u64) -> usize {
-    // Seven bits to a byte, computed without a loop or a division.
-    ((value | 1).ilog2() as usize * 9 + 73) / 64
-}
-
-/// Bytes of a field of `len` bytes, which is left out when it is empty.
-#[inline]
-fn bytes_field_len(len: usize) -> usize {
-    if len == 0 { 0 } else { message_field_len(len) }
-}
-
-/// Bytes of a message field, which is written even when it is empty.
-#[inline]
-fn message_field_len(len: usize) -> usize {
-    1 + varint_len(len as u64) + len
 }
 
 #[cfg(test)]
