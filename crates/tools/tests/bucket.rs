@@ -110,15 +110,17 @@ fn ls_lists_what_is_asked_for() {
         |args: &[&str]| -> Vec<String> { tools.ok(args).lines().map(str::to_owned).collect() };
     assert_eq!(listed(&["ls"]), expected);
     assert_eq!(listed(&["ls", "--exclude-delete"]).len(), 5);
-    assert_eq!(
-        listed(&["ls", "--exclude-delete", "--no-exclude-delete"]).len(),
-        39
-    );
+    assert_eq!(listed(&["ls", "--no-exclude-delete"]).len(), 39);
     assert_eq!(
         listed(&["ls", "--min-time=2026-01-03T10:00:01Z"]),
         [NEWEST[1]]
     );
     assert_eq!(listed(&["ls", "--max-time=2025-12-31T00:00:00Z"]), [""; 0]);
+    let drop_compacted = "- action: keep\n  source_labels: [__block_id]\n  regex: 01M820PD.*";
+    assert_eq!(
+        listed(&["ls", "--selector.relabel-config", drop_compacted]).len(),
+        30
+    );
     assert_eq!(
         listed(&["ls", "-o", "wide"])[0],
         "01M820PD8CGVZHQSH6D0C2DRFD -- 2026-01-01T00:00:00Z - 2026-01-01T02:00:00Z \
@@ -146,6 +148,11 @@ fn mistakes_are_explained() {
     tools.fails(&["ls", "--wide"], 2, "--wide");
     tools.fails(&["ls", "--min-time=yesterday"], 2, "yesterday");
     tools.fails(&["ls", "-o", "{{range .Files}}"], 1, "only fields");
+    tools.fails(
+        &["ls", "--selector.relabel-config=- action: x"],
+        1,
+        "selector.relabel-config",
+    );
     tools.fails(&["inspect", "--sort-by=SIZE"], 2, "SIZE");
     tools.fails(&["inspect", "-l", "cluster"], 1, "name=\"value\"");
     tools.fails(

@@ -31,14 +31,8 @@ pub(crate) struct LsArgs {
     )]
     output: String,
     /// Leave out blocks that are marked for deletion.
-    #[arg(long = "exclude-delete", overrides_with = "include_deleted")]
+    #[arg(long = "exclude-delete")]
     exclude_delete: bool,
-    #[arg(
-        long = "no-exclude-delete",
-        overrides_with = "exclude_delete",
-        hide = true
-    )]
-    include_deleted: bool,
     /// Only blocks that end after this time: RFC 3339, or relative to now such as -1d or 2h45m.
     #[arg(
         long = "min-time",
@@ -74,7 +68,7 @@ pub(super) async fn run(args: LsArgs, source: &Source, out: &mut (dyn Write + Se
         "json" => Format::Json,
         template => Format::Template(Template::parse(template)?),
     };
-    let scope = scope(args.min_time, args.max_time);
+    let scope = scope(args.min_time, args.max_time, &args.selector)?;
     if args.timeout.as_ms() < SHORT_TIMEOUT_MS {
         tracing::warn!(timeout = %args.timeout, "a timeout below 1m may be too short to read all metadata");
     }

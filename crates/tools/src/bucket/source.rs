@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rutile_block::{Contract, MarkKind};
+use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Fetcher, FetcherConfig, Parts, Scope, View};
 use rutile_lifecycle::Lifecycle;
@@ -14,7 +15,7 @@ use rutile_runtime::Clock;
 use rutile_server::PathOrContent;
 use rutile_telemetry::Registry;
 
-use crate::flags::ObjstoreConfig;
+use crate::flags::{ObjstoreConfig, SelectorConfig};
 
 /// How long a command that has no flag for it may read metadata.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
@@ -81,9 +82,17 @@ impl Source {
 }
 
 /// The part of the bucket that the flags ask for.
-pub(super) fn scope(min_time: TimeOrDuration, max_time: TimeOrDuration) -> Scope {
-    Scope {
-        time: TimePartition { min_time, max_time },
-        ..Scope::default()
-    }
+pub(super) fn scope(
+    min_time: TimeOrDuration,
+    max_time: TimeOrDuration,
+    selector: &PathOrContent<SelectorConfig>,
+) -> Result<Scope> {
+    let shard = match selector.expanded_content()? {
+        Some(yaml) => {
+            LabelShard::from_yaml(&yaml, Vec::new()).context("--selector.relabel-config")?
+        }
+        None => LabelShard::default(),
+    };
+    let time = TimePartition { min_time, max_time };
+    Ok(Scope { time, shard })
 }
