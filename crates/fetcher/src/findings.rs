@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rutile_block::{BlockId, InvariantId};
 
-use crate::{Exclusion, MarkDrop, MarkState, Selection, View};
+use crate::{MarkState, Selection, View};
 
 /// One message for each clause and block.
 #[derive(Debug, Default)]
@@ -34,16 +34,9 @@ impl Findings {
                 "it went away without a deletion mark: what it held is not covered any more";
             all.insert((InvariantId::Bc7, *id), message.to_owned());
         }
-        for (id, exclusion) in &selection.excluded {
-            if let Exclusion::MarkedForDeletion {
-                why: MarkDrop::DeleteDelayPassed,
-                ..
-            } = exclusion
-            {
-                let message =
-                    "it is dropped because its delete delay passed, without a known successor";
-                all.insert((InvariantId::Bc5, *id), message.to_owned());
-            }
+        for id in selection.uncovered_by(|id| selection.candidates.contains_key(&id)) {
+            let message = "it is dropped because its delete delay passed, and nothing is known that replaces it";
+            all.insert((InvariantId::Bc5, id), message.to_owned());
         }
         Self(all)
     }

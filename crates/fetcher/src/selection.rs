@@ -138,21 +138,21 @@ impl Selection {
     /// them is loaded: answers must say that they may be incomplete (BC-5, BC-7).
     #[must_use]
     pub fn uncovered(&self, loaded: &BTreeSet<BlockId>) -> BTreeSet<BlockId> {
-        let dropped_late = |exclusion: &Exclusion| {
-            matches!(
-                exclusion,
-                Exclusion::MarkedForDeletion {
-                    why: MarkDrop::DeleteDelayPassed,
-                    ..
-                }
-            )
-        };
+        self.uncovered_by(|id| loaded.contains(&id)).collect()
+    }
+
+    /// The same, if what is `there` counts as loaded.
+    pub(crate) fn uncovered_by(
+        &self,
+        there: impl Fn(BlockId) -> bool,
+    ) -> impl Iterator<Item = BlockId> {
+        let late = MarkDrop::DeleteDelayPassed;
+        let dropped_late = move |exclusion: &Exclusion| matches!(exclusion, Exclusion::MarkedForDeletion { why, .. } if *why == late);
         self.successors
             .iter()
-            .filter(|(id, _)| self.excluded.get(id).is_some_and(dropped_late))
-            .filter(|(_, successors)| !successors.iter().any(|id| loaded.contains(id)))
+            .filter(move |(id, _)| self.excluded.get(id).is_some_and(dropped_late))
+            .filter(move |(_, successors)| !successors.iter().any(|id| there(*id)))
             .map(|(id, _)| *id)
-            .collect()
     }
 
     /// The candidates that are `there` and that no other one there replaces; and the replaced ones,
