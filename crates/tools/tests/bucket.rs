@@ -116,11 +116,8 @@ fn ls_lists_what_is_asked_for() {
         [NEWEST[1]]
     );
     assert_eq!(listed(&["ls", "--max-time=2025-12-31T00:00:00Z"]), [""; 0]);
-    let drop_compacted = "- action: keep\n  source_labels: [__block_id]\n  regex: 01M820PD.*";
-    assert_eq!(
-        listed(&["ls", "--selector.relabel-config", drop_compacted]).len(),
-        30
-    );
+    let keep_small = "--selector.relabel-config=- action: keep\n  source_labels: [__block_id]\n  regex: 01M820PD.*";
+    assert_eq!(listed(&["ls", keep_small]).len(), 30);
     assert_eq!(
         listed(&["ls", "-o", "wide"])[0],
         "01M820PD8CGVZHQSH6D0C2DRFD -- 2026-01-01T00:00:00Z - 2026-01-01T02:00:00Z \

@@ -200,7 +200,7 @@ impl Printer {
             let mut values = Vec::new();
             let mut histograms = Vec::new();
             for sample in &stream.samples {
-                let seconds = sample.time_ms as f64 / 1000.0;
+                let seconds = seconds(sample.time_ms);
                 fold(
                     &sample.value,
                     |value| values.push(json!([seconds, float(value)])),
@@ -339,6 +339,15 @@ fn metric(labels: &Labels, hidden: &[&str]) -> String {
         name
     } else {
         format!("{name}{rest}")
+    }
+}
+
+/// A time in the query API: seconds, with a fraction only where there is one.
+fn seconds(ms: i64) -> serde_json::Value {
+    if ms % 1000 == 0 {
+        json!(ms / 1000)
+    } else {
+        json!(ms as f64 / 1000.0)
     }
 }
 
