@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use rutile_block::{BlockId, Meta};
 use rutile_disk::Disk;
 use rutile_objstore::{BucketReader, Depth};
 use rutile_runtime::CpuPool;
-use tokio::sync::OnceCell;
 
 use crate::estimate::Estimate;
 use crate::header::HeaderSlot;
@@ -61,7 +61,8 @@ pub struct BlockReader {
     pub(crate) chunk_estimate: Estimate,
     /// File names of the segments in order; empty: to be listed.
     segments: Vec<Box<str>>,
-    listed: OnceCell<Vec<String>>,
+    /// The keys that were listed last.
+    listed: ArcSwap<Vec<String>>,
 }
 
 impl BlockReader {
@@ -84,7 +85,7 @@ impl BlockReader {
                 .iter()
                 .map(|name| name.as_str().into())
                 .collect(),
-            listed: OnceCell::new(),
+            listed: ArcSwap::default(),
             env,
         }
     }
@@ -93,6 +94,12 @@ impl BlockReader {
     #[must_use]
     pub fn id(&self) -> BlockId {
         self.id
+    }
+
+    /// What a read costs, in bytes: see [`BucketReader::read_gap`].
+    #[must_use]
+    pub fn read_gap(&self) -> u64 {
+        self.gap
     }
 
     pub(crate) fn index_key(&self) -> String {
@@ -147,22 +154,36 @@ impl BlockReader {
         if !self.segments.is_empty() {
             return Err(self.no_segment(segment, self.segments.len()));
         }
-        let listed = self.listed.get_or_try_init(|| self.list_segments()).await?;
+        if let Some(key) = self.listed.load().get(segment as usize) {
+            return Ok(key.clone());
+        }
+        // A listing that lacks it may lag behind the bucket: it does not count for ever.
+        let listed = self.list_segments().await?;
+        let count = listed.len();
         let key = listed.get(segment as usize).cloned();
-        key.ok_or_else(|| self.no_segment(segment, listed.len()))
+        self.listed.store(Arc::new(listed));
+        key.ok_or_else(|| self.no_segment(segment, count))
     }
 
+    /// The segments from the first one on, up to one that is missing: what comes behind a gap is
+    /// not to be taken for what belongs into it.
     async fn list_segments(&self) -> Result<Vec<String>> {
         let prefix = format!("{}/chunks/", self.id);
         let entries = self.env.bucket.list(&prefix, Depth::Shallow);
-        let keys = entries.try_filter(|entry| std::future::ready(!entry.key.ends_with('/')));
         let keys: std::result::Result<Vec<_>, _> =
-            keys.map_ok(|entry| entry.key).try_collect().await;
+            entries.map_ok(|entry| entry.key).try_collect().await;
         let mut keys = keys.map_err(|source| Error::Bucket {
             block: self.id,
             source,
         })?;
-        keys.sort_unstable();
+        let number = |key: &String| key.strip_prefix(&prefix)?.parse::<usize>().ok();
+        keys.retain(|key| number(key).is_some());
+        keys.sort_unstable_by_key(number);
+        let whole = (1..)
+            .zip(&keys)
+            .take_while(|(n, key)| number(key) == Some(*n));
+        let whole = whole.count();
+        keys.truncate(whole);
         Ok(keys)
     }
 
