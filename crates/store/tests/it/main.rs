@@ -5,5 +5,7 @@
 )]
 
 mod conformance;
+mod contract;
 mod golden_storeapi;
 mod support;
+mod world;

@@ -1,0 +1,116 @@
+//! Objects that are gone, and views that are too old to rely on.
+
+use rutile_block::{Contract, chunk_key, index_key};
+use rutile_model::ErrorKind;
+use rutile_objstore::Operation;
+use rutile_objstore::fake::{Fault, Rule};
+use rutile_proto::thanos::{LabelNamesRequest, LabelValuesRequest};
+use rutile_storeapi::{RequestContext, StoreApi};
+
+use crate::world::{HOUR, SOURCES, World, id};
+
+#[tokio::test]
+async fn bc_17_nothing_is_answered_before_the_first_sync() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    let error = world.refusal().await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("first sync"), "{error}");
+}
+
+#[tokio::test]
+async fn bc_17_a_stale_view_is_refused_and_a_new_one_served_again() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    let most = Contract::default().max_view_age_ms();
+    world.fixture.clock.advance(most);
+    world.check(&SOURCES, "as old as is allowed").await;
+    world.fixture.clock.advance(1);
+    // The bucket does not answer, so that the view cannot be renewed.
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    world.bucket.add(Rule::new(fault).on([Operation::List]));
+    world.fixture.store.syncer.sync().await.unwrap_err();
+
+    let store = &*world.fixture.store.gateway;
+    let ctx = RequestContext::default;
+    let names = store.label_names(ctx(), LabelNamesRequest::default());
+    let values = LabelValuesRequest {
+        label: "job".to_owned(),
+        ..LabelValuesRequest::default()
+    };
+    let values = store.label_values(ctx(), values);
+    for error in [
+        world.refusal().await,
+        names.await.unwrap_err(),
+        values.await.unwrap_err(),
+        store.info(ctx()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let text = error.to_string();
+        let age = format!("the bucket was last seen {} s ago", most / 1000);
+        assert!(text.contains(&age) && text.contains("sync"), "{text}");
+    }
+    world.bucket.heal();
+    world.sync().await;
+    world.check(&SOURCES, "seen again").await;
+}
+
+#[tokio::test]
+async fn bc_15_bc_17_a_deleted_object_is_an_error_and_never_an_empty_answer() {
+    for key in [index_key(id(SOURCES[1])), chunk_key(id(SOURCES[1]), 1)] {
+        let world = World::new();
+        world.add_all(&SOURCES);
+        world.sync().await;
+        let body = world.memory.body(&key).unwrap();
+        world.memory.remove(&key);
+        let error = world.refusal().await;
+        assert!(error.to_string().contains(&key), "{key}: {error}");
+        assert_ne!(error.kind(), ErrorKind::Invalid, "{error}");
+        // Nothing of it is remembered.
+        world.memory.insert(key.clone(), body, world.now());
+        world.check(&SOURCES, &key).await;
+    }
+}
+
+#[tokio::test]
+async fn bc_15_a_block_that_is_gone_with_all_its_objects_is_not_answered_from() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    world.remove(SOURCES[3]);
+    // Until the next sync its absence is an error.
+    let error = world.refusal().await;
+    assert!(error.to_string().contains(SOURCES[3]), "{error}");
+    world.sync().await;
+    world.check(&SOURCES[..3], "what is left").await;
+    world.fixture.clock.advance(HOUR);
+    world.sync().await;
+    world
+        .check(&SOURCES[..3], "and it does not come back")
+        .await;
+}
+
+/// A block that does not say which segments it has, and has lost the first of two: the second is
+/// not taken for it.
+#[tokio::test]
+async fn bc_15_a_lost_segment_is_not_mistaken_for_the_next_one() {
+    let mut world = World::new();
+    world.add(SOURCES[0]);
+    let [first, second] = [1, 2].map(|segment| chunk_key(id(SOURCES[0]), segment));
+    let body = world.memory.body(&first).unwrap();
+    world.memory.insert(second, body.clone(), world.now());
+    world
+        .memory
+        .insert(format!("{}/chunks/.keep", SOURCES[0]), "", world.now());
+    world.sync().await;
+    world
+        .check(&SOURCES[..1], "what is not a segment is passed over")
+        .await;
+
+    world.memory.remove(&first);
+    world.restart();
+    world.sync().await;
+    let error = world.refusal().await;
+    assert!(error.to_string().contains(&first), "{error}");
+}

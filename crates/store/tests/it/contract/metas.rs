@@ -1,0 +1,237 @@
+//! Metadata: missing, damaged, unreadable for now, replaced, from a clock that is ahead, many.
+
+use rutile_block::{BlockId, Contract, Meta, UploadTime, index_key, meta_key};
+use rutile_model::{ErrorKind, Labels};
+use rutile_objstore::Operation;
+use rutile_objstore::fake::{Fault, Rule};
+use rutile_proto::thanos::SeriesRequest;
+use rutile_store::HeaderDownload;
+
+use crate::support::Settings;
+use crate::world::{HOUR, MORE_SOURCES, SOURCES, World, everything, id, objects};
+
+fn meta(block: &str) -> Meta {
+    let found = objects(block);
+    let json = found.iter().find(|(path, _)| path == "meta.json").unwrap();
+    Meta::parse(id(block), &json.1).unwrap()
+}
+
+fn put_meta(world: &World, meta: &Meta) {
+    world
+        .memory
+        .insert(meta_key(meta.id), meta.to_json(), world.now());
+}
+
+#[tokio::test]
+async fn bc_11_damaged_metadata_concern_their_own_block_only() {
+    for damaged in ["", "{", "null", "{\"version\":7}", "\u{0}", "[1]"] {
+        let world = World::new();
+        world.add_all(&SOURCES);
+        let key = meta_key(id(SOURCES[2]));
+        world.memory.insert(key, damaged, world.now());
+        assert_eq!(world.sync().await.served, 3, "{damaged:?}");
+        let rest = [SOURCES[0], SOURCES[1], SOURCES[3]];
+        world.check(&rest, damaged).await;
+        world.add(SOURCES[2]);
+        world.sync().await;
+        world.check(&SOURCES, "whole again").await;
+    }
+}
+
+#[tokio::test]
+async fn bc_11_an_incomplete_view_drops_nothing() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    for operations in [
+        vec![Operation::Get],
+        vec![Operation::Attributes],
+        vec![
+            Operation::Get,
+            Operation::GetRange,
+            Operation::Attributes,
+            Operation::Exists,
+        ],
+    ] {
+        let fault = Fault::FailBefore(ErrorKind::Unavailable);
+        let rule = Rule::new(fault).on(operations).key_suffix("meta.json");
+        world.bucket.add(rule);
+        assert_eq!(world.sync().await.dropped, 0);
+        world.bucket.heal();
+        world.check(&SOURCES, "as before").await;
+    }
+    // Nor does a listing that lacks blocks which are there.
+    for entries in 0..3 {
+        let rule = Rule::new(Fault::ListTorn(entries))
+            .on([Operation::List])
+            .key("");
+        world.bucket.add(rule);
+        assert_eq!(world.sync().await.dropped, 0);
+        world.bucket.heal();
+        world.check(&SOURCES, "a torn listing").await;
+    }
+}
+
+#[tokio::test]
+async fn bc_11_a_failed_listing_leaves_everything_as_it_was() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    world.add(MORE_SOURCES[0]);
+    for fault in [
+        Fault::FailBefore(ErrorKind::Unavailable),
+        Fault::FailAfter(ErrorKind::Unavailable),
+        Fault::ListFails(2),
+    ] {
+        world
+            .bucket
+            .add(Rule::new(fault).on([Operation::List]).key(""));
+        world.fixture.store.syncer.sync().await.unwrap_err();
+        world.bucket.heal();
+        world.check(&SOURCES, "as before").await;
+    }
+}
+
+/// The store never removes anything, so all that is left of P6 is when it serves a block.
+#[tokio::test]
+async fn p6_a_partial_block_is_served_from_when_its_metadata_land() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    let key = meta_key(id(SOURCES[3]));
+    let body = world.memory.body(&key).unwrap();
+    world.memory.remove(&key);
+    for hours in [0, 60] {
+        world.fixture.clock.advance(hours * HOUR);
+        assert_eq!(world.sync().await.served, 3);
+        world.check(&SOURCES[..3], "partial").await;
+    }
+    world.memory.insert(key, body, world.now());
+    let before = world.memory.keys();
+    world.sync().await;
+    world.check(&SOURCES, "complete").await;
+    assert_eq!(world.memory.keys(), before, "a reader removes nothing");
+}
+
+#[tokio::test]
+async fn p15_a_block_of_an_uploader_whose_clock_is_ahead_is_served() {
+    for (delay, wait) in [(0, 0), (HOUR / 2, HOUR / 2)] {
+        let contract = Contract {
+            consistency_delay_ms: delay,
+            ..Contract::default()
+        };
+        let world = World::with(Settings {
+            contract,
+            ..Settings::default()
+        });
+        world.add_all(&SOURCES);
+        let mut ahead = meta(SOURCES[0]);
+        ahead.thanos.upload_time = UploadTime::from_ms(world.now() + 3 * HOUR);
+        put_meta(&world, &ahead);
+        world.fixture.clock.advance(wait);
+        assert_eq!(world.sync().await.served, 4, "delay {delay}");
+        world.check(&SOURCES, "all").await;
+    }
+}
+
+#[tokio::test]
+async fn bc_04_a_fresh_block_waits_for_the_consistency_delay() {
+    let contract = Contract {
+        consistency_delay_ms: HOUR,
+        ..Contract::default()
+    };
+    let world = World::with(Settings {
+        contract,
+        ..Settings::default()
+    });
+    world.add_all(&SOURCES[..3]);
+    world.fixture.clock.advance(HOUR - 1);
+    world.add(SOURCES[3]);
+    assert_eq!(world.sync().await.served, 0);
+    world.fixture.clock.advance(1);
+    world.sync().await;
+    world.check(&SOURCES[..3], "old enough").await;
+    world.fixture.clock.advance(HOUR);
+    world.sync().await;
+    world.check(&SOURCES, "all").await;
+}
+
+#[tokio::test]
+async fn p16_replaced_metadata_are_noticed_also_over_a_restart() {
+    let mut world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    for (value, restarts) in [("eu7", false), ("eu8", true), ("eu9", false)] {
+        let mut replaced = meta(SOURCES[0]);
+        replaced.thanos.labels = Labels::from([("cluster", value), ("replica", "a")]);
+        put_meta(&world, &replaced);
+        world.fixture.clock.advance(HOUR);
+        if restarts {
+            world.restart();
+        }
+        assert_eq!(world.sync().await.served, 4);
+        let request = SeriesRequest {
+            matchers: [
+                everything().matchers,
+                vec![crate::support::matcher("cluster", "=", value)],
+            ]
+            .concat(),
+            ..everything()
+        };
+        let answer = world.fixture.series(request).await.unwrap();
+        assert_eq!(answer.len(), 200, "the block's series, as {value}");
+    }
+}
+
+/// The whole block is another one, under the same name: neither its index-header nor anything else
+/// of the old one is used.
+#[tokio::test]
+async fn p16_a_replaced_block_is_read_anew() {
+    let world = World::new();
+    world.add_all(&SOURCES[..2]);
+    world.sync().await;
+    world.check(&SOURCES[..2], "before").await;
+    let other = "01M820PDXC2FK9EQKT0GRGMCSA";
+    for (path, body) in objects(other) {
+        let key = format!("{}/{path}", SOURCES[0]);
+        world.memory.insert(key, body, world.now());
+    }
+    let mut replaced = meta(other);
+    replaced.id = id(SOURCES[0]);
+    replaced.compaction.sources = vec![id(SOURCES[0])];
+    put_meta(&world, &replaced);
+    world.fixture.clock.advance(HOUR);
+    let synced = world.sync().await;
+    assert_eq!((synced.served, synced.loaded), (2, 1));
+    world.check(&[other, SOURCES[1]], "after").await;
+}
+
+/// Many blocks of one source each in one group, half of them replaced by one block: the reference
+/// compares each with each. What can be counted without a clock are requests.
+#[tokio::test]
+async fn p17_many_single_source_blocks_cost_few_requests_each() {
+    const BLOCKS: u64 = 2000;
+    let world = World::with(Settings {
+        header_download: HeaderDownload::Lazy,
+        ..Settings::default()
+    });
+    let name = |n: u64| BlockId::from_parts(1_700_000_000_000 + n, [7; 10]);
+    let pattern = meta(SOURCES[0]);
+    let block = |id: BlockId, sources: Vec<BlockId>| {
+        let mut meta = pattern.clone();
+        meta.id = id;
+        meta.compaction.sources = sources;
+        world.memory.insert(index_key(id), vec![0; 8], world.now());
+        put_meta(&world, &meta);
+    };
+    for n in 0..BLOCKS {
+        block(name(n), vec![name(n)]);
+    }
+    block(name(BLOCKS), (0..BLOCKS / 2).map(name).collect());
+    let synced = world.sync().await;
+    assert_eq!(synced.served as u64, BLOCKS / 2 + 1);
+    world.bucket.forget_calls();
+    let synced = world.sync().await;
+    assert_eq!((synced.served as u64, synced.loaded), (BLOCKS / 2 + 1, 0));
+    let calls = world.bucket.calls().len() as u64;
+    assert!(calls <= 3 * BLOCKS, "{calls} requests for {BLOCKS} blocks");
+}
