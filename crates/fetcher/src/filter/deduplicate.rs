@@ -10,13 +10,15 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use rutile_block::{BlockId, Meta};
 use rutile_model::Labels;
+use smallvec::SmallVec;
 
 /// The blocks to leave out, each with the one that holds all its sources, in order of their ULIDs.
 #[must_use]
 pub fn deduplicate<M: AsRef<Meta>>(blocks: &[M]) -> Vec<(BlockId, BlockId)> {
-    let mut groups: HashMap<(i64, &Labels), Vec<&Meta>> = HashMap::new();
+    let mut groups: HashMap<(i64, &Labels), Vec<&Meta>, RandomState> = HashMap::default();
     for meta in blocks.iter().map(AsRef::as_ref) {
         let key = (meta.thanos.downsample.resolution, &meta.thanos.labels);
         groups.entry(key).or_default().push(meta);
@@ -43,11 +45,11 @@ pub fn sources(meta: &Meta) -> &[BlockId] {
 /// were looked at, which is what would grow if this were quadratic.
 fn deduplicate_group(group: &[&Meta], duplicates: &mut Vec<(BlockId, BlockId)>) -> usize {
     // Which of the kept blocks hold a source, in the order in which they were kept.
-    let mut holders: HashMap<BlockId, Vec<usize>> = HashMap::new();
+    let mut holders: HashMap<BlockId, SmallVec<[usize; 2]>, RandomState> = HashMap::default();
     let mut looked_at = 0;
     for (at, meta) in group.iter().enumerate() {
         let own = sources(meta);
-        let of = |source: &BlockId| holders.get(source).map_or(&[][..], Vec::as_slice);
+        let of = |source: &BlockId| holders.get(source).map_or(&[][..], SmallVec::as_slice);
         let holds_all = |holder: &usize| own.iter().all(|s| of(s).binary_search(holder).is_ok());
         let rarest = own
             .iter()

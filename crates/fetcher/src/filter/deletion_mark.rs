@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta};
 
 use super::deduplicate::sources;
@@ -106,12 +107,12 @@ pub fn mark_and_age(info: &BlockInfo, now_ms: i64) -> Option<(&DeletionMark, i64
 }
 
 /// Which blocks hold a source, for the sources of the blocks in question only.
-struct Holders<'a>(HashMap<BlockId, Vec<&'a BlockInfo>>);
+struct Holders<'a>(HashMap<BlockId, Vec<&'a BlockInfo>, RandomState>);
 
 impl<'a> Holders<'a> {
     fn of(view: &'a View, waiting: &[(BlockId, &BlockInfo, i64)]) -> Self {
         // One source of each is enough to find the blocks that may hold all of them.
-        let mut holders: HashMap<BlockId, Vec<&'a BlockInfo>> = waiting
+        let mut holders: HashMap<BlockId, Vec<&'a BlockInfo>, RandomState> = waiting
             .iter()
             .filter_map(|(_, info, _)| sources(&info.meta).first())
             .map(|source| (*source, Vec::new()))
