@@ -3,6 +3,7 @@
 # Stays up until Ctrl-C. With RUN_ONCE=1 it checks what it shows and ends; with PROFILE=release it uses the fast build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/lib.sh
 
 readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
 readonly GOLDEN=crates/testkit/golden/raw RUN=run BUCKET=run/bucket
@@ -10,7 +11,6 @@ readonly CONFIG=$RUN/bucket.yml LOG=$RUN/store.log
 # How the store gateway is told to treat young blocks; `bucket inspect` is told the same.
 readonly CONSISTENCY_DELAY=30m
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 # show COMMAND...: prints a command as one would type it, and runs it.
 show() {
   local word line="rutile-${1##*/rutile-}"
@@ -21,11 +21,6 @@ show() {
   printf '\n\033[2m$\033[0m %s\n' "$line"
   "$@"
 }
-fail() {
-  printf 'error: %s\n' "$*" >&2
-  exit 1
-}
-
 # copy BLOCK WHEN: a block of the golden bucket, as if it had been uploaded then.
 copy() {
   cp -r "$GOLDEN/$1" "$BUCKET/$1"
@@ -58,26 +53,6 @@ make_bucket() {
   printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$BUCKET" >"$CONFIG"
 }
 
-# The first line of an HTTP answer; curl may not be there.
-http_status() {
-  local line
-  exec 3<>"/dev/tcp/${HTTP%:*}/${HTTP##*:}" || return 1
-  printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$HTTP" >&3
-  read -r line <&3
-  exec 3>&-
-  printf '%s' "$line"
-}
-
-wait_until_ready() {
-  local deadline=$((SECONDS + 60))
-  until [[ $(http_status /-/ready 2>/dev/null) == *' 200 '* ]]; do
-    kill -0 "$store" 2>/dev/null || fail "rutile-store ended; its log:
-$(tail -n 20 "$LOG")"
-    ((SECONDS < deadline)) || fail "rutile-store is not ready after 60 s; its log is $LOG"
-    sleep 0.1
-  done
-}
-
 # expect COUNT STATE: so many blocks are in that state.
 expect() {
   local found
@@ -106,16 +81,12 @@ check() {
 say "building"
 profile=${PROFILE:-dev}
 cargo build --locked --profile "$profile" --package rutile-store --package rutile-tools
-target=${CARGO_TARGET_DIR:-target}/${profile/#dev/debug}
-tools=$target/rutile-tools
+tools=$(program rutile-tools "$profile")
 
 say "a bucket of eight real blocks: $BUCKET"
 make_bucket
-"$target/rutile-store" --objstore.config-file "$CONFIG" --data-dir "$RUN/store" --consistency-delay "$CONSISTENCY_DELAY" \
-  --grpc-address "$GRPC" --http-address "$HTTP" >"$LOG" 2>&1 &
-store=$!
-trap 'kill "$store" 2>/dev/null || true; wait "$store" 2>/dev/null || true' EXIT
-wait_until_ready
+start_store "$LOG" "$HTTP" "$(program rutile-store "$profile")" --objstore.config-file "$CONFIG" --data-dir "$RUN/store" \
+  --consistency-delay "$CONSISTENCY_DELAY" --grpc-address "$GRPC" --http-address "$HTTP"
 
 say "which blocks are served, which are skipped, and why"
 show "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY"

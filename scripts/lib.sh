@@ -1,0 +1,35 @@
+# Shared by the scripts beside it: messages, and a store gateway in the background. Sourced, not run.
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# program NAME PROFILE: where cargo puts it.
+program() { printf '%s/%s/%s' "${CARGO_TARGET_DIR:-target}" "${2/#dev/debug}" "$1"; }
+
+# http_status ADDRESS PATH: the first line of the answer. curl may not be there.
+http_status() {
+  local line
+  exec 3<>"/dev/tcp/${1%:*}/${1##*:}" || return 1
+  printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$2" "$1" >&3
+  read -r line <&3
+  exec 3>&-
+  printf '%s' "$line"
+}
+
+# start_store LOG HTTP_ADDRESS COMMAND...: starts it, waits until it is ready, ends it with the script.
+start_store() {
+  local log=$1 http=$2 deadline=$((SECONDS + 120))
+  "${@:3}" >"$log" 2>&1 &
+  store=$!
+  trap 'kill "$store" 2>/dev/null || true; wait "$store" 2>/dev/null || true' EXIT
+  until [[ $(http_status "$http" /-/ready 2>/dev/null) == *' 200 '* ]]; do
+    kill -0 "$store" 2>/dev/null || fail "rutile-store ended; its log:
+$(tail -n 20 "$log")"
+    ((SECONDS < deadline)) || fail "rutile-store is not ready after 120 s; its log is $log"
+    sleep 0.1
+  done
+}
