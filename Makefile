@@ -47,7 +47,7 @@ fuzz: ## Replay the corpora and fuzz every decoder for SECONDS_PER_TARGET (60).
 	fuzz/run.sh $(SECONDS_PER_TARGET)
 
 .PHONY: bench
-bench: ## Measure speed and memory, and write docs/benchmarks.md; takes a while and 4 GB of disk.
+bench: ## Measure speed and memory on 2 GB of blocks; takes a while, 6 GB of disk, and Go to make the blocks.
 	scripts/bench.sh
 
 .PHONY: proto
