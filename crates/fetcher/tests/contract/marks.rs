@@ -1,7 +1,9 @@
 //! Deletion marks: those that come and go while the bucket is looked at, and damaged ones.
 
+use std::sync::Arc;
+
 use rutile_block::{Contract, MarkKind, details, mark_key, meta_key};
-use rutile_fetcher::{FilterChain, MarkState, Scope};
+use rutile_fetcher::{FilterChain, MarkState, Scope, View};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
 
@@ -66,27 +68,43 @@ async fn remove_through_the_journal(world: &World) {
 }
 
 #[tokio::test]
-async fn p2_a_fresh_process_sees_no_unmarked_block_in_one_that_is_being_deleted() {
+async fn p2_a_deletion_at_any_request_never_shows_the_block_unmarked() {
     for strategy in STRATEGIES {
-        let world = World::new(strategy);
-        world.add(&block(1, &[1]));
-        world.mark(id(1), "by hand");
-        world.clock.advance(25 * HOUR);
-        // The deletion runs to its end while the first request of the block waits.
-        let rule = |fault| {
-            Rule::new(fault)
-                .on([Operation::Get, Operation::Attributes])
-                .times(1)
-        };
-        let gate = world.bucket.pause(rule);
-        let fetcher = world.fetcher.clone();
-        let (view, ()) = tokio::join!(fetcher.fetch(), async {
-            gate.reached().await;
-            world.remove(id(1));
-            gate.open();
-        });
-        assert!(view.unwrap().blocks.is_empty());
+        for restarted in [false, true] {
+            for request in 0..8 {
+                let mut world = World::new(strategy);
+                world.add(&block(1, &[1]));
+                world.mark(id(1), "by hand");
+                world.sync().await;
+                world.fetcher.save_cache().await.unwrap();
+                if restarted {
+                    world.restart();
+                }
+                let view = look_while_it_goes(&world, request).await;
+                let info = view.blocks.get(&id(1));
+                let marked = info.is_none_or(|info| info.marks.deletion.is_there());
+                assert!(
+                    marked,
+                    "{strategy:?}, restarted {restarted}, request {request}: {info:?}"
+                );
+            }
+        }
     }
+}
+
+/// Looks at the bucket while the whole block is deleted, right before the given request.
+async fn look_while_it_goes(world: &World, request: u64) -> Arc<View> {
+    let reads = [Operation::Get, Operation::Attributes];
+    let rule = |fault| Rule::new(fault).on(reads).after(request).times(1);
+    let gate = world.bucket.pause(rule);
+    let mut look = Box::pin(world.fetcher.fetch());
+    tokio::select! {
+        biased;
+        view = &mut look => return view.unwrap(),
+        () = gate.reached() => world.remove(id(1)),
+    }
+    gate.open();
+    look.await.unwrap()
 }
 
 #[tokio::test]
