@@ -70,7 +70,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Bucket { source, .. } => source.kind(),
+            Self::Bucket { source, .. } => match source.kind() {
+                // What was asked for lies outside of the object, which is then shorter than its
+                // index or its metadata say: nothing that our caller could ask for otherwise.
+                ErrorKind::Invalid => ErrorKind::Corrupt,
+                kind => kind,
+            },
             Self::Index { source, .. } => source.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Disk { .. } => ErrorKind::Unavailable,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -24,6 +24,8 @@ pub(crate) struct HeaderSlot {
     open: ArcSwapOption<Header>,
     /// Held while the header is loaded, so that a block is loaded once however many ask.
     loading: Mutex<()>,
+    /// Whether the checksums of the header in the local folder were looked at by this process.
+    verified: AtomicBool,
     born: Instant,
     /// Milliseconds after `born`.
     last_used: AtomicU64,
@@ -34,6 +36,7 @@ impl HeaderSlot {
         Self {
             open: ArcSwapOption::empty(),
             loading: Mutex::new(()),
+            verified: AtomicBool::new(false),
             born: Instant::now(),
             last_used: AtomicU64::new(0),
         }
@@ -61,10 +64,13 @@ impl BlockReader {
             return Ok(header);
         }
         let started = Instant::now();
-        let header = match self.open_local().await {
+        // Once: it reads all of the file, and a flipped bit of a symbol shows nowhere else.
+        let verify = !self.header.verified.load(Ordering::Relaxed);
+        let header = match self.open_local(verify).await {
             Some(header) => header,
             None => self.download().await?,
         };
+        self.header.verified.store(true, Ordering::Relaxed);
         let header = Arc::new(header);
         self.header.open.store(Some(Arc::clone(&header)));
         let _opened = self.header.get();
@@ -77,7 +83,7 @@ impl BlockReader {
     /// # Errors
     /// As [`BlockReader::header`].
     pub async fn prepare_header(&self) -> Result<()> {
-        if self.header.get().is_some() || self.open_local().await.is_some() {
+        if self.header.get().is_some() || self.open_local(false).await.is_some() {
             return Ok(());
         }
         self.download().await.map(drop)
@@ -93,7 +99,7 @@ impl BlockReader {
 
     /// Opens the header in the local folder. One that is damaged, or that belongs to another index
     /// (the block was replaced under its name), counts as absent and is written again.
-    async fn open_local(&self) -> Option<Header> {
+    async fn open_local(&self, verify: bool) -> Option<Header> {
         let disk = Arc::clone(self.env.disk.as_ref()?);
         let (path, sampling) = (self.header_path(), self.env.sampling);
         let header = self.env.cpu.run(move || {
@@ -103,7 +109,8 @@ impl BlockReader {
             } else {
                 disk.read(&path)
             };
-            Header::open_sampled(bytes.ok()?, sampling).ok()
+            let header = Header::open_sampled(bytes.ok()?, sampling).ok()?;
+            (!verify || header.verify().is_ok()).then_some(header)
         });
         let header = header.await?;
         match self.index_len {
@@ -135,7 +142,7 @@ impl BlockReader {
             header.verify().map(|()| header)
         });
         let header = opened.await.map_err(|source| self.index_error(source))?;
-        if long && let Some(mapped) = self.open_local().await {
+        if long && let Some(mapped) = self.open_local(false).await {
             return Ok(mapped);
         }
         Ok(header)

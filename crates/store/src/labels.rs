@@ -1,6 +1,7 @@
 //! LabelNames and LabelValues calls on one block.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use foldhash::{HashSet, HashSetExt};
 use rutile_blockio::{Request, Result};
@@ -96,14 +97,14 @@ pub(crate) async fn values(
 /// Calls `found` for every series that matches; whether there was any.
 async fn each_match(
     block: &Block,
-    header: &Header,
+    header: &Arc<Header>,
     matchers: &[Matcher],
     between: Between,
     request: &Request,
     mut found: impl FnMut(&SeriesEntry<'_>) -> rutile_index::Result<()> + Send,
 ) -> Result<bool> {
     let selected = block.reader.select(matchers, request).await?;
-    let mut undecided = Undecided::new(header, &selected.remaining);
+    let mut undecided = Undecided::new(Arc::clone(header), &selected.remaining);
     let mut any = false;
     for refs in selected.refs.chunks(BATCH) {
         let entries = block.reader.series(refs, request).await?;

@@ -1,18 +1,19 @@
 //! Series calls: from the matchers to the frames that leave.
 //!
 //! For each block a [`source`] selects series by postings, decodes their entries in batches (labels
-//! as they go out, see [`label_block`]) and reads their chunks by coalesced ranges; [`merge`] runs a
+//! as rows of numbers, see [`symbols`]) and reads their chunks by coalesced ranges; [`merge`] runs a
 //! tournament over all blocks and writes each series once. Memory is bounded by the batches: of each
 //! block one is being sent and at most one is read ahead.
 
 mod cursor;
 mod decode;
-mod label_block;
-mod label_encoder;
+mod label_writer;
 mod loser_tree;
 mod merge;
+mod rows;
 mod source;
 mod spec;
+mod symbols;
 pub(crate) mod undecided;
 mod write;
 
@@ -30,6 +31,7 @@ use self::merge::Merge;
 pub(crate) use self::merge::{Merged, Sink};
 use self::source::Source;
 use self::spec::SeriesSpec;
+use self::symbols::Symbols;
 use crate::Result;
 use crate::block::Block;
 
@@ -65,11 +67,13 @@ impl SeriesCall {
         for warning in &self.warnings {
             writer.warning(warning)?;
         }
-        let cursors = self.open(tasks, &spec).await?;
+        let symbols = Arc::new(Symbols::new(&self.request.account));
+        let cursors = self.open(tasks, &spec, &symbols).await?;
         on_open();
         let limit = u64::try_from(self.wire.limit).unwrap_or(0);
         let merge = Merge {
             spec: &spec,
+            symbols: &symbols,
             limit,
             tasks,
             sink,
@@ -81,11 +85,17 @@ impl SeriesCall {
     }
 
     /// Reads the first series of every block.
-    async fn open(&self, tasks: &Spawner, spec: &Arc<SeriesSpec>) -> Result<Vec<Cursor>> {
+    async fn open(
+        &self,
+        tasks: &Spawner,
+        spec: &Arc<SeriesSpec>,
+        symbols: &Arc<Symbols>,
+    ) -> Result<Vec<Cursor>> {
         let opening = self.targets.clone().into_iter().map(|(block, matchers)| {
             let (request, spec) = (Arc::clone(&self.request), Arc::clone(spec));
+            let symbols = Arc::clone(symbols);
             let opened = tasks.spawn("series-open", async move {
-                Cursor::open(Source::open(block, &matchers, request, spec).await?).await
+                Cursor::open(Source::open(block, &matchers, request, spec, symbols).await?).await
             });
             let opened = opened.abort_on_drop();
             async move {

@@ -58,9 +58,9 @@ impl Cursor {
         };
     }
 
-    /// The label block of the current series; `None` behind the last.
+    /// The labels of the current series, as a row; `None` behind the last.
     #[inline]
-    pub(crate) fn labels(&self) -> Option<&[u8]> {
+    pub(crate) fn labels(&self) -> Option<&[u32]> {
         self.batch.as_ref().map(|batch| batch.labels(self.at))
     }
 

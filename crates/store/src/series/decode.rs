@@ -1,22 +1,23 @@
-//! Series entries decoded: labels as label blocks, chunks as what to read.
+//! Series entries decoded: labels as rows of numbers, chunks as what to read.
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
-use rutile_blockio::{SeriesEntries, WantedChunk};
-use rutile_index::{Header, SeriesEntry};
-use rutile_model::Matcher;
+use rutile_block::BlockId;
+use rutile_blockio::{Error, Result, SeriesEntries, WantedChunk};
+use rutile_index::SeriesEntry;
 
-use super::label_block;
-use super::label_encoder::LabelEncoder;
+use super::rows::Rows;
 use super::spec::SeriesSpec;
+use super::symbols::Symbols;
 use super::undecided::Undecided;
 
 /// One series of a block.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     labels: Range<u32>,
-    /// Bytes at the end of the labels that are external ones.
+    /// Numbers at the end of the row that are external labels.
     tail: u32,
     pub(crate) chunks: Range<u32>,
 }
@@ -32,15 +33,17 @@ pub(crate) struct ChunkPlace {
 /// Some series of a block, sorted by their labels as they go out.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    labels: Vec<u8>,
+    labels: Vec<u32>,
     pub(crate) series: Vec<Series>,
     pub(crate) chunks: Vec<ChunkPlace>,
+    /// Whether external labels brought the series out of order.
+    disordered: bool,
 }
 
 impl Decoded {
-    /// The label block of a series.
+    /// The labels of a series, as a row.
     #[inline]
-    pub(crate) fn labels(&self, series: &Series) -> &[u8] {
+    pub(crate) fn labels(&self, series: &Series) -> &[u32] {
         &self.labels[series.labels.start as usize..series.labels.end as usize]
     }
 
@@ -48,20 +51,21 @@ impl Decoded {
     pub(crate) fn bytes(&self) -> u64 {
         let series = self.series.capacity() * size_of::<Series>();
         let chunks = self.chunks.capacity() * size_of::<ChunkPlace>();
-        (self.labels.capacity() + series + chunks) as u64
+        (4 * self.labels.capacity() + series + chunks) as u64
     }
 
-    fn compare(&self, a: &Series, b: &Series) -> Ordering {
-        label_block::compare(self.labels(a), self.labels(b))
-    }
-
-    /// Sorts what external or left-out labels brought out of order.
-    pub(crate) fn sort(&mut self) {
+    /// Sorts what left-out or replaced labels may have shuffled.
+    pub(crate) fn sort(&mut self, symbols: &Symbols) {
         let mut series = std::mem::take(&mut self.series);
-        if !series.is_sorted_by(|a, b| self.compare(a, b) != Ordering::Greater) {
-            series.sort_by(|a, b| self.compare(a, b));
-        }
+        series.sort_by(|a, b| symbols.compare(self.labels(a), self.labels(b)));
         self.series = series;
+    }
+
+    /// Sorts what external labels brought out of order; no more series are to come.
+    pub(crate) fn settle(&mut self, symbols: &Symbols) {
+        if self.disordered {
+            self.sort(symbols);
+        }
     }
 
     /// Sorts, and takes out the series that a later one may still come before.
@@ -69,21 +73,31 @@ impl Decoded {
     /// The index sorts `{a="1"}` before `{a="1", b="2"}`. With the external label `c="3"` it is the
     /// other way around: a label set waits for those that it is the start of. Call with the series
     /// in the order of the index behind what waited before; more are to come.
-    pub(crate) fn hold_back(&mut self) -> Self {
+    pub(crate) fn hold_back(&mut self, symbols: &Symbols) -> Self {
         let mut waiting = Self::default();
         let Some(last) = self.series.last().cloned() else {
             return waiting;
         };
-        self.sort();
-        let behind_last = |series: &Series| match self.compare(series, &last) {
-            Ordering::Less => false,
-            Ordering::Equal => last.tail > 0,
-            Ordering::Greater => true,
-        };
+        if !self.disordered {
+            // Only what comes right behind a label set can have it as its start.
+            if last.tail > 0 {
+                self.series.pop();
+                waiting.copy(self, &last);
+            }
+            return waiting;
+        }
+        self.sort(symbols);
+        let behind_last =
+            |series: &Series| match symbols.compare(self.labels(series), self.labels(&last)) {
+                Ordering::Less => false,
+                Ordering::Equal => last.tail > 0,
+                Ordering::Greater => true,
+            };
         let first = self.series.partition_point(|series| !behind_last(series));
         for series in self.series.split_off(first) {
             waiting.copy(self, &series);
         }
+        waiting.disordered = !waiting.series.is_empty();
         waiting
     }
 
@@ -102,49 +116,89 @@ impl Decoded {
 
 /// Decodes the entries of one block.
 #[derive(Debug)]
-pub(crate) struct Decoder<'a> {
-    spec: &'a SeriesSpec,
-    encoder: LabelEncoder<'a>,
-    undecided: Undecided<'a>,
+pub(crate) struct Decoder {
+    block: BlockId,
+    spec: Arc<SeriesSpec>,
+    rows: Rows,
+    undecided: Undecided,
+    last: Last,
 }
 
-impl<'a> Decoder<'a> {
+/// The series decoded last.
+#[derive(Debug, Default)]
+struct Last {
+    /// Its labels as the index has them.
+    labels: Vec<u8>,
+    label_count: usize,
+    /// Whether an external label stands behind its own.
+    has_tail: bool,
+}
+
+impl Last {
+    /// Whether `entry` has the same labels and then more, which an external label stands before.
+    fn is_start_of(&self, entry: &SeriesEntry<'_>) -> bool {
+        self.has_tail
+            && self.label_count < entry.label_count()
+            && entry.label_bytes().starts_with(&self.labels)
+    }
+
+    fn set(&mut self, entry: &SeriesEntry<'_>, has_tail: bool) {
+        self.labels.clear();
+        self.labels.extend_from_slice(entry.label_bytes());
+        self.label_count = entry.label_count();
+        self.has_tail = has_tail;
+    }
+}
+
+impl Decoder {
     pub(crate) fn new(
-        spec: &'a SeriesSpec,
-        encoder: LabelEncoder<'a>,
-        header: &'a Header,
-        remaining: &'a [Matcher],
+        block: BlockId,
+        spec: Arc<SeriesSpec>,
+        rows: Rows,
+        undecided: Undecided,
     ) -> Self {
         Self {
+            block,
             spec,
-            encoder,
-            undecided: Undecided::new(header, remaining),
+            rows,
+            undecided,
+            last: Last::default(),
         }
+    }
+
+    /// The strings behind the rows.
+    pub(crate) fn symbols(&self) -> &Symbols {
+        self.rows.symbols()
     }
 
     /// Appends the series among `entries` that match, have chunks in the time range and belong to
     /// the shard.
-    pub(crate) fn decode(
-        &mut self,
-        entries: &SeriesEntries,
-        out: &mut Decoded,
-    ) -> rutile_index::Result<()> {
+    pub(crate) fn decode(&mut self, entries: &SeriesEntries, out: &mut Decoded) -> Result<()> {
+        let block = self.block;
+        let damaged = |source| Error::Index { block, source };
         out.series.reserve(entries.len());
         for i in 0..entries.len() {
-            let (entry, _) = SeriesEntry::parse_checked(entries.get(i))?;
-            if !self.undecided.accept(&entry)? {
+            let (entry, _) = SeriesEntry::parse_checked(entries.get(i)).map_err(damaged)?;
+            if !self.undecided.accept(&entry).map_err(damaged)? {
                 continue;
             }
             let first_chunk = out.chunks.len();
-            if !self.chunks(&entry, &mut out.chunks)? {
+            if !self.chunks(&entry, &mut out.chunks).map_err(damaged)? {
                 continue;
             }
             let start = out.labels.len();
-            let tail = self.encoder.encode(&entry, &mut out.labels)?;
+            let tail = self.rows.push(&entry, &mut out.labels)?;
             if !self.in_shard(&out.labels[start..]) {
                 out.labels.truncate(start);
                 out.chunks.truncate(first_chunk);
                 continue;
+            }
+            out.disordered |= self.last.is_start_of(&entry);
+            self.last.set(&entry, tail > 0);
+            if out.series.is_empty() {
+                let rest = entries.len() - i;
+                out.labels.reserve((out.labels.len() - start + 2) * rest);
+                out.chunks.reserve((out.chunks.len() - first_chunk) * rest);
             }
             out.series.push(Series {
                 labels: start as u32..out.labels.len() as u32,
@@ -155,11 +209,11 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn in_shard(&self, labels: &[u8]) -> bool {
+    fn in_shard(&self, row: &[u32]) -> bool {
         let Some(shard) = &self.spec.shard else {
             return true;
         };
-        rutile_storeapi::shard_matches(shard, label_block::labels(labels))
+        rutile_storeapi::shard_matches(shard, self.rows.symbols().labels(row))
     }
 
     /// Appends the chunks in the time range; whether there are any.

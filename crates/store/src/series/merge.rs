@@ -8,10 +8,11 @@ use rutile_storeapi::{FrameWriter, Frames};
 use tokio::sync::mpsc;
 
 use super::cursor::Cursor;
-use super::label_block;
+use super::label_writer::LabelWriter;
 use super::loser_tree::LoserTree;
 use super::source::Batch;
 use super::spec::SeriesSpec;
+use super::symbols::Symbols;
 use super::write::write_series;
 
 /// Up to this many blocks are read ahead.
@@ -32,6 +33,7 @@ pub(crate) type Sink = mpsc::Sender<rutile_storeapi::Result<Frames>>;
 /// them to `sink` until `limit` series were sent (0: all) or nobody listens.
 pub(crate) struct Merge<'a> {
     pub(crate) spec: &'a SeriesSpec,
+    pub(crate) symbols: &'a Arc<Symbols>,
     pub(crate) limit: u64,
     pub(crate) tasks: &'a Spawner,
     pub(crate) sink: &'a Sink,
@@ -52,7 +54,8 @@ impl Merge<'_> {
                 .for_each(|cursor| cursor.read_ahead(self.tasks));
         }
         let mut merged = Merged::default();
-        let mut tree = LoserTree::new(cursors.len(), |a, b| before(&cursors, a, b));
+        let mut tree = LoserTree::new(cursors.len(), |a, b| self.before(&cursors, a, b));
+        let mut labels_out = LabelWriter::new(Arc::clone(self.symbols));
         let mut equal: Vec<(Arc<Batch>, usize)> = Vec::new();
         while let Some(series) = cursors.get(tree.winner()).and_then(Cursor::current) {
             equal.clear();
@@ -62,13 +65,13 @@ impl Merge<'_> {
             loop {
                 self.advance(&mut cursors, tree.winner(), read_ahead)
                     .await?;
-                tree.replay(|a, b| before(&cursors, a, b));
+                tree.replay(|a, b| self.before(&cursors, a, b));
                 match cursors.get(tree.winner()) {
                     Some(next) if next.labels() == Some(labels) => equal.extend(next.current()),
                     _ => break,
                 }
             }
-            let written = write_series(self.spec, labels, &equal, writer)?;
+            let written = write_series(self.spec, labels, &equal, &mut labels_out, writer)?;
             (self.series_done)(written.chunk_bytes);
             merged.series += 1;
             merged.chunks += written.chunks;
@@ -98,12 +101,12 @@ impl Merge<'_> {
     async fn send(&self, frames: Frames) -> bool {
         self.sink.send(Ok(frames)).await.is_ok()
     }
-}
 
-/// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.
-fn before(cursors: &[Cursor], a: usize, b: usize) -> bool {
-    match (cursors[a].labels(), cursors[b].labels()) {
-        (Some(x), Some(y)) => label_block::compare(x, y).then(a.cmp(&b)).is_lt(),
-        (head, _) => head.is_some(),
+    /// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.
+    fn before(&self, cursors: &[Cursor], a: usize, b: usize) -> bool {
+        match (cursors[a].labels(), cursors[b].labels()) {
+            (Some(x), Some(y)) => self.symbols.compare(x, y).then(a.cmp(&b)).is_lt(),
+            (head, _) => head.is_some(),
+        }
     }
 }

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use rutile_blockio::{Chunks, Error, Request, Result, Selected, WantedChunk};
-use rutile_index::Header;
+use rutile_blockio::{Chunks, Request, Result, Selected, WantedChunk};
 use rutile_runtime::Reservation;
 
 use super::decode::{ChunkPlace, Decoded, Decoder, Series};
-use super::label_encoder::{LabelEncoder, external_labels};
+use super::rows::Rows;
 use super::spec::SeriesSpec;
+use super::symbols::{BlockSymbols, Symbols};
+use super::undecided::Undecided;
 use crate::block::Block;
 
 /// What a chunk is taken to weigh whose end is not known, bytes.
 const TYPICAL_CHUNK: u64 = 512;
 /// Entries that are read at a time even if more are wanted, so that the first batch comes soon.
 const FIRST_SERIES: usize = 256;
+/// Up to this cost in bytes a read is a cheap one, and then so many series are read at a time.
+const CHEAP_READ: u64 = 64 * 1024;
+const CHEAP_READ_SERIES: usize = 2048;
 
 /// Some series of a block with their chunks.
 #[derive(Debug)]
@@ -47,9 +51,9 @@ impl Batch {
         &self.decoded.series[self.first + i]
     }
 
-    /// The label block of a series.
+    /// The labels of a series, as a row.
     #[inline]
-    pub(crate) fn labels(&self, i: usize) -> &[u8] {
+    pub(crate) fn labels(&self, i: usize) -> &[u32] {
         self.decoded.labels(self.series(i))
     }
 
@@ -81,13 +85,12 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Source {
     block: Arc<Block>,
-    header: Arc<Header>,
     request: Arc<Request>,
     spec: Arc<SeriesSpec>,
     selected: Selected,
     /// How many of the selected were decoded.
     next: usize,
-    external: Vec<(Box<str>, Vec<u8>)>,
+    decoder: Decoder,
     /// Whether left-out or replaced labels may shuffle all series of the block.
     shuffled: bool,
     waiting: Decoded,
@@ -102,23 +105,27 @@ impl Source {
         matchers: &[rutile_model::Matcher],
         request: Arc<Request>,
         spec: Arc<SeriesSpec>,
+        symbols: Arc<Symbols>,
     ) -> Result<Self> {
         let selected = block.reader.select(matchers, &request).await?;
         let header = block.reader.header().await?;
-        let external = external_labels(&block.meta.thanos.labels, &spec.drop_labels);
-        let shuffled = header.label_names().any(|name| {
-            let replaced = external.iter().any(|(external, _)| **external == *name);
-            replaced || spec.drop_labels.iter().any(|dropped| dropped == name)
-        });
+        let id = block.reader.id();
+        let undecided = Undecided::new(Arc::clone(&header), &selected.remaining);
+        let known = BlockSymbols::new(header, symbols, &request.account).await?;
+        let rows = Rows::new(
+            id,
+            known,
+            &block.meta.thanos.labels,
+            spec.drop_labels.clone(),
+        )?;
         Ok(Self {
+            shuffled: rows.shuffles(),
+            decoder: Decoder::new(id, Arc::clone(&spec), rows, undecided),
             block,
-            header,
             request,
             spec,
             selected,
             next: 0,
-            external,
-            shuffled,
             waiting: Decoded::default(),
             rest: None,
         })
@@ -148,35 +155,32 @@ impl Source {
             let most = if self.next == 0 {
                 FIRST_SERIES
             } else {
-                self.spec.batch_series
+                self.most_at_a_time()
             };
-            let end = self
-                .selected
-                .refs
-                .len()
-                .min(self.next + most.min(self.spec.batch_series));
+            let end = self.selected.refs.len().min(self.next + most);
             let refs = &self.selected.refs[self.next..end];
             let entries = self.block.reader.series(refs, &self.request).await?;
-            let encoder = LabelEncoder::new(&self.header, &self.external, &self.spec.drop_labels);
-            let remaining = &self.selected.remaining;
-            let mut decoder = Decoder::new(&self.spec, encoder, &self.header, remaining);
-            decoder
-                .decode(&entries, &mut decoded)
-                .map_err(|source| Error::Index {
-                    block: self.block.reader.id(),
-                    source,
-                })?;
+            self.decoder.decode(&entries, &mut decoded)?;
             self.next = end;
             let last = end == self.selected.refs.len();
-            if last {
-                decoded.sort();
-                return Ok(decoded);
+            let symbols = self.decoder.symbols();
+            match (last, self.shuffled) {
+                (true, true) => decoded.sort(symbols),
+                (true, false) => decoded.settle(symbols),
+                (false, true) => continue,
+                (false, false) => self.waiting = decoded.hold_back(symbols),
             }
-            if !self.shuffled {
-                self.waiting = decoded.hold_back();
-                return Ok(decoded);
-            }
+            return Ok(decoded);
         }
+    }
+
+    /// Where a read costs little, few series at a time keep the processor's caches warm; where it
+    /// costs much, many at a time keep the number of reads low.
+    fn most_at_a_time(&self) -> usize {
+        let cheap = self.block.reader.read_gap() <= CHEAP_READ;
+        self.spec
+            .batch_series
+            .min(if cheap { CHEAP_READ_SERIES } else { usize::MAX })
     }
 
     /// Hands out decoded series from `first` on, as many as their chunks' bytes allow.

@@ -1,5 +1,7 @@
 //! Matchers that the postings of a block left undecided, applied to its series.
 
+use std::sync::Arc;
+
 use foldhash::{HashMap, HashMapExt};
 use rutile_index::{Header, Result, SeriesEntry};
 use rutile_model::Matcher;
@@ -9,30 +11,30 @@ const MAX_VERDICTS: usize = 64 * 1024;
 
 /// Says of a series whether it matches after all.
 #[derive(Debug)]
-pub(crate) struct Undecided<'a> {
-    header: &'a Header,
-    matchers: Vec<OneMatcher<'a>>,
+pub(crate) struct Undecided {
+    header: Arc<Header>,
+    matchers: Vec<OneMatcher>,
 }
 
 #[derive(Debug)]
-struct OneMatcher<'a> {
-    matcher: &'a Matcher,
+struct OneMatcher {
+    matcher: Matcher,
     /// The symbol of its label name, if the block has it.
     name: Option<u32>,
     /// What it said of values, by their symbols.
     verdicts: HashMap<u32, bool>,
 }
 
-impl<'a> Undecided<'a> {
-    pub(crate) fn new(header: &'a Header, matchers: &'a [Matcher]) -> Self {
+impl Undecided {
+    pub(crate) fn new(header: Arc<Header>, matchers: &[Matcher]) -> Self {
         let matchers = matchers.iter().map(|matcher| OneMatcher {
-            matcher,
+            matcher: matcher.clone(),
             name: header.lookup_symbol(matcher.name()),
             verdicts: HashMap::new(),
         });
-        Self {
-            header,
-            matchers: matchers.collect(),
+        {
+            let matchers = matchers.collect();
+            Self { header, matchers }
         }
     }
 
@@ -41,7 +43,7 @@ impl<'a> Undecided<'a> {
         for matcher in &mut self.matchers {
             let accepted = match value_of(entry, matcher.name)? {
                 None => matcher.matcher.matches_empty(),
-                Some(symbol) => matcher.accepts(symbol, self.header)?,
+                Some(symbol) => matcher.accepts(symbol, &self.header)?,
             };
             if !accepted {
                 return Ok(false);
@@ -62,7 +64,7 @@ pub(crate) fn value_of(entry: &SeriesEntry<'_>, wanted: Option<u32>) -> Result<O
     Ok(None)
 }
 
-impl OneMatcher<'_> {
+impl OneMatcher {
     fn accepts(&mut self, symbol: u32, header: &Header) -> Result<bool> {
         if let Some(verdict) = self.verdicts.get(&symbol) {
             return Ok(*verdict);

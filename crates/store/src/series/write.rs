@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh64::xxh64;
 
 use super::decode::ChunkPlace;
+use super::label_writer::LabelWriter;
 use super::source::Batch;
 use super::spec::SeriesSpec;
 use crate::Result;
@@ -31,8 +32,9 @@ struct Stored<'a> {
 /// Writes a series that several blocks have.
 pub(crate) fn write_series(
     spec: &SeriesSpec,
-    labels: &[u8],
+    labels: &[u32],
     parts: &[(Arc<Batch>, usize)],
+    labels_out: &mut LabelWriter,
     writer: &mut FrameWriter,
 ) -> Result<Written> {
     let mut chunks: SmallVec<[Stored<'_>; 32]> = SmallVec::new();
@@ -50,7 +52,7 @@ pub(crate) fn write_series(
         order(&mut chunks);
     }
     let mut series = writer.series();
-    series.encoded_labels(labels);
+    labels_out.write(labels, &mut series);
     let mut written = Written::default();
     for chunk in &chunks {
         written.chunks += 1;

@@ -4,6 +4,7 @@
     reason = "tests, and clippy takes their helpers for code"
 )]
 
+mod bad_input;
 mod conformance;
 mod contract;
 mod golden_storeapi;

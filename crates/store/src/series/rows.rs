@@ -1,0 +1,147 @@
+//! Turns the labels of one block's series into rows of numbers: external labels woven in, replica
+//! labels left out.
+
+use rutile_block::BlockId;
+use rutile_blockio::{Error, Result};
+use rutile_index::SeriesEntry;
+use rutile_model::Labels;
+
+use super::symbols::BlockSymbols;
+
+/// What to do with a label, by its name.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It goes out, behind the first `before` external labels.
+    Keep { before: u32, number: u32 },
+    /// An external label of the same name replaces it, or it is a replica label.
+    Drop,
+}
+
+/// An external label that goes out.
+#[derive(Debug)]
+struct External {
+    name: Box<str>,
+    numbers: [u32; 2],
+}
+
+/// Makes the rows of one block.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    block: BlockId,
+    symbols: BlockSymbols,
+    external: Vec<External>,
+    /// Labels that go out in no series.
+    drop: Vec<String>,
+    fates: Vec<(u32, Fate)>,
+}
+
+impl Rows {
+    /// Rows with the `external` labels, without those in `drop`.
+    ///
+    /// # Errors
+    /// When there is no memory for the strings.
+    pub(crate) fn new(
+        block: BlockId,
+        symbols: BlockSymbols,
+        external: &Labels,
+        drop: Vec<String>,
+    ) -> Result<Self> {
+        let kept = external
+            .iter()
+            .filter(|(name, _)| !drop.iter().any(|other| other == name));
+        let number = |text: &str| symbols.symbols().number(text.as_bytes());
+        let external = kept
+            .map(|(name, value)| {
+                Ok(External {
+                    name: name.into(),
+                    numbers: [number(name)?, number(value)?],
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            block,
+            symbols,
+            external,
+            drop,
+            fates: Vec::new(),
+        })
+    }
+
+    /// The strings behind the numbers.
+    pub(crate) fn symbols(&self) -> &super::symbols::Symbols {
+        self.symbols.symbols()
+    }
+
+    /// Whether some label of the block is left out or replaced, which may shuffle its series.
+    pub(crate) fn shuffles(&self) -> bool {
+        self.symbols
+            .header()
+            .label_names()
+            .any(|name| self.is_dropped(name.as_bytes()))
+    }
+
+    fn is_dropped(&self, name: &[u8]) -> bool {
+        self.external
+            .iter()
+            .any(|external| external.name.as_bytes() == name)
+            || self.drop.iter().any(|dropped| dropped.as_bytes() == name)
+    }
+
+    /// Appends the row of `entry`. Returns how many numbers at its end are external labels: if there
+    /// are any, a longer label set may come later that sorts before this one.
+    #[inline]
+    pub(crate) fn push(&mut self, entry: &SeriesEntry<'_>, out: &mut Vec<u32>) -> Result<usize> {
+        let mut written = 0;
+        for (i, symbols) in entry.labels().enumerate() {
+            let (name, value) = symbols.map_err(|source| Error::Index {
+                block: self.block,
+                source,
+            })?;
+            let Fate::Keep { before, number } = self.fate(i, name)? else {
+                continue;
+            };
+            while written < before {
+                out.extend_from_slice(&self.external[written as usize].numbers);
+                written += 1;
+            }
+            out.extend_from_slice(&[number, self.symbols.number(value, self.block)?]);
+        }
+        let own = out.len();
+        for external in self.external.get(written as usize..).unwrap_or_default() {
+            out.extend_from_slice(&external.numbers);
+        }
+        Ok(out.len() - own)
+    }
+
+    /// What to do with the `i`th label of a series. Series have much the same names in the same
+    /// order, so it is probably what was done with the `i`th label of another.
+    #[inline]
+    fn fate(&mut self, i: usize, name: u32) -> Result<Fate> {
+        match self.fates.get(i) {
+            Some((symbol, fate)) if *symbol == name => Ok(*fate),
+            _ => self.search_fate(name),
+        }
+    }
+
+    fn search_fate(&mut self, name: u32) -> Result<Fate> {
+        if let Some((_, fate)) = self.fates.iter().find(|(symbol, _)| *symbol == name) {
+            return Ok(*fate);
+        }
+        let number = self.symbols.number(name, self.block)?;
+        let text = self.symbols().string(number);
+        let fate = if self.is_dropped(text) {
+            Fate::Drop
+        } else {
+            let before = self
+                .external
+                .iter()
+                .filter(|other| other.name.as_bytes() < text);
+            Fate::Keep {
+                before: before.count() as u32,
+                number,
+            }
+        };
+        self.fates.push((name, fate));
+        Ok(fate)
+    }
+}
