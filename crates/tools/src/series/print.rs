@@ -2,13 +2,13 @@
 //!
 //! Samples and JSON are written as they come; a table needs all its rows, which is why it has a limit.
 
+mod rows;
+
 use std::io::Write;
 
 use anyhow::Result;
-use rutile_chunk::{Sample, Value};
-use rutile_model::labels::METRIC_NAME;
+use rutile_chunk::Value;
 use rutile_model::time::format_rfc3339;
-use rutile_model::{FloatHistogram, Labels};
 use serde_json::json;
 
 use super::Output;
@@ -16,7 +16,7 @@ use super::decode::{Series, Stream};
 use super::histogram;
 use crate::output::golang::{float, thousands};
 use crate::output::screen::{Screen, Style};
-use crate::output::table::{Cell, Column, Table};
+use rows::{Rows, fold, metric};
 
 /// Shows series one after the other.
 #[derive(Debug)]
@@ -25,8 +25,7 @@ pub(super) struct Printer {
     limit: i64,
     skip_chunks: bool,
     screen: Screen,
-    /// For the table: each series with its streams' figures, samples dropped.
-    rows: Vec<(Labels, Vec<Figures>)>,
+    rows: Rows,
     warnings: Vec<String>,
     shown: Totals,
 }
@@ -39,33 +38,6 @@ struct Totals {
     entries: u64,
 }
 
-/// What the table shows of a stream.
-#[derive(Debug)]
-struct Figures {
-    aggregate: Option<&'static str>,
-    chunks: usize,
-    bytes: usize,
-    samples: usize,
-    first: Option<i64>,
-    last: Option<Sample>,
-}
-
-impl From<Stream> for Figures {
-    fn from(stream: Stream) -> Self {
-        Self {
-            aggregate: stream.aggregate,
-            chunks: stream.chunks,
-            bytes: stream.bytes,
-            samples: stream.samples.len(),
-            first: stream.samples.iter().map(|sample| sample.time_ms).min(),
-            last: stream
-                .samples
-                .into_iter()
-                .max_by_key(|sample| sample.time_ms),
-        }
-    }
-}
-
 impl Printer {
     pub(super) fn new(output: Output, limit: i64, skip_chunks: bool, screen: Screen) -> Self {
         Self {
@@ -73,7 +45,7 @@ impl Printer {
             limit,
             skip_chunks,
             screen,
-            rows: Vec::new(),
+            rows: Rows::default(),
             warnings: Vec::new(),
             shown: Totals::default(),
         }
@@ -91,10 +63,7 @@ impl Printer {
             self.shown.samples += stream.samples.len() as u64;
         }
         match self.output {
-            Output::Table => {
-                let figures = series.streams.into_iter().map(Figures::from).collect();
-                self.rows.push((series.labels, figures));
-            }
+            Output::Table => self.rows.push(series),
             Output::Samples => self.samples(&series, out)?,
             Output::Json => self.json(&series, out)?,
         }
@@ -111,7 +80,7 @@ impl Printer {
         match self.output {
             Output::Table => {
                 if !self.rows.is_empty() {
-                    out.write_all(self.table().as_bytes())?;
+                    out.write_all(self.rows.render(self.skip_chunks, self.screen).as_bytes())?;
                 }
                 writeln!(out, "{}", self.screen.paint(Style::Faint, self.summary()))?;
             }
@@ -223,62 +192,10 @@ impl Printer {
         }
         Ok(())
     }
-
-    fn table(&self) -> String {
-        let common = common_labels(self.rows.iter().map(|(labels, _)| labels));
-        let mut text = String::new();
-        if !common.is_empty() {
-            let labels: Vec<_> = common.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
-            let note = format!("all with {{{}}}\n", labels.join(", "));
-            text += &self.screen.paint(Style::Faint, note);
-        }
-        let names: Vec<&str> = common.iter().map(|(name, _)| *name).collect();
-        if self.skip_chunks {
-            let mut table = Table::new([Column::left("SERIES", 0)]);
-            for (labels, _) in &self.rows {
-                table.row([metric(labels, &names).into()]);
-            }
-            return text + &table.render(self.screen);
-        }
-        let mut table = Table::new([
-            Column::left("SERIES", 0),
-            Column::left("AGGREGATE", 0),
-            Column::right("CHUNKS", 2),
-            Column::right("BYTES", 4),
-            Column::right("SAMPLES", 0),
-            Column::left("FIRST", 1),
-            Column::left("LAST", 3),
-            Column::left("VALUE", 0),
-        ]);
-        for (labels, streams) in &self.rows {
-            for figures in streams {
-                table.row(row(metric(labels, &names), figures));
-            }
-        }
-        text + &table.render(self.screen)
-    }
 }
 
 /// How the query API's answer begins.
 const JSON_OPEN: &str = r#"{"status":"success","data":{"resultType":"matrix","result":["#;
-
-fn row(series: String, figures: &Figures) -> Vec<Cell> {
-    let last = figures.last.as_ref();
-    vec![
-        series.into(),
-        figures.aggregate.unwrap_or("raw").into(),
-        thousands(figures.chunks as u64).into(),
-        thousands(figures.bytes as u64).into(),
-        thousands(figures.samples as u64).into(),
-        figures.first.map(format_rfc3339).unwrap_or_default().into(),
-        last.map(|sample| format_rfc3339(sample.time_ms))
-            .unwrap_or_default()
-            .into(),
-        last.map(|sample| value_summary(&sample.value))
-            .unwrap_or_default()
-            .into(),
-    ]
-}
 
 /// One name or value a line.
 pub(super) fn labels_text(
@@ -311,37 +228,6 @@ pub(super) fn labels_json(
     Ok(())
 }
 
-/// The labels that all of several series have, the metric's name aside. A single series keeps its own.
-fn common_labels<'a>(mut all: impl Iterator<Item = &'a Labels> + Clone) -> Vec<(&'a str, &'a str)> {
-    if all.clone().nth(1).is_none() {
-        return Vec::new();
-    }
-    let Some(first) = all.next() else {
-        return Vec::new();
-    };
-    let mut common: Vec<_> = first
-        .iter()
-        .filter(|(name, _)| *name != METRIC_NAME)
-        .collect();
-    for labels in all {
-        common.retain(|(name, value)| labels.get(name) == Some(value));
-    }
-    common
-}
-
-/// The labels as PromQL writes them, without those named in `hidden`.
-fn metric(labels: &Labels, hidden: &[&str]) -> String {
-    let name = labels.value(METRIC_NAME).to_owned();
-    let mut rest = labels.without(hidden).to_builder();
-    rest.remove(METRIC_NAME);
-    let rest = rest.build();
-    if rest.is_empty() && !name.is_empty() {
-        name
-    } else {
-        format!("{name}{rest}")
-    }
-}
-
 /// A time in the query API: seconds, with a fraction only where there is one.
 fn seconds(ms: i64) -> serde_json::Value {
     if ms % 1000 == 0 {
@@ -351,36 +237,16 @@ fn seconds(ms: i64) -> serde_json::Value {
     }
 }
 
-/// Does one thing with a float and another with a histogram of any kind.
-fn fold<T>(
-    value: &Value,
-    on_float: impl FnOnce(f64) -> T,
-    on_histogram: impl FnOnce(&FloatHistogram) -> T,
-) -> T {
-    match value {
-        Value::Float(value) => on_float(*value),
-        Value::Histogram(histogram) => on_histogram(&histogram.to_float()),
-        Value::FloatHistogram(histogram) => on_histogram(histogram),
-    }
-}
-
 fn value_text(value: &Value) -> String {
     fold(value, float, histogram::text)
 }
 
-/// A value that leaves room for others in its row.
-fn value_summary(value: &Value) -> String {
-    fold(value, float, |found| {
-        format!(
-            "histogram of {}, sum {}",
-            float(found.count),
-            float(found.sum)
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use rutile_chunk::Sample;
+    use rutile_model::Labels;
+    use rutile_model::labels::METRIC_NAME;
+
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
