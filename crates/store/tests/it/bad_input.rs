@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rutile_block::{MarkKind, chunk_key, index_key, mark_key, meta_key};
+use rutile_block::{MarkKind, index_key, mark_key, meta_key};
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_model::ErrorKind;
 use rutile_proto::thanos::SeriesRequest;
@@ -161,9 +161,9 @@ async fn a_damaged_segment_is_an_error_of_its_block() {
     let (unloaded, errors) = damage("chunks/000001", 2, 25).await;
     assert_eq!(unloaded, 0, "segments are not read when loading");
     assert!(errors.len() > 90, "{} damages found", errors.len());
-    let key = chunk_key(id(DAMAGED), 1);
-    let named = errors.iter().filter(|error| error.contains(&key));
-    assert_eq!(named.count(), errors.len(), "{errors:#?}");
+    for error in errors {
+        assert!(error.contains("chunks/000001"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,10 @@ async fn read(stream: SeriesStream) -> Result<usize> {
     let mut series = 0;
     for frames in frames {
         for message in frames.decode()? {
-            assert!(matches!(message.result, Some(series_response::Result::Series(_))));
+            assert!(matches!(
+                message.result,
+                Some(series_response::Result::Series(_))
+            ));
             series += 1;
         }
     }

@@ -5,8 +5,10 @@
 )]
 
 mod bad_input;
+mod clients;
 mod conformance;
 mod contract;
 mod golden_storeapi;
+mod process;
 mod support;
 mod world;

@@ -1,0 +1,266 @@
+//! `rutile-store` as a process: flags and their mistakes, start, pages, drain.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use rutile_proto::thanos::SeriesRequest;
+use rutile_storeapi::grpc::{Client, ClientOptions};
+use rutile_testkit::{copy_bucket, golden};
+use tempfile::TempDir;
+
+use crate::support::series;
+use crate::world::everything;
+
+const ADDRESSES: [&str; 2] = ["--http-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0"];
+
+fn command(data: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rutile-store"));
+    let data = format!("--data-dir={}", data.display());
+    command.arg(data).args(ADDRESSES).args(args);
+    command
+}
+
+fn filesystem(folder: &Path) -> String {
+    let config = "--objstore.config={type: FILESYSTEM, config: {directory: ";
+    format!("{config}\"{}\"}}}}", folder.display())
+}
+
+fn ended(args: &[&str]) -> (Option<i32>, String) {
+    let data = tempfile::tempdir().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(data.path(), args).output().unwrap();
+    let shown = String::from_utf8([stdout, stderr].concat()).unwrap();
+    (status.code(), shown)
+}
+
+/// Asserts how the process ends and what it says.
+fn check_end(args: &[&str], code: i32, texts: &[&str]) {
+    let (status, shown) = ended(args);
+    assert_eq!(status, Some(code), "{args:?}: {shown}");
+    for text in texts {
+        assert!(shown.contains(text), "{args:?}: {text:?} in {shown}");
+    }
+    assert!(!shown.contains("panicked"), "{args:?}: {shown}");
+}
+
+#[test]
+fn mistakes_on_the_command_line() {
+    check_end(
+        &["--objstor.config=x"],
+        2,
+        &["--objstor.config", "--objstore.config"],
+    );
+    check_end(
+        &["--sync-block-duration=ten"],
+        2,
+        &["--sync-block-duration"],
+    );
+    check_end(
+        &["--help"],
+        0,
+        &["--objstore.config", "--min-time", "--contract.strict"],
+    );
+    check_end(&["--version"], 0, &["rutile-store version "]);
+}
+
+#[test]
+fn settings_that_cannot_be() {
+    let golden = filesystem(&golden().join("raw"));
+    let bucket = golden.as_str();
+    let times = [bucket, "--min-time=-1h", "--max-time=-2h"];
+    check_end(&times, 1, &["--min-time", "--max-time", "swap them"]);
+    let delays = [
+        bucket,
+        "--contract.strict",
+        "--ignore-deletion-marks-delay=10m",
+    ];
+    check_end(
+        &delays,
+        1,
+        &["BC-9", "set --ignore-deletion-marks-delay to more than"],
+    );
+    let delays = [bucket, "--contract.strict", "--delete-delay=24h"];
+    check_end(&delays, 1, &["BC-9", "--delete-delay"]);
+    for flag in ["--block-sync-concurrency", "--block-meta-fetch-concurrency"] {
+        let zero = format!("{flag}=0");
+        check_end(&[bucket, &zero], 1, &[flag, "must be at least 1"]);
+    }
+    let shard = "--selector.relabel-config=[{action: replace, target_label: a}]";
+    check_end(&[bucket, shard], 1, &["replace"]);
+}
+
+#[test]
+fn flags_that_are_not_supported_yet_say_so() {
+    let golden = filesystem(&golden().join("raw"));
+    for flag in [
+        "--objstore-parquet.config",
+        "--request.logging-config",
+        "--http.config",
+    ] {
+        let set = format!("{flag}=type: FILESYSTEM");
+        check_end(&[&golden, &set], 1, &[flag, "not supported yet"]);
+    }
+}
+
+#[test]
+fn buckets_that_cannot_be_opened() {
+    check_end(&[], 1, &["--objstore.config"]);
+    let unknown = "--objstore.config={type: FILESYSTEM, config: {directry: /x}}";
+    check_end(
+        &[unknown],
+        1,
+        &["--objstore.config", "directry", "directory"],
+    );
+    let unknown = "--objstore.config={type: FLOPPY, config: {}}";
+    check_end(&[unknown], 1, &["--objstore.config", "FLOPPY"]);
+    let gone = tempfile::tempdir().unwrap();
+    let missing = gone.path().join("missing");
+    let text = missing.display().to_string();
+    check_end(&[&filesystem(&missing)], 1, &["--objstore.config", &text]);
+    let nobody = "--objstore.config={type: S3, config: {bucket: b, endpoint: \"127.0.0.1:1\", \
+                  insecure: true, access_key: a, secret_key: b, region: r}}";
+    check_end(&[nobody], 1, &["--objstore.config", "127.0.0.1:1"]);
+}
+
+/// A running process; killed if a test fails.
+struct Running {
+    child: Child,
+    http: String,
+    grpc: String,
+    lines: Lines<BufReader<ChildStderr>>,
+    _data: TempDir,
+}
+
+impl Running {
+    /// Starts it and waits until it is ready. The log tells the addresses.
+    fn start(args: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut child = command(data.path(), args)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
+        while http.is_none() || grpc.is_none() || !ready {
+            let Some(line) = lines.next() else {
+                panic!("it ended before it was ready: {log}");
+            };
+            let line = line.unwrap();
+            ready |= line.contains("status=ready");
+            let address = || line.split("address=").nth(1).map(str::to_owned);
+            if line.contains("requests and metrics") {
+                http = address();
+            } else if line.contains("serving gRPC") {
+                grpc = address();
+            }
+            log += &line;
+        }
+        Self {
+            child,
+            http: http.unwrap(),
+            grpc: grpc.unwrap(),
+            lines,
+            _data: data,
+        }
+    }
+
+    fn ask(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn get(&self, path: &str) -> String {
+        let answer = self.ask("GET", path);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        answer
+    }
+
+    /// Ends it, and returns its exit code and the rest of its log.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+        let rest: Vec<_> = self.lines.by_ref().map(|line| line.unwrap()).collect();
+        (self.child.wait().unwrap().code(), rest.join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_starts_serves_and_drains() {
+    let bucket = tempfile::tempdir().unwrap();
+    copy_bucket(&golden().join("long"), bucket.path());
+    let process = Running::start(&[&filesystem(bucket.path())]);
+    process.get("/-/ready");
+    process.get("/-/healthy");
+
+    let client = Client::connect(&process.grpc, &ClientOptions::default()).await;
+    let client = client.unwrap();
+    let request = SeriesRequest {
+        skip_chunks: true,
+        limit: 3,
+        ..everything()
+    };
+    assert_eq!(series(&client, request).await.unwrap().len(), 3);
+
+    let loaded = process.get("/api/v1/blocks?view=loaded");
+    let global = process.get("/api/v1/blocks?view=global");
+    for block in rutile_testkit::block_dirs(bucket.path()) {
+        let name = block.file_name().unwrap().to_str().unwrap();
+        assert!(loaded.contains(name), "{name} in {loaded}");
+        assert!(global.contains(name), "{name} in {global}");
+    }
+    let mark = process.ask(
+        "POST",
+        "/api/v1/blocks/mark?id=01M820PGYJR1CHBY9DEGWCVZ5E&action=DELETION",
+    );
+    assert!(mark.starts_with("HTTP/1.1 405 "), "{mark}");
+    assert!(mark.contains("rutile-tools bucket mark"), "{mark}");
+
+    let (code, log) = process.terminate();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+/// The metrics that the documentation promises and that need no traffic to show.
+#[test]
+fn documented_metrics_are_there() {
+    let process = Running::start(&[&filesystem(&golden().join("raw"))]);
+    let shown = process.get("/metrics");
+    let named = |line: &str| Some(line.split([' ', '{']).next()?.to_owned());
+    let series = shown.lines().filter(|line| !line.starts_with('#'));
+    let shown: BTreeSet<String> = series.filter_map(named).collect();
+    let page = include_str!("../../../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut checked = 0;
+    for row in rows {
+        let (name, rest) = row.split_once('`').unwrap();
+        if name.contains('{') {
+            continue;
+        }
+        let found = [name.to_owned(), format!("{name}_count")];
+        let there = found.iter().any(|name| shown.contains(name));
+        assert!(there, "{name} of docs/metrics.md is missing: {rest}");
+        checked += 1;
+    }
+    assert!(checked > 30, "{checked} metrics");
+    assert_eq!(process.terminate().0, Some(0));
+}
