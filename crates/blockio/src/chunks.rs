@@ -165,7 +165,10 @@ impl BlockReader {
                 Ok(None) => {
                     return Err(self.corrupt_chunk(key, start, "a chunk within the segment"));
                 }
-                Err(source) => return Err(self.corrupt_chunk(key, start, &source.to_string())),
+                Err(source) => {
+                    let message = format!("a sound chunk, but {source}");
+                    return Err(self.corrupt_chunk(key, start, &message));
+                }
             };
             if len > bytes.len() as u64 {
                 short.push(first + i);
