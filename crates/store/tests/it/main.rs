@@ -5,10 +5,12 @@
 )]
 
 mod bad_input;
+mod blocks;
 mod clients;
 mod conformance;
 mod contract;
 mod golden_storeapi;
+mod order;
 mod process;
 mod support;
 mod world;
