@@ -80,8 +80,12 @@ impl Syncer {
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
         let before = self.serving.load_full();
         let mut known: Blocks = before.set.blocks.clone();
-        self.forget_replaced(&mut known, &selection).await;
+        let replaced = self.take_replaced(&mut known, &selection).await;
         let (fresh, failed) = self.load(&view, &selection, &mut known).await;
+        // What cannot be loaded anew for now stays as it was: better than not at all (BC-7).
+        for (id, block) in replaced {
+            known.entry(id).or_insert(block);
+        }
         let loaded: BTreeSet<BlockId> = known.keys().copied().collect();
         let serve = selection.serving(&loaded);
         known.retain(|id, _| serve.contains(id));
@@ -96,6 +100,9 @@ impl Syncer {
         self.publish(known, view, &selection, &loaded);
         self.drop_folders(&dropped, before.view.is_none()).await;
         self.metrics.blocks_loaded.set(served as i64);
+        if let Err(error) = self.fetcher.save_cache().await {
+            tracing::warn!(%error, "the metadata are not kept for the next start");
+        }
         Ok(Synced {
             served,
             loaded: fresh,
@@ -104,23 +111,20 @@ impl Syncer {
         })
     }
 
-    /// A block whose metadata changed under its name is another block: it is loaded anew (P16).
-    async fn forget_replaced(&self, known: &mut Blocks, selection: &Selection) {
-        let changed: Vec<BlockId> = known
-            .iter()
-            .filter(|(id, block)| {
-                selection
-                    .wanted
-                    .get(id)
-                    .is_some_and(|meta| is_another_block(&block.meta, meta))
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in &changed {
+    /// Takes out the blocks whose metadata changed under their names: they are other blocks, to be
+    /// loaded anew (P16).
+    async fn take_replaced(&self, known: &mut Blocks, selection: &Selection) -> Blocks {
+        let changed = |id: &BlockId, block: &mut Arc<Block>| {
+            let meta = selection.wanted.get(id);
+            meta.is_some_and(|meta| is_another_block(&block.meta, meta))
+        };
+        let replaced: Blocks = known.extract_if(.., changed).collect();
+        for id in replaced.keys() {
             tracing::warn!(block = %id, "meta.json was replaced under the same name: loading the block anew");
-            known.remove(id);
         }
-        self.remove_folders(&changed).await;
+        let folders: Vec<BlockId> = replaced.keys().copied().collect();
+        self.remove_folders(&folders).await;
+        replaced
     }
 
     /// Loads what is wanted; in place of a block that cannot be loaded, what it would replace (P1).

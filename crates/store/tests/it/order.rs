@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rutile_block::BlockId;
 use rutile_model::Labels;
-use rutile_proto::thanos::{Series, SeriesRequest, series_response};
+use rutile_proto::thanos::{SeriesRequest, series_response};
 
 use crate::blocks::write_block;
 use crate::support::{Settings, matcher};
@@ -120,14 +120,11 @@ async fn check(case: Case) {
     let mut found = Vec::new();
     let mut chunks = 0;
     for message in messages {
-        let Some(series_response::Result::Series(Series {
-            labels, chunks: of, ..
-        })) = message.result
-        else {
+        let Some(series_response::Result::Series(series)) = message.result else {
             panic!("not a series: {message:?}");
         };
-        chunks += of.len();
-        let labels = labels.iter();
+        chunks += series.chunks.len();
+        let labels = series.labels.iter();
         let labels: Labels = labels.map(|label| (&label.name, &label.value)).collect();
         found.push(labels);
     }

@@ -182,6 +182,26 @@ async fn p16_replaced_metadata_are_noticed_also_over_a_restart() {
     }
 }
 
+#[tokio::test]
+async fn p16_bc_07_a_replaced_block_that_cannot_be_loaded_stays_as_it_was() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    let mut replaced = meta(SOURCES[0]);
+    replaced.stats.num_samples += 1;
+    put_meta(&world, &replaced);
+    world.fixture.clock.advance(HOUR);
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    let index = index_key(id(SOURCES[0]));
+    world.bucket.add(Rule::new(fault).key(index).times(1));
+    let synced = world.sync().await;
+    assert_eq!((synced.served, synced.failed, synced.dropped), (4, 1, 0));
+    world.check(&SOURCES, "complete").await;
+    let synced = world.sync().await;
+    assert_eq!((synced.served, synced.loaded), (4, 1));
+    world.check(&SOURCES, "and loaded anew").await;
+}
+
 /// The whole block is another one, under the same name: neither its index-header nor anything else
 /// of the old one is used.
 #[tokio::test]
