@@ -13,7 +13,7 @@ use rutile_objstore::{BucketReader, Depth};
 use rutile_runtime::CpuPool;
 
 use crate::estimate::Estimate;
-use crate::header::HeaderSlot;
+use crate::header::{HeaderBudget, HeaderSlot};
 use crate::{Error, IndexCache, Result};
 
 /// Told about the work behind the headers; for metrics.
@@ -37,6 +37,8 @@ pub struct BlockEnv {
     pub cache: Arc<dyn IndexCache>,
     /// Runs what would hold up the tasks of others.
     pub cpu: CpuPool,
+    /// How much heap the open headers may take.
+    pub header_budget: Arc<HeaderBudget>,
     /// Every how manieth label value of a header is kept resident.
     pub sampling: usize,
     /// The most that is read for a series entry of unknown length, bytes.
@@ -125,20 +127,14 @@ impl BlockReader {
                 .map(|part| vec![part]),
             ranges => self.env.bucket.get_ranges(key, ranges).await,
         };
-        read.map_err(|source| Error::Bucket {
-            block: self.id,
-            source,
-        })
+        read.map_err(|source| self.bucket_error(source))
     }
 
     pub(crate) async fn bucket_size(&self, key: &str) -> Result<u64> {
         let attributes = self.env.bucket.attributes(key).await;
         attributes
             .map(|attributes| attributes.size)
-            .map_err(|source| Error::Bucket {
-                block: self.id,
-                source,
-            })
+            .map_err(|source| self.bucket_error(source))
     }
 
     /// The key of a segment file; `segment` counts from 0. The order is that of the metadata, or
@@ -172,10 +168,7 @@ impl BlockReader {
         let entries = self.env.bucket.list(&prefix, Depth::Shallow);
         let keys: std::result::Result<Vec<_>, _> =
             entries.map_ok(|entry| entry.key).try_collect().await;
-        let mut keys = keys.map_err(|source| Error::Bucket {
-            block: self.id,
-            source,
-        })?;
+        let mut keys = keys.map_err(|source| self.bucket_error(source))?;
         let number = |key: &String| key.strip_prefix(&prefix)?.parse::<usize>().ok();
         keys.retain(|key| number(key).is_some());
         keys.sort_unstable_by_key(number);
@@ -194,6 +187,13 @@ impl BlockReader {
             0,
             &message,
         )
+    }
+
+    pub(crate) fn bucket_error(&self, source: rutile_objstore::Error) -> Error {
+        Error::Bucket {
+            block: self.id,
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn index_error(&self, source: rutile_index::Error) -> Error {

@@ -8,6 +8,9 @@ use rutile_runtime::Reservation;
 
 use crate::{BlockReader, Error, Request, Result, coalesce};
 
+/// Up to this cost in bytes (see [`BlockReader::read_gap`]) a read is a cheap one.
+const CHEAP_READ: u64 = 64 * 1024;
+
 /// A chunk to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WantedChunk {
@@ -17,6 +20,8 @@ pub struct WantedChunk {
     pub offset: u32,
     /// Where the next chunk of the segment starts as far as the caller knows; 0: unknown.
     pub end: u32,
+    /// How long it probably is at most, if its end is unknown; 0: no idea.
+    pub likely: u32,
 }
 
 /// Some chunks, in the order they were asked for.
@@ -93,6 +98,11 @@ impl BlockReader {
         };
         let key = self.segment_key(first.segment).await?;
         let estimate = self.chunk_estimate.bytes();
+        // Where a read costs much, asking twice costs more than what is read in vain.
+        let guess = |chunk: &WantedChunk| match u64::from(chunk.likely) {
+            likely if likely > 0 && self.gap <= CHEAP_READ => likely.min(estimate),
+            _ => estimate,
+        };
         let ranges = wanted.iter().enumerate().map(|(i, chunk)| {
             // No chunk reaches into the next one that is known.
             let next = wanted
@@ -107,8 +117,8 @@ impl BlockReader {
             let start = u64::from(chunk.offset);
             let end = match known {
                 Some(end) if chunk.end > 0 => u64::from(end),
-                Some(end) => u64::from(end).min(start + estimate),
-                None => start + estimate,
+                Some(end) => u64::from(end).min(start + guess(chunk)),
+                None => start + guess(chunk),
             };
             start..end
         });

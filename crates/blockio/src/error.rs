@@ -12,7 +12,7 @@ pub enum Error {
         /// The block that was read.
         block: BlockId,
         /// The failed operation, with its key.
-        source: rutile_objstore::Error,
+        source: Box<rutile_objstore::Error>,
     },
     /// The index or its header is damaged.
     #[error("block {block}: index: {source}")]

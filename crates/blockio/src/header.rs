@@ -18,10 +18,76 @@ const MAPPED_FROM: u64 = 64 * 1024;
 /// Sections longer than this are fetched in parts, so that no request runs into a timeout.
 const SECTION_PART: u64 = 16 * 1024 * 1024;
 
+/// How much heap all open headers may take that no request holds. Past it a header is opened for
+/// each request anew, so that a bucket of many blocks does not stay in memory because one query
+/// touched all of them. A mapped header takes little here: its pages are the kernel's to drop.
+#[derive(Debug)]
+pub struct HeaderBudget {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl HeaderBudget {
+    /// A budget of `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            used: AtomicU64::new(0),
+        }
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let after = self
+            .used
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        if after > self.limit {
+            self.give_back(bytes);
+        }
+        after <= self.limit
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A header and the heap that it takes.
+#[derive(Debug)]
+struct Opened {
+    header: Header,
+    heap: u64,
+}
+
+impl Opened {
+    fn new(header: Header, len: u64, mapped: bool) -> Self {
+        let resident = header.resident_bytes() as u64;
+        Self {
+            header,
+            heap: if mapped { resident } else { resident + len },
+        }
+    }
+}
+
+/// A header that stays open, and its share of the budget.
+#[derive(Debug)]
+struct Kept {
+    header: Arc<Header>,
+    heap: u64,
+    budget: Arc<HeaderBudget>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.budget.give_back(self.heap);
+    }
+}
+
 /// The open header of a block, or none.
 #[derive(Debug)]
 pub(crate) struct HeaderSlot {
-    open: ArcSwapOption<Header>,
+    open: ArcSwapOption<Kept>,
     /// Held while the header is loaded, so that a block is loaded once however many ask.
     loading: Mutex<()>,
     /// Whether the checksums of the header in the local folder were looked at by this process.
@@ -43,7 +109,8 @@ impl HeaderSlot {
     }
 
     fn get(&self) -> Option<Arc<Header>> {
-        let header = self.open.load_full()?;
+        let kept = self.open.load();
+        let header = Arc::clone(&kept.as_ref()?.header);
         let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_used.store(now, Ordering::Relaxed);
         Some(header)
@@ -64,16 +131,25 @@ impl BlockReader {
             return Ok(header);
         }
         let started = Instant::now();
-        // Once: it reads all of the file, and a flipped bit of a symbol shows nowhere else.
+        // Once: it reads all of the file, and a flipped bit of a symbol shows nowhere else. For a
+        // block that does not state the length of its index it also asks the bucket for it.
         let verify = !self.header.verified.load(Ordering::Relaxed);
-        let header = match self.open_local(verify).await {
-            Some(header) => header,
+        let Opened { header, heap } = match self.open_local(verify).await {
+            Some(opened) => opened,
             None => self.download().await?,
         };
         self.header.verified.store(true, Ordering::Relaxed);
         let header = Arc::new(header);
-        self.header.open.store(Some(Arc::clone(&header)));
-        let _opened = self.header.get();
+        let budget = Arc::clone(&self.env.header_budget);
+        if budget.take(heap) {
+            let kept = Kept {
+                header: Arc::clone(&header),
+                heap,
+                budget,
+            };
+            self.header.open.store(Some(Arc::new(kept)));
+            let _used_now = self.header.get();
+        }
         self.env.observer.header_loaded(started.elapsed());
         Ok(header)
     }
@@ -99,53 +175,55 @@ impl BlockReader {
 
     /// Opens the header in the local folder. One that is damaged, or that belongs to another index
     /// (the block was replaced under its name), counts as absent and is written again.
-    async fn open_local(&self, verify: bool) -> Option<Header> {
+    async fn open_local(&self, verify: bool) -> Option<Opened> {
         let disk = Arc::clone(self.env.disk.as_ref()?);
         let (path, sampling) = (self.header_path(), self.env.sampling);
-        let header = self.env.cpu.run(move || {
-            let long = disk.stat(&path).ok()??.size > MAPPED_FROM;
-            let bytes = if long {
+        let opened = self.env.cpu.run(move || {
+            let len = disk.stat(&path).ok()??.size;
+            let mapped = len > MAPPED_FROM;
+            let bytes = if mapped {
                 disk.map(&path)
             } else {
                 disk.read(&path)
             };
             let header = Header::open_sampled(bytes.ok()?, sampling).ok()?;
-            (!verify || header.verify().is_ok()).then_some(header)
+            (!verify || header.verify().is_ok()).then(|| Opened::new(header, len, mapped))
         });
-        let header = header.await?;
-        match self.index_len {
-            Some(len) if header.index_len() != len => None,
-            _ => Some(header),
+        let opened = opened.await?;
+        let index_len = match self.index_len {
+            None if verify => self.bucket_size(&self.index_key()).await.ok(),
+            stated => stated,
+        };
+        match index_len {
+            Some(len) if opened.header.index_len() != len => None,
+            _ => Some(opened),
         }
     }
 
-    async fn download(&self) -> Result<Header> {
+    async fn download(&self) -> Result<Opened> {
         let started = Instant::now();
         let bytes = self.fetch_header().await?;
-        let long = bytes.len() as u64 > MAPPED_FROM;
-        if let Some(disk) = &self.env.disk {
-            let (disk, path, bytes) = (Arc::clone(disk), self.header_path(), bytes.clone());
-            let written = self
-                .env
-                .cpu
-                .run(move || disk.write(&path, &bytes, Durability::Cached))
-                .await;
-            written.map_err(|source| Error::Disk {
-                block: self.id,
-                source,
-            })?;
-        }
-        self.env.observer.header_downloaded(started.elapsed());
-        let sampling = self.env.sampling;
+        let len = bytes.len() as u64;
+        let (disk, path, sampling) = (self.env.disk.clone(), self.header_path(), self.env.sampling);
+        let id = self.id;
         let opened = self.env.cpu.run(move || {
-            let header = Header::open_sampled(bytes, sampling)?;
-            header.verify().map(|()| header)
+            let damaged = |source| Error::Index { block: id, source };
+            let header = Header::open_sampled(bytes.clone(), sampling).map_err(damaged)?;
+            header.verify().map_err(damaged)?;
+            if let Some(disk) = disk {
+                let written = disk.write(&path, &bytes, Durability::Cached);
+                written.map_err(|source| Error::Disk { block: id, source })?;
+            }
+            Ok::<_, Error>(Opened::new(header, len, false))
         });
-        let header = opened.await.map_err(|source| self.index_error(source))?;
-        if long && let Some(mapped) = self.open_local(false).await {
+        let opened = opened.await?;
+        self.env.observer.header_downloaded(started.elapsed());
+        if len > MAPPED_FROM
+            && let Some(mapped) = self.open_local(false).await
+        {
             return Ok(mapped);
         }
-        Ok(header)
+        Ok(opened)
     }
 
     async fn fetch_header(&self) -> Result<Bytes> {
@@ -194,10 +272,7 @@ impl BlockReader {
 
     async fn one_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let read = self.env.bucket.get_range(key, range).await;
-        read.map_err(|source| Error::Bucket {
-            block: self.id,
-            source,
-        })
+        read.map_err(|source| self.bucket_error(source))
     }
 
     fn header_path(&self) -> String {

@@ -22,6 +22,7 @@ pub use block::{BlockEnv, BlockReader, Observer};
 pub use cache::{IndexCache, NoCache};
 pub use chunks::{Chunks, WantedChunk};
 pub use error::{Error, Result};
+pub use header::HeaderBudget;
 pub use limits::{Limiter, Limits};
 pub use partition::{Part, coalesce};
 pub use postings::Selected;

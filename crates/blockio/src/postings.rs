@@ -54,23 +54,27 @@ impl BlockReader {
     ///
     /// # Errors
     /// What the bucket says; limits; `Corrupt` for a damaged index.
-    pub async fn select(&self, matchers: &[Matcher], request: &Request) -> Result<Selected> {
+    pub async fn select(
+        &self,
+        header: &Arc<Header>,
+        matchers: &[Matcher],
+        request: &Request,
+    ) -> Result<Selected> {
         if matchers.is_empty() {
             return Ok(Selected::none(request));
         }
-        let header = self.header().await?;
         let cache_key = cache_key(matchers);
-        if let Some(found) = self.cached_selection(&header, &cache_key, request).await? {
+        if let Some(found) = self.cached_selection(header, &cache_key, request).await? {
             return Ok(found);
         }
-        let Some(groups) = self.groups(&header, matchers).await? else {
+        let Some(groups) = self.groups(header, matchers).await? else {
             request.stats.empty_postings.fetch_add(1, Ordering::Relaxed);
             self.store_selection(&cache_key, &[]);
             return Ok(Selected::none(request));
         };
         let (mut groups, remaining) = defer_large(groups, request);
         if !groups.iter().any(|group| group.keep) {
-            match self.all_series(&header)? {
+            match self.all_series(header)? {
                 Some(all) => groups.insert(0, all),
                 None => return Ok(Selected::none(request)),
             }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use rutile_index::series_len_hint;
+use rutile_index::{Header, series_len_hint};
 use rutile_runtime::Reservation;
 
 use crate::{BlockReader, Error, Request, Result, coalesce};
@@ -60,18 +60,23 @@ impl BlockReader {
     ///
     /// # Errors
     /// What the bucket says; limits; `Corrupt` for a reference outside the index.
-    pub async fn series(&self, refs: &[u32], request: &Request) -> Result<SeriesEntries> {
+    pub async fn series(
+        &self,
+        header: &Header,
+        refs: &[u32],
+        request: &Request,
+    ) -> Result<SeriesEntries> {
         if refs.len() > CACHED_SERIES {
-            let mut read = self.read_series(refs, request).await?;
-            self.complete(refs, &mut read, request).await?;
+            let mut read = self.read_series(header, refs, request).await?;
+            self.complete(header, refs, &mut read, request).await?;
             return Ok(read);
         }
         let cached = self.cache.series(self.id, refs).await;
         let missing: Vec<u32> = (refs.iter().zip(&cached))
             .filter_map(|(series_ref, entry)| entry.is_none().then_some(*series_ref))
             .collect();
-        let mut read = self.read_series(&missing, request).await?;
-        self.complete(&missing, &mut read, request).await?;
+        let mut read = self.read_series(header, &missing, request).await?;
+        self.complete(header, &missing, &mut read, request).await?;
         for (i, series_ref) in missing.iter().enumerate() {
             let bytes = read.get(i);
             let len = series_len_hint(bytes).unwrap_or(0) as usize;
@@ -112,8 +117,13 @@ impl BlockReader {
         request.limits.bytes.take(touched as u64)
     }
 
-    async fn read_series(&self, refs: &[u32], request: &Request) -> Result<SeriesEntries> {
-        let version = self.header().await?.index_version();
+    async fn read_series(
+        &self,
+        header: &Header,
+        refs: &[u32],
+        request: &Request,
+    ) -> Result<SeriesEntries> {
+        let version = header.index_version();
         let estimate = self.series_estimate.bytes();
         let wanted = refs.iter().map(|series_ref| {
             let start = version.series_offset(*series_ref);
@@ -151,11 +161,12 @@ impl BlockReader {
     /// Reads again, in their full length, the entries that the estimate cut off.
     async fn complete(
         &self,
+        header: &Header,
         refs: &[u32],
         read: &mut SeriesEntries,
         request: &Request,
     ) -> Result<()> {
-        let version = self.header().await?.index_version();
+        let version = header.index_version();
         let mut short = Vec::new();
         let mut ranges = Vec::new();
         for (i, series_ref) in refs.iter().enumerate() {

@@ -301,39 +301,8 @@ impl StoreArgs {
     /// # Errors
     /// A failure that says which flag to change.
     pub(crate) fn config(&self, now_ms: i64) -> Result<StoreConfig, Failure> {
+        self.check(now_ms)?;
         let sync = &self.sync;
-        for (set, flag) in [
-            (self.bucket.parquet.is_set(), "--objstore-parquet.config"),
-            (
-                self.bucket.request_logging.is_set(),
-                "--request.logging-config",
-            ),
-        ] {
-            if set {
-                return Err(Failure::unsupported_flag(flag));
-            }
-        }
-        let at_least_one = [
-            (sync.block_sync_concurrency, "--block-sync-concurrency"),
-            (
-                sync.block_meta_fetch_concurrency,
-                "--block-meta-fetch-concurrency",
-            ),
-            (self.limits.series_batch, "--debug.series-batch-size"),
-            (
-                self.header.sampling,
-                "--store.index-header-posting-offsets-in-mem-sampling",
-            ),
-        ];
-        if let Some((_, flag)) = at_least_one.iter().find(|(value, _)| *value == 0) {
-            return Err(invalid(format!("{flag} must be at least 1")));
-        }
-        if sync.min_time.resolve(now_ms) > sync.max_time.resolve(now_ms) {
-            let (min, max) = (&sync.min_time, &sync.max_time);
-            return Err(invalid(format!(
-                "--min-time {min} is after --max-time {max}: swap them"
-            )));
-        }
         let contract = self.contract()?;
         Ok(StoreConfig {
             fetcher: FetcherConfig {
@@ -376,6 +345,44 @@ impl StoreArgs {
             max_series_bytes: self.limits.max_series_size,
             max_chunk_bytes: self.limits.max_chunk_size,
         })
+    }
+
+    /// Refuses what is not supported or cannot be.
+    fn check(&self, now_ms: i64) -> Result<(), Failure> {
+        let sync = &self.sync;
+        for (set, flag) in [
+            (self.bucket.parquet.is_set(), "--objstore-parquet.config"),
+            (
+                self.bucket.request_logging.is_set(),
+                "--request.logging-config",
+            ),
+        ] {
+            if set {
+                return Err(Failure::unsupported_flag(flag));
+            }
+        }
+        let at_least_one = [
+            (sync.block_sync_concurrency, "--block-sync-concurrency"),
+            (
+                sync.block_meta_fetch_concurrency,
+                "--block-meta-fetch-concurrency",
+            ),
+            (self.limits.series_batch, "--debug.series-batch-size"),
+            (
+                self.header.sampling,
+                "--store.index-header-posting-offsets-in-mem-sampling",
+            ),
+        ];
+        if let Some((_, flag)) = at_least_one.iter().find(|(value, _)| *value == 0) {
+            return Err(invalid(format!("{flag} must be at least 1")));
+        }
+        if sync.min_time.resolve(now_ms) > sync.max_time.resolve(now_ms) {
+            let (min, max) = (&sync.min_time, &sync.max_time);
+            return Err(invalid(format!(
+                "--min-time {min} is after --max-time {max}: swap them"
+            )));
+        }
+        Ok(())
     }
 
     /// The delays, checked against each other (BC-9).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rutile_blockio::{BlockEnv, IndexCache};
+use rutile_blockio::{BlockEnv, HeaderBudget, IndexCache};
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
 use rutile_objstore::BucketReader;
@@ -15,6 +15,9 @@ use crate::gateway::{Gateway, GatewayConfig, Serving};
 use crate::metrics::{HeaderMetrics, Metrics};
 use crate::sync::{SyncConfig, Syncer};
 use crate::{Error, Result};
+
+/// Heap that open index-headers may take; mapped ones hardly count.
+const OPEN_HEADER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The settings of a store gateway.
 #[derive(Debug, Clone)]
@@ -75,7 +78,7 @@ impl Store {
         }
         let metrics = Arc::new(Metrics::new(&parts.registry));
         let header_metrics = Arc::new(HeaderMetrics::new(&parts.registry));
-        let contract = config.gateway.contract.clone();
+        let contract = config.gateway.contract;
         for violation in contract.check() {
             let clause = violation.clause.to_string();
             metrics
@@ -97,6 +100,7 @@ impl Store {
             disk: parts.disk,
             cache: parts.index_cache,
             cpu: parts.cpu,
+            header_budget: Arc::new(HeaderBudget::new(OPEN_HEADER_BYTES)),
             sampling: config.header_sampling,
             max_series_bytes: config.max_series_bytes,
             max_chunk_bytes: config.max_chunk_bytes,

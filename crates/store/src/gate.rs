@@ -36,7 +36,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.metrics.gate_in_flight.dec();
+        self.metrics.gate.in_flight.dec();
     }
 }
 
@@ -48,7 +48,7 @@ impl Gate {
         } else {
             max
         };
-        metrics.gate_max.set(i64::try_from(max).unwrap_or(i64::MAX));
+        metrics.gate.max.set(i64::try_from(max).unwrap_or(i64::MAX));
         let queue = turns
             .saturating_add(MAX_WAITING)
             .min(Semaphore::MAX_PERMITS);
@@ -66,7 +66,7 @@ impl Gate {
             let message = format!("{MAX_WAITING} Series calls are waiting for their turn already");
             Error::new(ErrorKind::Exhausted, message)
         })?;
-        self.metrics.gate_in_flight.inc();
+        self.metrics.gate.in_flight.inc();
         let place = Place {
             _permit: permit,
             metrics: Arc::clone(&self.metrics),
@@ -77,9 +77,10 @@ impl Gate {
             .await
             .map_err(closed)?;
         self.metrics
-            .gate_duration
+            .gate
+            .duration
             .observe(arrived.elapsed().as_secs_f64());
-        self.metrics.gate_total.inc();
+        self.metrics.gate.total.inc();
         Ok(Turn {
             _turn: turn,
             _place: place,

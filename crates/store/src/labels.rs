@@ -103,11 +103,11 @@ async fn each_match(
     request: &Request,
     mut found: impl FnMut(&SeriesEntry<'_>) -> rutile_index::Result<()> + Send,
 ) -> Result<bool> {
-    let selected = block.reader.select(matchers, request).await?;
+    let selected = block.reader.select(header, matchers, request).await?;
     let mut undecided = Undecided::new(Arc::clone(header), &selected.remaining);
     let mut any = false;
     for refs in selected.refs.chunks(BATCH) {
-        let entries = block.reader.series(refs, request).await?;
+        let entries = block.reader.series(header, refs, request).await?;
         let mut look = |i: usize| -> rutile_index::Result<()> {
             let (entry, _) = SeriesEntry::parse_checked(entries.get(i))?;
             if undecided.accept(&entry)? && between.has_chunks_of(&entry)? {

@@ -16,6 +16,22 @@ const LOAD_SECONDS: [f64; 12] = [
 ];
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * KIB;
+const CHUNK_BYTES: [f64; 11] = [
+    32.0,
+    256.0,
+    512.0,
+    KIB,
+    32.0 * KIB,
+    256.0 * KIB,
+    512.0 * KIB,
+    MIB,
+    32.0 * MIB,
+    256.0 * MIB,
+    512.0 * MIB,
+];
+const GATE_SECONDS: [f64; 13] = [
+    0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
+];
 
 /// Handles of all metrics.
 #[derive(Debug)]
@@ -33,12 +49,39 @@ pub(crate) struct Metrics {
     pub(crate) result_series: HistogramVec,
     pub(crate) sent_chunk_bytes: HistogramVec,
     pub(crate) queries_dropped: IntCounterVec,
-    pub(crate) gate_duration: Histogram,
-    pub(crate) gate_in_flight: IntGauge,
-    pub(crate) gate_max: IntGauge,
-    pub(crate) gate_total: IntCounter,
+    pub(crate) gate: GateMetrics,
     pub(crate) contract_violations: GaugeVec,
     data: DataMetrics,
+}
+
+/// The queue of Series calls.
+#[derive(Debug)]
+pub(crate) struct GateMetrics {
+    pub(crate) duration: Histogram,
+    pub(crate) in_flight: IntGauge,
+    pub(crate) max: IntGauge,
+    pub(crate) total: IntCounter,
+}
+
+impl GateMetrics {
+    fn new(r: &Registry) -> Self {
+        Self {
+            duration: r.histogram(
+                "series_gate_queries_duration_seconds",
+                "Time that Series calls waited for their turn.",
+                &GATE_SECONDS,
+            ),
+            in_flight: r.int_gauge(
+                "series_gate_queries_in_flight",
+                "Series calls that run or wait.",
+            ),
+            max: r.int_gauge(
+                "series_gate_queries_max",
+                "Series calls that may run at a time.",
+            ),
+            total: r.int_counter("series_gate_queries_total", "Series calls."),
+        }
+    }
 }
 
 /// What requests read.
@@ -109,41 +152,14 @@ impl Metrics {
                 "sent_chunk_size_bytes",
                 "Bytes of the chunks of a series.",
                 tenant,
-                &[
-                    32.0,
-                    256.0,
-                    512.0,
-                    KIB,
-                    32.0 * KIB,
-                    256.0 * KIB,
-                    512.0 * KIB,
-                    MIB,
-                    32.0 * MIB,
-                    256.0 * MIB,
-                    512.0 * MIB,
-                ],
+                &CHUNK_BYTES,
             ),
             queries_dropped: r.int_counter_vec(
                 "queries_dropped_total",
                 "Calls that a limit failed.",
                 &["reason", "tenant"],
             ),
-            gate_duration: r.histogram(
-                "series_gate_queries_duration_seconds",
-                "Time that Series calls waited for their turn.",
-                &[
-                    0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
-                ],
-            ),
-            gate_in_flight: r.int_gauge(
-                "series_gate_queries_in_flight",
-                "Series calls that run or wait.",
-            ),
-            gate_max: r.int_gauge(
-                "series_gate_queries_max",
-                "Series calls that may run at a time.",
-            ),
-            gate_total: r.int_counter("series_gate_queries_total", "Series calls."),
+            gate: GateMetrics::new(&r),
             contract_violations: registry.gauge_vec(
                 "rutile_contract_unsafe_settings",
                 "Inequalities between delays that do not hold, by clause.",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -27,6 +27,8 @@ pub(crate) struct Web {
     serving: Arc<ArcSwap<Serving>>,
     clock: Arc<dyn Clock>,
     label: String,
+    external_prefix: String,
+    prefix_header: String,
     cors: bool,
     started_ms: i64,
 }
@@ -68,6 +70,8 @@ impl Web {
             serving: Arc::clone(&store.gateway.serving),
             clock: Arc::clone(&context.clock),
             label: args.bucket_web_label.clone(),
+            external_prefix: args.external_prefix.clone(),
+            prefix_header: args.prefix_header.clone(),
             cors: !args.disable_cors,
             started_ms: context.clock.now_ms(),
         }
@@ -83,11 +87,11 @@ impl Web {
                 "/api/v1/status/runtimeinfo",
                 get(runtime_info).options(nothing),
             )
-            .layer(axum::middleware::map_response(move |response| {
+            .layer(axum::middleware::map_response(move |response| async move {
                 with_cors(cors, response)
             }));
         Router::new()
-            .route("/", get(|| async { Redirect::temporary("/loaded") }))
+            .route("/", get(start))
             .route("/loaded", get(page))
             .route("/blocks", get(page))
             .merge(api)
@@ -95,7 +99,7 @@ impl Web {
     }
 }
 
-async fn with_cors(cors: bool, mut response: Response) -> Response {
+fn with_cors(cors: bool, mut response: Response) -> Response {
     if cors {
         let headers = response.headers_mut();
         let pairs = [
@@ -221,8 +225,28 @@ vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}code{
 @media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#16181b}p{color:#9aa2ab}\
 th{border-color:#3a3f46}td{border-color:#282c31}}";
 
+impl Web {
+    /// What stands before every link: the flag, or else the request's header, as a path.
+    fn prefix(&self, headers: &HeaderMap) -> String {
+        let named = || headers.get(self.prefix_header.as_str())?.to_str().ok();
+        let prefix = match self.external_prefix.as_str() {
+            "" if !self.prefix_header.is_empty() => named().unwrap_or_default(),
+            fixed => fixed,
+        };
+        match prefix.trim_matches('/') {
+            "" => String::new(),
+            path => escape(&format!("/{path}")),
+        }
+    }
+}
+
+async fn start(State(web): State<Web>, headers: HeaderMap) -> Redirect {
+    Redirect::temporary(&format!("{}/loaded", web.prefix(&headers)))
+}
+
 /// A page that lists the blocks that are served.
-async fn page(State(web): State<Web>) -> Html<String> {
+async fn page(State(web): State<Web>, headers: HeaderMap) -> Html<String> {
+    let prefix = web.prefix(&headers);
     let serving = web.serving.load();
     let mut metas = loaded(&serving);
     metas.sort_by_key(|meta| (meta.thanos.labels.clone(), std::cmp::Reverse(meta.min_time)));
@@ -237,9 +261,9 @@ async fn page(State(web): State<Web>) -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport \
          content=\"width=device-width\"><title>Rutile store: blocks</title><style>{STYLE}</style>\
-         <h1>{} blocks are served</h1><p>{seen} As JSON: <a href=\"/api/v1/blocks?view=loaded\">\
-         loaded</a>, <a href=\"/api/v1/blocks?view=global\">all of the bucket</a>. \
-         <a href=\"/metrics\">Metrics</a>.</p><table><tr><th>Block<th>From<th>Until<th>Level\
+         <h1>{} blocks are served</h1><p>{seen} As JSON: <a href=\"{prefix}/api/v1/blocks?view=loaded\">\
+         loaded</a>, <a href=\"{prefix}/api/v1/blocks?view=global\">all of the bucket</a>. \
+         <a href=\"{prefix}/metrics\">Metrics</a>.</p><table><tr><th>Block<th>From<th>Until<th>Level\
          <th>Resolution<th>Series<th>Samples<th>Labels<th>Source{rows}</table>",
         metas.len()
     ))

@@ -29,13 +29,24 @@ enum Next {
     None,
 }
 
+impl Next {
+    /// A source that is done is dropped at once: it may be one of thousands.
+    fn after(source: Box<Source>) -> Self {
+        if source.is_done() {
+            Self::None
+        } else {
+            Self::Later(source)
+        }
+    }
+}
+
 impl Cursor {
     /// A cursor on the first series of `source`; `None` if it has none.
     pub(crate) async fn open(mut source: Source) -> Result<Option<Self>> {
         let Some(batch) = source.next_batch().await? else {
             return Ok(None);
         };
-        let next = Next::Later(Box::new(source));
+        let next = Next::after(Box::new(source));
         Ok(Some(Self {
             batch: Some(Arc::new(batch)),
             at: 0,
@@ -101,7 +112,7 @@ impl Cursor {
         };
         if batch.is_some() {
             self.batch = batch.map(Arc::new);
-            self.next = Next::Later(source);
+            self.next = Next::after(source);
             if read_ahead {
                 self.read_ahead(tasks);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rutile_block::BlockId;
 use rutile_blockio::{Error, Result, SeriesEntries, WantedChunk};
-use rutile_index::SeriesEntry;
+use rutile_index::{Header, SeriesEntry};
 
 use super::rows::Rows;
 use super::spec::SeriesSpec;
@@ -121,6 +121,8 @@ pub(crate) struct Decoder {
     spec: Arc<SeriesSpec>,
     rows: Rows,
     undecided: Undecided,
+    /// Whether all of the block lies in the time range.
+    covered: bool,
     last: Last,
 }
 
@@ -135,13 +137,6 @@ struct Last {
 }
 
 impl Last {
-    /// Whether `entry` has the same labels and then more, which an external label stands before.
-    fn is_start_of(&self, entry: &SeriesEntry<'_>) -> bool {
-        self.has_tail
-            && self.label_count < entry.label_count()
-            && entry.label_bytes().starts_with(&self.labels)
-    }
-
     fn set(&mut self, entry: &SeriesEntry<'_>, has_tail: bool) {
         self.labels.clear();
         self.labels.extend_from_slice(entry.label_bytes());
@@ -150,20 +145,33 @@ impl Last {
     }
 }
 
+/// Whether `entry` has these labels first and then more.
+#[inline]
+fn is_start(labels: &[u8], label_count: usize, entry: &SeriesEntry<'_>) -> bool {
+    label_count < entry.label_count() && entry.label_bytes().starts_with(labels)
+}
+
 impl Decoder {
     pub(crate) fn new(
         block: BlockId,
         spec: Arc<SeriesSpec>,
         rows: Rows,
         undecided: Undecided,
+        covered: bool,
     ) -> Self {
         Self {
             block,
             spec,
             rows,
             undecided,
+            covered,
             last: Last::default(),
         }
+    }
+
+    /// The header of the block's index.
+    pub(crate) fn header(&self) -> &Header {
+        self.rows.header()
     }
 
     /// The strings behind the rows.
@@ -177,6 +185,7 @@ impl Decoder {
         let block = self.block;
         let damaged = |source| Error::Index { block, source };
         out.series.reserve(entries.len());
+        let mut last: Option<(SeriesEntry<'_>, bool)> = None;
         for i in 0..entries.len() {
             let (entry, _) = SeriesEntry::parse_checked(entries.get(i)).map_err(damaged)?;
             if !self.undecided.accept(&entry).map_err(damaged)? {
@@ -193,8 +202,15 @@ impl Decoder {
                 out.chunks.truncate(first_chunk);
                 continue;
             }
-            out.disordered |= self.last.is_start_of(&entry);
-            self.last.set(&entry, tail > 0);
+            out.disordered |= match &last {
+                Some((last, has_tail)) => {
+                    *has_tail && is_start(last.label_bytes(), last.label_count(), &entry)
+                }
+                None => {
+                    self.last.has_tail && is_start(&self.last.labels, self.last.label_count, &entry)
+                }
+            };
+            last = Some((entry, tail > 0));
             if out.series.is_empty() {
                 let rest = entries.len() - i;
                 out.labels.reserve((out.labels.len() - start + 2) * rest);
@@ -205,6 +221,9 @@ impl Decoder {
                 tail: tail as u32,
                 chunks: first_chunk as u32..out.chunks.len() as u32,
             });
+        }
+        if let Some((entry, has_tail)) = last {
+            self.last.set(&entry, has_tail);
         }
         Ok(())
     }
@@ -222,18 +241,26 @@ impl Decoder {
         entry: &SeriesEntry<'_>,
         out: &mut Vec<ChunkPlace>,
     ) -> rutile_index::Result<bool> {
+        if self.spec.skip_chunks && self.covered {
+            return Ok(entry.chunk_count() > 0);
+        }
         let first = out.len();
+        let (mut last, mut longest) = (None, 0);
         for meta in entry.chunks() {
             let meta = meta?;
             let place = rutile_chunk::ChunkRef::from_u64(meta.chunk_ref);
             let (segment, offset) = (place.segment(), place.offset());
             // A chunk ends where the next one of its series starts.
-            if let Some(before) = out.get_mut(first..).and_then(<[ChunkPlace]>::last_mut)
-                && before.wanted.end == 0
-                && before.wanted.segment == segment
-                && before.wanted.offset < offset
+            if let Some((before, start)) = last.replace((segment, offset))
+                && before == segment
+                && start < offset
             {
-                before.wanted.end = offset;
+                longest = longest.max(offset - start);
+                if let Some(chunk) = out.get_mut(first..).and_then(<[ChunkPlace]>::last_mut)
+                    && (chunk.wanted.segment, chunk.wanted.offset) == (before, start)
+                {
+                    chunk.wanted.end = offset;
+                }
             }
             if meta.min_time > self.spec.max_time {
                 break;
@@ -251,8 +278,13 @@ impl Decoder {
                     segment,
                     offset,
                     end: 0,
+                    likely: 0,
                 },
             });
+        }
+        // The last one is probably not twice as long as the others.
+        if let Some(chunk) = out.get_mut(first..).and_then(<[ChunkPlace]>::last_mut) {
+            chunk.wanted.likely = longest.saturating_mul(2);
         }
         Ok(out.len() > first)
     }

@@ -3,10 +3,13 @@
 
 use rutile_block::BlockId;
 use rutile_blockio::{Error, Result};
-use rutile_index::SeriesEntry;
+use rutile_index::{Header, SeriesEntry};
 use rutile_model::Labels;
 
 use super::symbols::BlockSymbols;
+
+/// How many names are remembered at a time.
+const FATES: usize = 64;
 
 /// What to do with a label, by its name.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,7 @@ pub(crate) struct Rows {
     external: Vec<External>,
     /// Labels that go out in no series.
     drop: Vec<String>,
+    /// By the low bits of the name's symbol: the symbol, and what to do.
     fates: Vec<(u32, Fate)>,
 }
 
@@ -58,13 +62,22 @@ impl Rows {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self {
-            block,
-            symbols,
-            external,
-            drop,
-            fates: Vec::new(),
-        })
+        {
+            // No symbol has this number: there are at most 2³² − 1.
+            let fates = vec![(u32::MAX, Fate::Drop); FATES];
+            Ok(Self {
+                block,
+                symbols,
+                external,
+                drop,
+                fates,
+            })
+        }
+    }
+
+    /// The header of the block's index.
+    pub(crate) fn header(&self) -> &Header {
+        self.symbols.header()
     }
 
     /// The strings behind the numbers.
@@ -92,12 +105,12 @@ impl Rows {
     #[inline]
     pub(crate) fn push(&mut self, entry: &SeriesEntry<'_>, out: &mut Vec<u32>) -> Result<usize> {
         let mut written = 0;
-        for (i, symbols) in entry.labels().enumerate() {
+        for symbols in entry.labels() {
             let (name, value) = symbols.map_err(|source| Error::Index {
                 block: self.block,
                 source,
             })?;
-            let Fate::Keep { before, number } = self.fate(i, name)? else {
+            let Fate::Keep { before, number } = self.fate(name)? else {
                 continue;
             };
             while written < before {
@@ -113,20 +126,17 @@ impl Rows {
         Ok(out.len() - own)
     }
 
-    /// What to do with the `i`th label of a series. Series have much the same names in the same
-    /// order, so it is probably what was done with the `i`th label of another.
     #[inline]
-    fn fate(&mut self, i: usize, name: u32) -> Result<Fate> {
-        match self.fates.get(i) {
+    fn fate(&mut self, name: u32) -> Result<Fate> {
+        let slot = name as usize % FATES;
+        match self.fates.get(slot) {
             Some((symbol, fate)) if *symbol == name => Ok(*fate),
-            _ => self.search_fate(name),
+            _ => self.decide(slot, name),
         }
     }
 
-    fn search_fate(&mut self, name: u32) -> Result<Fate> {
-        if let Some((_, fate)) = self.fates.iter().find(|(symbol, _)| *symbol == name) {
-            return Ok(*fate);
-        }
+    #[cold]
+    fn decide(&mut self, slot: usize, name: u32) -> Result<Fate> {
         let number = self.symbols.number(name, self.block)?;
         let text = self.symbols().string(number);
         let fate = if self.is_dropped(text) {
@@ -141,7 +151,7 @@ impl Rows {
                 number,
             }
         };
-        self.fates.push((name, fate));
+        self.fates[slot] = (name, fate);
         Ok(fate)
     }
 }

@@ -107,8 +107,8 @@ impl Source {
         spec: Arc<SeriesSpec>,
         symbols: Arc<Symbols>,
     ) -> Result<Self> {
-        let selected = block.reader.select(matchers, &request).await?;
         let header = block.reader.header().await?;
+        let selected = block.reader.select(&header, matchers, &request).await?;
         let id = block.reader.id();
         let undecided = Undecided::new(Arc::clone(&header), &selected.remaining);
         let known = BlockSymbols::new(header, symbols, &request.account).await?;
@@ -118,9 +118,10 @@ impl Source {
             &block.meta.thanos.labels,
             spec.drop_labels.clone(),
         )?;
+        let covered = spec.min_time <= block.meta.min_time && block.meta.max_time <= spec.max_time;
         Ok(Self {
             shuffled: rows.shuffles(),
-            decoder: Decoder::new(id, Arc::clone(&spec), rows, undecided),
+            decoder: Decoder::new(id, Arc::clone(&spec), rows, undecided, covered),
             block,
             request,
             spec,
@@ -129,6 +130,11 @@ impl Source {
             waiting: Decoded::default(),
             rest: None,
         })
+    }
+
+    /// Whether all series were handed out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_none() && self.next >= self.selected.refs.len()
     }
 
     /// The next series; `None` at the end.
@@ -159,7 +165,11 @@ impl Source {
             };
             let end = self.selected.refs.len().min(self.next + most);
             let refs = &self.selected.refs[self.next..end];
-            let entries = self.block.reader.series(refs, &self.request).await?;
+            let entries = self
+                .block
+                .reader
+                .series(self.decoder.header(), refs, &self.request)
+                .await?;
             self.decoder.decode(&entries, &mut decoded)?;
             self.next = end;
             let last = end == self.selected.refs.len();
