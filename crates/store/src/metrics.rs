@@ -64,22 +64,17 @@ pub(crate) struct GateMetrics {
 }
 
 impl GateMetrics {
-    fn new(r: &Registry) -> Self {
+    fn new(registry: &Registry) -> Self {
+        let r = registry.with_prefix("thanos_bucket_store_series_gate_queries_");
         Self {
             duration: r.histogram(
-                "series_gate_queries_duration_seconds",
+                "duration_seconds",
                 "Time that Series calls waited for their turn.",
                 &GATE_SECONDS,
             ),
-            in_flight: r.int_gauge(
-                "series_gate_queries_in_flight",
-                "Series calls that run or wait.",
-            ),
-            max: r.int_gauge(
-                "series_gate_queries_max",
-                "Series calls that may run at a time.",
-            ),
-            total: r.int_counter("series_gate_queries_total", "Series calls."),
+            in_flight: r.int_gauge("in_flight", "Series calls that run or wait."),
+            max: r.int_gauge("max", "Series calls that may run at a time."),
+            total: r.int_counter("total", "Series calls."),
         }
     }
 }
@@ -159,7 +154,7 @@ impl Metrics {
                 "Calls that a limit failed.",
                 &["reason", "tenant"],
             ),
-            gate: GateMetrics::new(&r),
+            gate: GateMetrics::new(registry),
             contract_violations: registry.gauge_vec(
                 "rutile_contract_unsafe_settings",
                 "Inequalities between delays that do not hold, by clause.",
