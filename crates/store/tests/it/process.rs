@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use rutile_proto::thanos::SeriesRequest;
+use rutile_runtime::TaskGroup;
 use rutile_storeapi::grpc::{Client, ClientOptions};
 use rutile_testkit::{copy_bucket, golden};
 use tempfile::TempDir;
@@ -126,6 +127,29 @@ fn buckets_that_cannot_be_opened() {
     let nobody = "--objstore.config={type: S3, config: {bucket: b, endpoint: \"127.0.0.1:1\", \
                   insecure: true, access_key: a, secret_key: b, region: r}}";
     check_end(&[nobody], 1, &["--objstore.config", "127.0.0.1:1"]);
+}
+
+/// The test server of S3 takes any credentials, so this one answers as S3 does that refuses them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_are_refused() {
+    let refusal = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>InvalidAccessKeyId</Code>\
+                   <Message>The AWS Access Key Id you provided does not exist in our records.\
+                   </Message></Error>";
+    let refuse = move || std::future::ready((axum::http::StatusCode::FORBIDDEN, refusal));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tasks = TaskGroup::new("s3");
+    let server = axum::serve(listener, axum::Router::new().fallback(refuse));
+    drop(tasks.spawn("refuse", server.into_future()));
+    let config = format!(
+        "--objstore.config={{type: S3, config: {{bucket: b, endpoint: \"{address}\", insecure: true, \
+         access_key: a, secret_key: b, region: r}}}}"
+    );
+    check_end(
+        &[&config],
+        1,
+        &["--objstore.config", "check access_key/secret_key"],
+    );
 }
 
 /// A running process; killed if a test fails.
