@@ -203,26 +203,30 @@ async fn p16_bc_07_a_replaced_block_that_cannot_be_loaded_stays_as_it_was() {
 }
 
 /// The whole block is another one, under the same name: neither its index-header nor anything else
-/// of the old one is used.
+/// of the old one is used, also when it was replaced while no process ran.
 #[tokio::test]
 async fn p16_a_replaced_block_is_read_anew() {
-    let world = World::new();
-    world.add_all(&SOURCES[..2]);
-    world.sync().await;
-    world.check(&SOURCES[..2], "before").await;
     let other = "01M820PDXC2FK9EQKT0GRGMCSA";
-    for (path, body) in objects(other) {
-        let key = format!("{}/{path}", SOURCES[0]);
-        world.memory.insert(key, body, world.now());
+    for restarts in [false, true] {
+        let mut world = World::new();
+        world.add_all(&SOURCES[..2]);
+        world.sync().await;
+        world.check(&SOURCES[..2], "before").await;
+        for (path, body) in objects(other) {
+            let key = format!("{}/{path}", SOURCES[0]);
+            world.memory.insert(key, body, world.now());
+        }
+        let mut replaced = meta(other);
+        replaced.id = id(SOURCES[0]);
+        replaced.compaction.sources = vec![id(SOURCES[0])];
+        put_meta(&world, &replaced);
+        world.fixture.clock.advance(HOUR);
+        if restarts {
+            world.restart();
+        }
+        assert_eq!(world.sync().await.served, 2);
+        world.check(&[other, SOURCES[1]], "after").await;
     }
-    let mut replaced = meta(other);
-    replaced.id = id(SOURCES[0]);
-    replaced.compaction.sources = vec![id(SOURCES[0])];
-    put_meta(&world, &replaced);
-    world.fixture.clock.advance(HOUR);
-    let synced = world.sync().await;
-    assert_eq!((synced.served, synced.loaded), (2, 1));
-    world.check(&[other, SOURCES[1]], "after").await;
 }
 
 /// Many blocks of one source each in one group, half of them replaced by one block: the reference
