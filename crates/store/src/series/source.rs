@@ -158,10 +158,9 @@ impl Source {
     async fn decode(&mut self) -> Result<Decoded> {
         let mut decoded = std::mem::take(&mut self.waiting);
         loop {
-            let most = if self.next == 0 {
-                FIRST_SERIES
-            } else {
-                self.most_at_a_time()
+            let most = match self.next {
+                0 => self.most_at_a_time().min(FIRST_SERIES),
+                _ => self.most_at_a_time(),
             };
             let end = self.selected.refs.len().min(self.next + most);
             let refs = &self.selected.refs[self.next..end];
