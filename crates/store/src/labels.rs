@@ -116,9 +116,10 @@ async fn each_match(
             }
             Ok(())
         };
-        (0..entries.len())
-            .try_for_each(&mut look)
-            .map_err(|source| index_error(block, source))?;
+        for (i, series_ref) in refs.iter().enumerate() {
+            let start = header.index_version().series_offset(*series_ref);
+            look(i).map_err(|source| index_error(block, source.shifted(start)))?;
+        }
     }
     Ok(any)
 }

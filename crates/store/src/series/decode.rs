@@ -179,14 +179,23 @@ impl Decoder {
         self.rows.symbols()
     }
 
-    /// Appends the series among `entries` that match, have chunks in the time range and belong to
-    /// the shard.
-    pub(crate) fn decode(&mut self, entries: &SeriesEntries, out: &mut Decoded) -> Result<()> {
-        let block = self.block;
-        let damaged = |source| Error::Index { block, source };
+    /// Appends the series among `entries`, those of `refs`, that match, have chunks in the time
+    /// range and belong to the shard.
+    pub(crate) fn decode(
+        &mut self,
+        refs: &[u32],
+        entries: &SeriesEntries,
+        out: &mut Decoded,
+    ) -> Result<()> {
+        let (block, version) = (self.block, self.rows.header().index_version());
         out.series.reserve(entries.len());
         let mut last: Option<(SeriesEntry<'_>, bool)> = None;
         for i in 0..entries.len() {
+            let damaged = |source: rutile_index::Error| {
+                let start = refs.get(i).map_or(0, |r| version.series_offset(*r));
+                let source = source.shifted(start);
+                Error::Index { block, source }
+            };
             let (entry, _) = SeriesEntry::parse_checked(entries.get(i)).map_err(damaged)?;
             if !self.undecided.accept(&entry).map_err(damaged)? {
                 continue;

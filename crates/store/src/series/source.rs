@@ -169,7 +169,7 @@ impl Source {
                 .reader
                 .series(self.decoder.header(), refs, &self.request)
                 .await?;
-            self.decoder.decode(&entries, &mut decoded)?;
+            self.decoder.decode(refs, &entries, &mut decoded)?;
             self.next = end;
             let last = end == self.selected.refs.len();
             let symbols = self.decoder.symbols();

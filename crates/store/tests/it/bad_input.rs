@@ -257,3 +257,39 @@ async fn an_index_that_is_damaged_while_it_is_served_is_an_error_until_it_is_who
         assert_eq!(error, None, "{damage}");
     }
 }
+
+/// The place in the message is the one in the object, near the flipped bit.
+#[tokio::test]
+async fn a_damaged_series_entry_is_named_by_its_place_in_the_index() {
+    let world = World::new();
+    world.add(DAMAGED);
+    world.sync().await;
+    let whole = body("index");
+    let toc = *rutile_index::IndexReader::open(whole.clone().into())
+        .unwrap()
+        .toc();
+    let (start, end) = (toc.series as usize + 16, toc.label_indices as usize);
+    let mut damages = Damages::new(7, whole.clone());
+    let mut named = 0;
+    for _ in 0..30 {
+        let at = start + damages.below(end - start);
+        let mut body = whole.clone();
+        body[at] ^= 1;
+        world
+            .memory
+            .insert(index_key(id(DAMAGED)), body, world.now());
+        // Padding between entries may be anything.
+        let Err(error) = world.fixture.series(everything()).await else {
+            continue;
+        };
+        let text = error.to_string();
+        let place = text
+            .split("at byte ")
+            .nth(1)
+            .and_then(|rest| rest.split(':').next());
+        let place: usize = place.unwrap().parse().unwrap();
+        assert!(place.abs_diff(at) < 256, "{at}: {text}");
+        named += 1;
+    }
+    assert!(named > 20, "{named} of 30 damages found");
+}
