@@ -25,12 +25,19 @@ against() {
   rm -f "$frames"
 }
 
+# genblocks ARGUMENT...: blocks made by Prometheus's own library.
+genblocks() {
+  if [ ! -x "$HOME_DIR/genblocks" ]; then
+    command -v go >/dev/null || fail "go is missing: install it, or name a folder with blocks in BUCKET"
+    (cd crates/testkit/genblocks && go build -o genblocks.bin .)
+    mv crates/testkit/genblocks/genblocks.bin "$HOME_DIR/genblocks"
+  fi
+  "$HOME_DIR/genblocks" "$@"
+}
+
 if [ ! -d "$BUCKET" ]; then
-  command -v go >/dev/null || fail "go is missing: install it, or name a folder with blocks in BUCKET"
   say "making $SERIES series in 4 blocks with Prometheus's own library"
-  (cd crates/testkit/genblocks && go build -o genblocks.bin .)
-  mv crates/testkit/genblocks/genblocks.bin "$HOME_DIR/genblocks"
-  "$HOME_DIR/genblocks" -out "$BUCKET.new" -series "$SERIES" -blocks 4
+  genblocks -out "$BUCKET.new" -series "$SERIES" -blocks 4
   mv "$BUCKET.new" "$BUCKET"
 fi
 
@@ -51,8 +58,34 @@ against tenth-of-the-series --match job=job-0
 against all-series-skip-chunks --match '__name__=~.+' --skip-chunks
 against all-series-skip-chunks-batch-64 --match '__name__=~.+' --skip-chunks --batch 64
 
+say "label names of a tenth of the series; ten minutes of one pod"
+stream load "$GRPC" --runs 21 --match job=job-0 --label-names
+stream load "$GRPC" --runs 101 --match pod=app1-0000002 --mint 1767229200000 --maxt 1767229800000
+
 say "peak memory of rutile-store"
 grep VmHWM "/proc/$store/status"
+stop_store
+
+say "10,000 blocks: ready cold, ready warm, a query of 40,000 series in all of them"
+MANY=$HOME_DIR/many
+if [ ! -d "$MANY" ]; then
+  rm -rf "$HOME_DIR/one" "$MANY.new"
+  genblocks -out "$HOME_DIR/one" -series 4 -series-per-pod 4 -blocks 1
+  cargo xtask many-blocks "$HOME_DIR/one" "$MANY.new" 10000
+  mv "$MANY.new" "$MANY"
+fi
+printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$MANY" >"$HOME_DIR/many.yml"
+rm -rf "$HOME_DIR/many-store"
+for start in cold warm; do
+  begin=$(date +%s%N)
+  start_store "$HOME_DIR/store.log" "$HTTP" "$(program rutile-store "$PROFILE")" --objstore.config-file "$HOME_DIR/many.yml" \
+    --data-dir "$HOME_DIR/many-store" --grpc-address "$GRPC" --http-address "$HTTP"
+  printf '%s: ready in %d ms, %s\n' "$start" $((($(date +%s%N) - begin) / 1000000)) "$(grep VmHWM "/proc/$store/status")"
+  [ "$start" = warm ] || stop_store
+done
+stream load "$GRPC" --runs 5 --match '__name__=~.+'
+grep VmHWM "/proc/$store/status"
+stop_store
 
 say "fetcher: filter chain of 100,000 blocks, cold and warm load of 10,000"
 cargo bench --locked --quiet --profile "$PROFILE" --package rutile-fetcher --bench filter_chain --bench cold_load

@@ -30,6 +30,12 @@ start_store() {
     kill -0 "$store" 2>/dev/null || fail "rutile-store ended; its log:
 $(tail -n 20 "$log")"
     ((SECONDS < deadline)) || fail "rutile-store is not ready after 120 s; its log is $log"
-    sleep 0.1
+    sleep 0.02
   done
+}
+
+# stop_store: ends it and waits.
+stop_store() {
+  kill "$store"
+  wait "$store" || true
 }

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask tidy` and `cargo xtask proto`.
+//! Development tasks: see `cargo xtask help`.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod many_blocks;
 mod proto;
 mod tidy;
 
@@ -22,6 +23,8 @@ Usage: cargo xtask <TASK>
 
   tidy           check the rules that rustc and clippy do not know
   proto          generate the Rust code of crates/proto from proto/
+  many-blocks FROM TO COUNT
+                 make a bucket of COUNT copies of the block in FROM, for benchmarks
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +33,10 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["tidy"] => tidy::run(&workspace_root()),
         ["proto"] => write_proto(&workspace_root()),
+        ["many-blocks", from, to, count] => count
+            .parse()
+            .context("COUNT must be a number")
+            .and_then(|count| many_blocks::run(Path::new(from), Path::new(to), count)),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use rutile_storeapi::{
     RequestContext, StoreApi,
     grpc::{Client, ClientOptions, Compression},
-    thanos::{LabelMatcher, SeriesRequest, label_matcher},
+    thanos::{LabelMatcher, LabelNamesRequest, SeriesRequest, label_matcher},
 };
 use tokio::time::Instant;
 
@@ -49,6 +49,9 @@ pub(crate) struct LoadArgs {
     /// Who takes the messages apart.
     #[arg(long, value_enum, default_value = "own")]
     client: Reader,
+    /// Ask for the label names instead.
+    #[arg(long)]
+    label_names: bool,
     /// Write the frames to this file, for `bare --frames`, in one more run.
     #[arg(long)]
     record: Option<PathBuf>,
@@ -73,6 +76,9 @@ pub(crate) struct Report {
 }
 
 pub(crate) async fn run(args: &LoadArgs) -> Result<()> {
+    if args.label_names {
+        return label_names(args).await;
+    }
     let request = SeriesRequest {
         min_time: args.mint,
         max_time: args.maxt,
@@ -90,6 +96,38 @@ pub(crate) async fn run(args: &LoadArgs) -> Result<()> {
         record: args.record.clone(),
     })
     .await?;
+    println!("{}: {report}", args.address);
+    Ok(())
+}
+
+/// Measures LabelNames calls.
+async fn label_names(args: &LoadArgs) -> Result<()> {
+    let options = ClientOptions {
+        compression: args.compression,
+        ..ClientOptions::default()
+    };
+    let channel = Client::endpoint(&args.address, &options)?.connect().await?;
+    let client = Client::new(channel, args.compression);
+    let request = LabelNamesRequest {
+        start: args.mint,
+        end: args.maxt,
+        matchers: args.matchers.clone(),
+        ..LabelNamesRequest::default()
+    };
+    let mut report = Report {
+        bytes: 0,
+        messages: 0,
+        times: Vec::new(),
+    };
+    for run in 0..=args.runs {
+        let start = Instant::now();
+        let answer = client.label_names(RequestContext::default(), request.clone());
+        report.messages = answer.await?.names.len();
+        if run > 0 {
+            report.times.push(start.elapsed());
+        }
+    }
+    report.times.sort();
     println!("{}: {report}", args.address);
     Ok(())
 }
@@ -179,7 +217,7 @@ impl fmt::Display for Report {
         let megabytes = self.bytes as f64 / 1e6;
         write!(
             f,
-            "{megabytes:.1} MB in {} messages, median {:.3} s, {:.0} MB/s, best {:.3} s of {}",
+            "{megabytes:.1} MB in {} messages, median {:.4} s, {:.0} MB/s, best {:.4} s of {}",
             self.messages,
             median.as_secs_f64(),
             megabytes / median.as_secs_f64(),
