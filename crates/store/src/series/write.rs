@@ -57,10 +57,21 @@ pub(crate) fn write_series(
     for chunk in &chunks {
         written.chunks += 1;
         written.chunk_bytes += write_chunk(spec, chunk, &mut series)
-            .map_err(|source| corrupt(&parts[0].0, chunk.place, &source))?;
+            .map_err(|source| corrupt(batch_of(parts, chunk.place), chunk.place, &source))?;
     }
     series.finish()?;
     Ok(written)
+}
+
+/// The batch that a chunk of the series is from.
+#[cold]
+fn batch_of<'a>(parts: &'a [(Arc<Batch>, usize)], place: &ChunkPlace) -> &'a Batch {
+    let has = |(batch, i): &&(Arc<Batch>, usize)| {
+        batch
+            .chunks(*i)
+            .any(|(other, _)| std::ptr::eq(other, place))
+    };
+    &parts.iter().find(has).unwrap_or(&parts[0]).0
 }
 
 #[cold]
