@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use rutile_block::{MarkKind, index_key, mark_key, meta_key};
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_model::ErrorKind;
+use rutile_objstore::fake::{Fault, Rule};
 use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::{Entropy, SeededEntropy};
 
@@ -256,6 +257,27 @@ async fn an_index_that_is_damaged_while_it_is_served_is_an_error_until_it_is_who
         let error = check_all(&world, 2, "whole again").await;
         assert_eq!(error, None, "{damage}");
     }
+}
+
+/// A body that ends early, as when a connection breaks: an error of this call, and of no other.
+#[tokio::test]
+async fn a_read_that_is_cut_short_is_an_error_of_its_call() {
+    let world = World::new();
+    world.add_all(&[DAMAGED, WHOLE]);
+    world.sync().await;
+    let mut errors = 0;
+    for path in ["index", "chunks/000001"] {
+        for bytes in [0, 1, 3, 10, 100, 1000, 10_000] {
+            let context = format!("{path} cut to {bytes} bytes");
+            let key = format!("{DAMAGED}/{path}");
+            world.bucket.add(Rule::new(Fault::Truncate(bytes)).key(key));
+            check_rest(&world, &context).await;
+            errors += usize::from(check_all(&world, 2, &context).await.is_some());
+            world.bucket.heal();
+            assert_eq!(check_all(&world, 2, "whole again").await, None, "{context}");
+        }
+    }
+    assert!(errors > 10, "{errors} errors");
 }
 
 /// The place in the message is the one in the object, near the flipped bit.
