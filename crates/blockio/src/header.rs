@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use rutile_disk::Durability;
-use rutile_index::{Header, HeaderPlan, HeaderSections, build_header};
+use rutile_index::{Header, HeaderPlan, HeaderSections, WHOLE_INDEX_LIMIT, build_header};
+use rutile_model::ErrorKind;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -230,14 +231,18 @@ impl BlockReader {
         let key = self.index_key();
         let len = match self.index_len {
             Some(len) => len,
-            None => self.bucket_size(&key).await?,
+            // Most indexes of unknown length are small: reading one costs what asking would.
+            None => match self.env.bucket.get(&key, WHOLE_INDEX_LIMIT).await {
+                Ok(index) => return self.header_of(&index),
+                Err(error) if error.kind() == ErrorKind::Exhausted => {
+                    self.bucket_size(&key).await?
+                }
+                Err(error) => return Err(self.bucket_error(error)),
+            },
         };
         let plan = HeaderPlan::new(len).map_err(|source| self.index_error(source))?;
         if plan.is_whole() {
-            let index = self.one_range(&key, 0..len).await?;
-            return build_header(&index)
-                .map(Bytes::from)
-                .map_err(|e| self.index_error(e));
+            return self.header_of(&self.one_range(&key, 0..len).await?);
         }
         let probe = plan.probe();
         let probed = self.bucket_ranges(&key, &probe).await?;
@@ -251,6 +256,12 @@ impl BlockReader {
             .sections(first, last)
             .map_err(|source| self.index_error(source))?;
         self.fetch_sections(&key, &sections).await
+    }
+
+    fn header_of(&self, index: &[u8]) -> Result<Bytes> {
+        build_header(index)
+            .map(Bytes::from)
+            .map_err(|source| self.index_error(source))
     }
 
     async fn fetch_sections(&self, key: &str, sections: &HeaderSections) -> Result<Bytes> {
