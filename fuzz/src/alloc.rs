@@ -3,8 +3,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What any input may cost at once: tables and buffers of a fixed size.
-const FIXED: usize = 1 << 20;
 /// Bytes for each byte of input: a bucket of a histogram may take one bit and becomes 16 bytes.
 const PER_BYTE: usize = 256;
 
@@ -16,9 +14,9 @@ static ALLOCATOR: Limited = Limited;
 
 struct Limited;
 
-/// Runs `decode` with the limit for an input of `len` bytes.
-pub fn limited(len: usize, decode: impl FnOnce()) {
-    LIMIT.store(FIXED + PER_BYTE * len, Ordering::Relaxed);
+/// Runs `decode` with the limit for an input of `len` bytes; `fixed` bytes are allowed for any.
+pub fn limited(len: usize, fixed: usize, decode: impl FnOnce()) {
+    LIMIT.store(fixed + PER_BYTE * len, Ordering::Relaxed);
     decode();
     LIMIT.store(0, Ordering::Relaxed);
 }

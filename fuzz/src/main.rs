@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(
     },
     |data: &[u8]| {
         if let Some(target) = TARGET.get() {
-            alloc::limited(data.len(), || (target.run)(data));
+            alloc::limited(data.len(), target.fixed, || (target.run)(data));
         }
     }
 );
