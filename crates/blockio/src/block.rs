@@ -55,6 +55,8 @@ pub struct BlockReader {
     pub(crate) env: Arc<BlockEnv>,
     pub(crate) id: BlockId,
     pub(crate) cache: Arc<dyn IndexCache>,
+    /// Its name in the cache.
+    pub(crate) cache_id: BlockId,
     pub(crate) header: HeaderSlot,
     /// Length of the index as the metadata have it.
     pub(crate) index_len: Option<u64>,
@@ -75,6 +77,7 @@ impl BlockReader {
         let stats = &meta.thanos.index_stats;
         Self {
             id,
+            cache_id: id,
             cache: Arc::clone(&env.cache),
             header: HeaderSlot::new(),
             index_len: stated_index_len(meta),
@@ -90,6 +93,18 @@ impl BlockReader {
             listed: ArcSwap::default(),
             env,
         }
+    }
+
+    /// The same for a block that took the place of another one under its name: what the cache has of
+    /// the old one must not be taken for this one's. `generation` tells the two apart.
+    #[must_use]
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        let mut bytes = *self.id.as_bytes();
+        for (byte, other) in bytes.iter_mut().rev().zip(generation.to_be_bytes()) {
+            *byte ^= other;
+        }
+        self.cache_id = BlockId::from_bytes(bytes);
+        self
     }
 
     /// The block's name.

@@ -11,6 +11,9 @@ use crate::{BlockReader, Error, Request, Result, coalesce};
 /// Up to this cost in bytes (see [`BlockReader::read_gap`]) a read is a cheap one.
 const CHEAP_READ: u64 = 64 * 1024;
 
+/// A longer chunk than this is read in two steps: the place of the next one may be a lie.
+const LONG_CHUNK: u64 = 1024 * 1024;
+
 /// A chunk to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WantedChunk {
@@ -116,7 +119,9 @@ impl BlockReader {
             };
             let start = u64::from(chunk.offset);
             let end = match known {
-                Some(end) if chunk.end > 0 => u64::from(end),
+                Some(end) if chunk.end > 0 => {
+                    u64::from(end).min(start + guess(chunk).max(LONG_CHUNK))
+                }
                 Some(end) => u64::from(end).min(start + guess(chunk)),
                 None => start + guess(chunk),
             };

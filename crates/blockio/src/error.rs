@@ -34,14 +34,6 @@ pub enum Error {
         /// What was expected.
         message: String,
     },
-    /// The local folder failed.
-    #[error("block {block}: local index-header: {source}")]
-    Disk {
-        /// The block that was read.
-        block: BlockId,
-        /// The failed operation, with its path.
-        source: rutile_disk::Error,
-    },
     /// A limit of the request was reached.
     #[error("exceeded {limit} limit: limit {allowed} violated (got {got})")]
     Limit {
@@ -78,7 +70,6 @@ impl Error {
             },
             Self::Index { source, .. } => source.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Disk { .. } => ErrorKind::Unavailable,
             Self::Limit { .. } | Self::Memory(_) => ErrorKind::Exhausted,
             Self::Internal { .. } => ErrorKind::Internal,
         }

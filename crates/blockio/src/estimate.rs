@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug)]
 pub(crate) struct Estimate {
     initial: u32,
+    /// A damaged length must not make every later read as long.
+    most: u32,
     longest: AtomicU32,
 }
 
@@ -17,8 +19,10 @@ impl Estimate {
     pub(crate) fn new(stated: u64, cap: u64, gap: u64) -> Self {
         let wanted = if stated > 0 { stated } else { gap / 8 };
         let initial = u32::try_from(wanted.min(cap).max(64)).unwrap_or(u32::MAX);
+        let most = u32::try_from(cap.saturating_mul(4)).unwrap_or(u32::MAX);
         Self {
             initial,
+            most,
             longest: AtomicU32::new(0),
         }
     }
@@ -30,8 +34,8 @@ impl Estimate {
 
     /// An entry turned out to be longer than estimated.
     pub(crate) fn learn(&self, len: u64) {
-        self.longest
-            .fetch_max(u32::try_from(len).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(self.most);
+        self.longest.fetch_max(len, Ordering::Relaxed);
     }
 }
 

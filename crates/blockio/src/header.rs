@@ -160,6 +160,9 @@ impl BlockReader {
     /// # Errors
     /// As [`BlockReader::header`].
     pub async fn prepare_header(&self) -> Result<()> {
+        if self.env.disk.is_none() {
+            return self.header().await.map(drop);
+        }
         if self.header.get().is_some() || self.open_local(false).await.is_some() {
             return Ok(());
         }
@@ -192,7 +195,8 @@ impl BlockReader {
         });
         let opened = opened.await?;
         let index_len = match self.index_len {
-            None if verify => self.bucket_size(&self.index_key()).await.ok(),
+            // Not told by the metadata: asked for once. Without an answer nothing is certain.
+            None if verify => Some(self.bucket_size(&self.index_key()).await.ok()?),
             stated => stated,
         };
         match index_len {
@@ -213,7 +217,10 @@ impl BlockReader {
             header.verify().map_err(damaged)?;
             if let Some(disk) = disk {
                 let written = disk.write(&path, &bytes, Durability::Cached);
-                written.map_err(|source| Error::Disk { block: id, source })?;
+                if let Err(error) = written {
+                    // The header is at hand; only the next start will miss the file.
+                    tracing::warn!(block = %id, %error, "the index-header cannot be kept in the local folder");
+                }
             }
             Ok::<_, Error>(Opened::new(header, len, false))
         });

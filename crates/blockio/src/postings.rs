@@ -28,7 +28,8 @@ const MANY_REFS: u64 = 200_000;
 pub struct Selected {
     /// References in ascending order.
     pub refs: Vec<u32>,
-    /// Matchers that the postings did not decide: they are to be applied to the series.
+    /// Matchers that the postings did not decide: they are to be applied to the series, and only
+    /// then the series count against the limit.
     pub remaining: Vec<Matcher>,
     memory: Reservation,
 }
@@ -86,7 +87,9 @@ impl BlockReader {
         if remaining.is_empty() {
             self.store_selection(&cache_key, &refs);
         }
-        request.limits.series.take(refs.len() as u64)?;
+        if remaining.is_empty() {
+            request.limits.series.take(refs.len() as u64)?;
+        }
         Ok(Selected {
             refs,
             remaining,
@@ -161,7 +164,13 @@ impl BlockReader {
             .iter()
             .map(|value| (&*group.name, &**value))
             .collect();
-        let cached = self.cache.postings(self.id, &keys).await;
+        let cached = self.cache.postings(self.cache_id, &keys).await;
+        // A damaged list is as good as none.
+        let parse = |bytes: Bytes| Some((bytes.len(), PostingsList::parse(&bytes).ok()?));
+        let cached: Vec<_> = cached
+            .into_iter()
+            .map(|list| list.and_then(parse))
+            .collect();
         let missing: Vec<PostingsRange> = (group.ranges.iter().zip(&cached))
             .filter_map(|(range, list)| list.is_none().then_some(*range))
             .collect();
@@ -172,10 +181,10 @@ impl BlockReader {
         let mut lists = Vec::with_capacity(cached.len());
         for (key, list) in keys.iter().zip(cached) {
             let list = match list {
-                Some(bytes) => {
-                    request.stats.postings.touch(1, bytes.len());
-                    request.limits.bytes.take(bytes.len() as u64)?;
-                    PostingsList::parse(&bytes).map_err(|source| self.index_error(source))?
+                Some((len, list)) => {
+                    request.stats.postings.touch(1, len);
+                    request.limits.bytes.take(len as u64)?;
+                    list
                 }
                 None => {
                     let Some(list) = fetched.next() else { break };
@@ -241,7 +250,7 @@ impl BlockReader {
         for series_ref in list {
             bytes.extend(series_ref.to_be_bytes());
         }
-        self.cache.store_postings(self.id, key, bytes.into());
+        self.cache.store_postings(self.cache_id, key, bytes.into());
     }
 
     async fn cached_selection(
@@ -250,7 +259,7 @@ impl BlockReader {
         key: &str,
         request: &Request,
     ) -> Result<Option<Selected>> {
-        let Some(bytes) = self.cache.expanded_postings(self.id, key).await else {
+        let Some(bytes) = self.cache.expanded_postings(self.cache_id, key).await else {
             return Ok(None);
         };
         // There is no series outside of the section of series.
@@ -272,7 +281,7 @@ impl BlockReader {
     fn store_selection(&self, key: &str, refs: &[u32]) {
         if let Ok(bytes) = encode_cached(refs) {
             self.cache
-                .store_expanded_postings(self.id, key, Bytes::from(bytes));
+                .store_expanded_postings(self.cache_id, key, Bytes::from(bytes));
         }
     }
 }

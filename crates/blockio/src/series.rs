@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use rutile_index::{Header, series_len_hint};
+use rutile_index::{Header, SeriesEntry, series_len_hint};
 use rutile_runtime::Reservation;
 
 use crate::{BlockReader, Error, Request, Result, coalesce};
@@ -11,8 +11,6 @@ use crate::{BlockReader, Error, Request, Result, coalesce};
 /// More series than this are a scan: they neither come from the cache nor go into it. A scan would
 /// push out what is asked for often, to save what one coalesced read brings back.
 const CACHED_SERIES: usize = 1024;
-/// The most that a refetch reads for one entry: no label set and no list of chunks is longer.
-const LONGEST_ENTRY: u64 = 64 * 1024 * 1024;
 
 /// The entries of some series, in the order they were asked for.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ impl BlockReader {
             self.complete(header, refs, &mut read, request).await?;
             return Ok(read);
         }
-        let cached = self.cache.series(self.id, refs).await;
+        let cached = self.cache.series(self.cache_id, refs).await;
         let missing: Vec<u32> = (refs.iter().zip(&cached))
             .filter_map(|(series_ref, entry)| entry.is_none().then_some(*series_ref))
             .collect();
@@ -79,10 +77,11 @@ impl BlockReader {
         self.complete(header, &missing, &mut read, request).await?;
         for (i, series_ref) in missing.iter().enumerate() {
             let bytes = read.get(i);
-            let len = series_len_hint(bytes).unwrap_or(0) as usize;
-            let entry = bytes.get(..len).unwrap_or_default();
-            self.cache
-                .store_series(self.id, *series_ref, Bytes::copy_from_slice(entry));
+            // What is damaged is not kept: the next read may bring it whole.
+            if let Ok((_, len)) = SeriesEntry::parse_checked(bytes) {
+                let entry = Bytes::copy_from_slice(bytes.get(..len).unwrap_or_default());
+                self.cache.store_series(self.cache_id, *series_ref, entry);
+            }
         }
         if missing.len() < refs.len() {
             self.weave(&cached, &mut read, request)?;
@@ -113,7 +112,10 @@ impl BlockReader {
             };
             read.entries.extend(place);
         }
-        request.stats.series.touch(cached.len(), touched);
+        request
+            .stats
+            .series
+            .touch(cached.iter().flatten().count(), touched);
         request.limits.bytes.take(touched as u64)
     }
 
@@ -124,10 +126,11 @@ impl BlockReader {
         request: &Request,
     ) -> Result<SeriesEntries> {
         let version = header.index_version();
+        let end = header.index_toc().series_section().end;
         let estimate = self.series_estimate.bytes();
         let wanted = refs.iter().map(|series_ref| {
             let start = version.series_offset(*series_ref);
-            start..start + estimate
+            start..(start + estimate).min(end.max(start + 1))
         });
         let parts = coalesce(wanted, self.gap);
         // An entry ends where the next begins, so the estimate only matters at the end of a part.
@@ -167,13 +170,14 @@ impl BlockReader {
         request: &Request,
     ) -> Result<()> {
         let version = header.index_version();
+        let end = header.index_toc().series_section().end;
         let mut short = Vec::new();
         let mut ranges = Vec::new();
         for (i, series_ref) in refs.iter().enumerate() {
             let bytes = read.get(i);
             let start = version.series_offset(*series_ref);
             // Ten bytes always hold the length; fewer are there only at the end of the index.
-            let len = series_len_hint(bytes).filter(|len| *len <= LONGEST_ENTRY);
+            let len = series_len_hint(bytes).filter(|len| start.saturating_add(*len) <= end);
             let len = len.ok_or_else(|| {
                 self.corrupt_index(
                     start,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rutile_block::{Contract, MarkKind};
+use rutile_cache::CachingBucketConfig;
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
@@ -393,6 +394,7 @@ impl StoreArgs {
             ignore_delay_ms: sync.ignore_deletion_marks_delay.as_ms(),
             delete_delay_ms: sync.delete_delay.as_ms(),
             sync_interval_ms: sync.sync_block_duration.as_ms(),
+            meta_cache_ttl_ms: self.meta_cache_ttl_ms()?,
             ..Contract::default()
         };
         for violation in contract.check() {
@@ -408,6 +410,20 @@ impl StoreArgs {
             );
         }
         Ok(contract)
+    }
+
+    /// How long the bucket cache may hide that a block came, was marked or went.
+    fn meta_cache_ttl_ms(&self) -> Result<i64, Failure> {
+        let Some(yaml) = self.bucket.caching_bucket.expanded_content()? else {
+            return Ok(0);
+        };
+        let config = CachingBucketConfig::parse(&yaml).map_err(|error| {
+            Failure::new(error.kind(), &error).context("--store.caching-bucket.config")
+        })?;
+        Ok(config
+            .blocks_iter_ttl_ms
+            .max(config.metafile_exists_ttl_ms)
+            .max(config.metafile_doesnt_exist_ttl_ms))
     }
 
     fn shard(&self) -> Result<LabelShard, Failure> {

@@ -1,6 +1,6 @@
 //! The blocks that are served, as one immutable set that a request pins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta};
@@ -98,6 +98,9 @@ impl LabelSet {
             hints,
             &mut found,
         );
+        // A finer block may fill two gaps.
+        let mut seen = BTreeSet::new();
+        found.retain(|block| seen.insert(block.reader.id()));
         found
     }
 }
@@ -120,7 +123,13 @@ fn cover(
         if block.meta.min_time > max_time {
             break;
         }
-        cover(finer, start, block.meta.min_time - 1, hints, found);
+        cover(
+            finer,
+            start,
+            block.meta.min_time.saturating_sub(1),
+            hints,
+            found,
+        );
         if block.matches_hints(hints) {
             found.push(Arc::clone(block));
         }

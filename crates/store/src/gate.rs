@@ -25,16 +25,11 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 pub(crate) struct Turn {
     _turn: OwnedSemaphorePermit,
-    _place: Place,
-}
-
-#[derive(Debug)]
-struct Place {
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
     metrics: Arc<Metrics>,
 }
 
-impl Drop for Place {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.metrics.gate.in_flight.dec();
     }
@@ -62,15 +57,11 @@ impl Gate {
     /// Waits for a turn. Dropping the future leaves the queue.
     pub(crate) async fn turn(&self) -> Result<Turn> {
         let closed = |_| Error::new(ErrorKind::Unavailable, "the store is shutting down");
-        let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+        self.metrics.gate.total.inc();
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
             let message = format!("{MAX_WAITING} Series calls are waiting for their turn already");
             Error::new(ErrorKind::Exhausted, message)
         })?;
-        self.metrics.gate.in_flight.inc();
-        let place = Place {
-            _permit: permit,
-            metrics: Arc::clone(&self.metrics),
-        };
         let arrived = Instant::now();
         let turn = Arc::clone(&self.turns)
             .acquire_owned()
@@ -80,10 +71,11 @@ impl Gate {
             .gate
             .duration
             .observe(arrived.elapsed().as_secs_f64());
-        self.metrics.gate.total.inc();
+        self.metrics.gate.in_flight.inc();
         Ok(Turn {
             _turn: turn,
             _place: place,
+            metrics: Arc::clone(&self.metrics),
         })
     }
 }

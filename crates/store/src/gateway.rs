@@ -170,18 +170,23 @@ impl Gateway {
             None => Vec::new(),
         };
         let mut targets = Vec::new();
+        let mut all_decided = false;
         for set in &serving.set.label_sets {
             let Some(left) = series_matchers(&set.labels, &matchers) else {
                 continue;
             };
             if left.is_empty() {
-                let message = "no matchers specified (excluding external labels)";
-                return Err(Error::invalid(message));
+                all_decided = true;
+                continue;
             }
             let left: Arc<[Matcher]> = left.into();
             let resolution = wire.max_resolution_window;
             let blocks = set.covering(wire.min_time, wire.max_time, resolution, &hints);
             targets.extend(blocks.into_iter().map(|block| (block, Arc::clone(&left))));
+        }
+        if all_decided && targets.is_empty() {
+            let message = "no matchers specified (excluding external labels)";
+            return Err(Error::invalid(message));
         }
         Ok(targets)
     }
@@ -255,21 +260,17 @@ impl StoreApi for Gateway {
             let (request, drop) = (Arc::clone(&request), wire.without_replica_labels.clone());
             let read = self.tasks.spawn("label-names", async move {
                 let (mut names, any) = labels::names(&block, &left, between, &request).await?;
-                if any {
-                    names.extend(
-                        block
-                            .meta
-                            .thanos
-                            .labels
-                            .iter()
-                            .map(|(name, _)| name.to_owned()),
-                    );
-                }
                 if !left.is_empty() {
                     names.retain(|name| !drop.contains(name));
-                } else {
-                    let external = &block.meta.thanos.labels;
-                    names.retain(|name| external.get(name).is_none() || !drop.contains(name));
+                }
+                if any {
+                    let external = block
+                        .meta
+                        .thanos
+                        .labels
+                        .iter()
+                        .map(|(name, _)| name.to_owned());
+                    names.extend(external.filter(|name| !drop.contains(name)));
                 }
                 Ok(names)
             });
@@ -354,7 +355,6 @@ impl Run {
             // Whoever went away does not miss the error.
             let _gone = sink.send(Err(error)).await.is_err();
         }
-        self.metrics.observe(&self.tenant, &self.call.request.stats);
     }
 
     async fn answer(&self, sink: &mpsc::Sender<Result<Frames>>) -> Result<()> {
@@ -390,6 +390,13 @@ impl Run {
             .with_label_values(tenant)
             .observe(merged.series as f64);
         Ok(())
+    }
+}
+
+impl Drop for Run {
+    /// Also what a call did that its client gave up counts.
+    fn drop(&mut self) {
+        self.metrics.observe(&self.tenant, &self.call.request.stats);
     }
 }
 

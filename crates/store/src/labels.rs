@@ -74,7 +74,12 @@ pub(crate) async fn values(
     request: &Request,
 ) -> Result<BTreeSet<String>> {
     let header = block.reader.header().await?;
-    let external = block.meta.thanos.labels.get(name);
+    let external = block
+        .meta
+        .thanos
+        .labels
+        .get(name)
+        .filter(|value| !value.is_empty());
     if matchers.is_empty() {
         let own = header.label_values(name).map(str::to_owned);
         return Ok(own.chain(external.map(str::to_owned)).collect());
@@ -108,10 +113,11 @@ async fn each_match(
     let mut any = false;
     for refs in selected.refs.chunks(BATCH) {
         let entries = block.reader.series(header, refs, request).await?;
+        let mut found_here = 0;
         let mut look = |i: usize| -> rutile_index::Result<()> {
             let (entry, _) = SeriesEntry::parse_checked(entries.get(i))?;
             if undecided.accept(&entry)? && between.has_chunks_of(&entry)? {
-                any = true;
+                found_here += 1;
                 found(&entry)?;
             }
             Ok(())
@@ -119,6 +125,10 @@ async fn each_match(
         for (i, series_ref) in refs.iter().enumerate() {
             let start = header.index_version().series_offset(*series_ref);
             look(i).map_err(|source| index_error(block, source.shifted(start)))?;
+        }
+        any |= found_here > 0;
+        if !selected.remaining.is_empty() {
+            request.limits.series.take(found_here)?;
         }
     }
     Ok(any)

@@ -72,7 +72,7 @@ impl GateMetrics {
                 "Time that Series calls waited for their turn.",
                 &GATE_SECONDS,
             ),
-            in_flight: r.int_gauge("in_flight", "Series calls that run or wait."),
+            in_flight: r.int_gauge("in_flight", "Series calls that run."),
             max: r.int_gauge("max", "Series calls that may run at a time."),
             total: r.int_counter("total", "Series calls."),
         }

@@ -24,7 +24,7 @@ use rutile_blockio::Request;
 use rutile_model::Matcher;
 use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::Spawner;
-use rutile_storeapi::{FrameWriter, Frames};
+use rutile_storeapi::FrameWriter;
 
 use self::cursor::Cursor;
 use self::merge::Merge;
@@ -80,7 +80,7 @@ impl SeriesCall {
             series_done: on_series,
         };
         let merged = merge.run(cursors, &mut writer).await?;
-        send(sink, writer.finish()?).await;
+        merge::send(sink, writer.finish()?).await?;
         Ok(merged)
     }
 
@@ -119,11 +119,4 @@ fn task_failed(error: rutile_runtime::TaskError) -> crate::Error {
         format!("a task that read a block ended: {error}"),
     )
     .into()
-}
-
-async fn send(sink: &Sink, frames: Frames) {
-    if !frames.is_empty() {
-        // Whoever went away does not miss them.
-        let _gone = sink.send(Ok(frames)).await.is_err();
-    }
 }

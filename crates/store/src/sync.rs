@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
+use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
 use rutile_runtime::Clock;
 use tokio::time::Instant;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::Result;
 use crate::block::{Block, BlockSet};
@@ -53,6 +55,8 @@ pub struct Syncer {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) header_metrics: Arc<HeaderMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Blocks that took the place of another one under its name while this process ran.
+    pub(crate) replaced: Mutex<BTreeSet<BlockId>>,
 }
 
 /// What a sync did.
@@ -123,6 +127,7 @@ impl Syncer {
             tracing::warn!(block = %id, "meta.json was replaced under the same name: loading the block anew");
         }
         let folders: Vec<BlockId> = replaced.keys().copied().collect();
+        self.replaced.lock().extend(&folders);
         self.remove_folders(&folders).await;
         replaced
     }
@@ -146,7 +151,11 @@ impl Syncer {
             if missing.is_empty() {
                 return (loaded, failed);
             }
-            let loads = missing.into_iter().map(|meta| self.load_block(meta));
+            let loads = missing.into_iter().map(|meta| {
+                // What others are dropped for must be readable for certain (BC-7).
+                let needed = selection.superseded.values().any(|id| *id == meta.id);
+                self.load_block(meta, needed)
+            });
             let mut loads = stream::iter(loads).buffer_unordered(self.config.concurrency);
             while let Some((id, block)) = loads.next().await {
                 match block {
@@ -162,16 +171,25 @@ impl Syncer {
         }
     }
 
-    async fn load_block(&self, meta: Arc<Meta>) -> (BlockId, Option<Block>) {
+    fn reader(&self, id: BlockId, meta: &Meta) -> BlockReader {
+        let reader = BlockReader::new(Arc::clone(&self.env), id, meta);
+        if self.replaced.lock().contains(&id) {
+            return reader.of_generation(xxh64(&meta.to_json(), 0));
+        }
+        reader
+    }
+
+    async fn load_block(&self, meta: Arc<Meta>, needed: bool) -> (BlockId, Option<Block>) {
         let id = meta.id;
         self.metrics.block_loads.inc();
         let started = Instant::now();
         let block = Block {
-            reader: BlockReader::new(Arc::clone(&self.env), id, &meta),
+            reader: self.reader(id, &meta),
             meta,
         };
         let prepared = match self.config.header_download {
             HeaderDownload::Eager => block.reader.prepare_header().await,
+            HeaderDownload::Lazy if needed => block.reader.prepare_header().await,
             HeaderDownload::Lazy => Ok(()),
         };
         match prepared {

@@ -13,6 +13,9 @@ use super::spec::SeriesSpec;
 use super::symbols::Symbols;
 use super::undecided::Undecided;
 
+/// Room is made for as many labels and chunks as the first series makes likely, at most for these.
+const MOST_AHEAD: usize = 32 * 1024;
+
 /// One series of a block.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
@@ -38,6 +41,8 @@ pub(crate) struct Decoded {
     pub(crate) chunks: Vec<ChunkPlace>,
     /// Whether external labels brought the series out of order.
     disordered: bool,
+    /// How many of the series at the start waited for those behind them.
+    waited: usize,
 }
 
 impl Decoded {
@@ -74,6 +79,10 @@ impl Decoded {
     /// other way around: a label set waits for those that it is the start of. Call with the series
     /// in the order of the index behind what waited before; more are to come.
     pub(crate) fn hold_back(&mut self, symbols: &Symbols) -> Self {
+        if self.series.len() == self.waited {
+            // Nothing came that could let them go.
+            return std::mem::take(self);
+        }
         let mut waiting = Self::default();
         let Some(last) = self.series.last().cloned() else {
             return waiting;
@@ -83,6 +92,7 @@ impl Decoded {
             if last.tail > 0 {
                 self.series.pop();
                 waiting.copy(self, &last);
+                waiting.waited = 1;
             }
             return waiting;
         }
@@ -98,6 +108,7 @@ impl Decoded {
             waiting.copy(self, &series);
         }
         waiting.disordered = !waiting.series.is_empty();
+        waiting.waited = waiting.series.len();
         waiting
     }
 
@@ -222,8 +233,10 @@ impl Decoder {
             last = Some((entry, tail > 0));
             if out.series.is_empty() {
                 let rest = entries.len() - i;
-                out.labels.reserve((out.labels.len() - start + 2) * rest);
-                out.chunks.reserve((out.chunks.len() - first_chunk) * rest);
+                let alike = (out.labels.len() - start + 2).saturating_mul(rest);
+                out.labels.reserve(alike.min(MOST_AHEAD));
+                let alike = (out.chunks.len() - first_chunk).saturating_mul(rest);
+                out.chunks.reserve(alike.min(MOST_AHEAD));
             }
             out.series.push(Series {
                 labels: start as u32..out.labels.len() as u32,

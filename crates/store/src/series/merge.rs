@@ -1,8 +1,10 @@
 //! The series of all blocks, merged and written out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rutile_blockio::Result;
+use rutile_model::ErrorKind;
 use rutile_runtime::Spawner;
 use rutile_storeapi::{FrameWriter, Frames};
 use tokio::sync::mpsc;
@@ -15,6 +17,8 @@ use super::spec::SeriesSpec;
 use super::symbols::Symbols;
 use super::write::write_series;
 
+/// How long a client may read nothing before its call ends: it holds a turn and memory.
+const STALLED: Duration = Duration::from_secs(600);
 /// Up to this many blocks are read ahead.
 const READ_AHEAD: usize = 32;
 
@@ -76,7 +80,7 @@ impl Merge<'_> {
             merged.series += 1;
             merged.chunks += written.chunks;
             merged.chunk_bytes += written.chunk_bytes;
-            if writer.is_full() && !self.send(writer.take()).await {
+            if writer.is_full() && !send(self.sink, writer.take()).await? {
                 break;
             }
             if merged.series == self.limit {
@@ -97,16 +101,28 @@ impl Merge<'_> {
         }
     }
 
-    /// Whether somebody took them.
-    async fn send(&self, frames: Frames) -> bool {
-        self.sink.send(Ok(frames)).await.is_ok()
-    }
-
     /// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.
     fn before(&self, cursors: &[Cursor], a: usize, b: usize) -> bool {
         match (cursors[a].labels(), cursors[b].labels()) {
             (Some(x), Some(y)) => self.symbols.compare(x, y).then(a.cmp(&b)).is_lt(),
             (head, _) => head.is_some(),
+        }
+    }
+}
+
+/// Whether somebody took the frames.
+///
+/// # Errors
+/// When the client reads nothing for so long that others should have its place.
+pub(crate) async fn send(sink: &Sink, frames: Frames) -> crate::Result<bool> {
+    if frames.is_empty() {
+        return Ok(true);
+    }
+    match tokio::time::timeout(STALLED, sink.send(Ok(frames))).await {
+        Ok(sent) => Ok(sent.is_ok()),
+        Err(_) => {
+            let message = format!("the client read nothing for {} s", STALLED.as_secs());
+            Err(rutile_storeapi::Error::new(ErrorKind::Canceled, message).into())
         }
     }
 }

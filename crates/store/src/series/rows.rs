@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     /// Labels that go out in no series.
     drop: Vec<String>,
     /// By the low bits of the name's symbol: the symbol, and what to do.
-    fates: Vec<(u32, Fate)>,
+    fates: Vec<Option<(u32, Fate)>>,
 }
 
 impl Rows {
@@ -63,8 +63,7 @@ impl Rows {
             })
             .collect::<Result<_>>()?;
         {
-            // No symbol has this number: there are at most 2³² − 1.
-            let fates = vec![(u32::MAX, Fate::Drop); FATES];
+            let fates = vec![None; FATES];
             Ok(Self {
                 block,
                 symbols,
@@ -130,7 +129,7 @@ impl Rows {
     fn fate(&mut self, name: u32) -> Result<Fate> {
         let slot = name as usize % FATES;
         match self.fates.get(slot) {
-            Some((symbol, fate)) if *symbol == name => Ok(*fate),
+            Some(Some((symbol, fate))) if *symbol == name => Ok(*fate),
             _ => self.decide(slot, name),
         }
     }
@@ -151,7 +150,7 @@ impl Rows {
                 number,
             }
         };
-        self.fates[slot] = (name, fate);
+        self.fates[slot] = Some((name, fate));
         Ok(fate)
     }
 }

@@ -19,6 +19,9 @@ const FIRST_SERIES: usize = 256;
 /// Up to this cost in bytes a read is a cheap one, and then so many series are read at a time.
 const CHEAP_READ: u64 = 64 * 1024;
 const CHEAP_READ_SERIES: usize = 2048;
+/// Chunks that are looked up at a time, where series have very many; but so many series at least.
+const CHUNKS_AT_A_TIME: u64 = 64 * 1024;
+const FEWEST_SERIES: usize = 64;
 
 /// Some series of a block with their chunks.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub(crate) struct Batch {
     len: usize,
     chunks: Chunks,
     /// Where the chunks of the batch start among the decoded ones, or, if they had to be sorted
-    /// for reading, the place of each in `chunks`.
+    /// for reading, the place of each in `chunks`, series after series.
     order: ChunkOrder,
     _memory: Arc<Reservation>,
 }
@@ -38,7 +41,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum ChunkOrder {
     From(u32),
-    Sorted { from: u32, places: Vec<u32> },
+    Sorted { starts: Vec<u32>, places: Vec<u32> },
 }
 
 impl Batch {
@@ -68,10 +71,13 @@ impl Batch {
         ),
     > {
         let range = self.series(i).chunks.clone();
-        range.map(|chunk| {
+        let first = range.start;
+        range.map(move |chunk| {
             let place = match &self.order {
                 ChunkOrder::From(from) => chunk - from,
-                ChunkOrder::Sorted { from, places } => places[(chunk - from) as usize],
+                ChunkOrder::Sorted { starts, places } => {
+                    places[(starts[i] + chunk - first) as usize]
+                }
             };
             (
                 &self.decoded.chunks[chunk as usize],
@@ -146,17 +152,18 @@ impl Source {
             if self.next >= self.selected.refs.len() {
                 return Ok(None);
             }
-            let decoded = self.decode().await?;
+            let (decoded, memory) = self.decode().await?;
             if !decoded.series.is_empty() {
-                let memory = self.request.account.reserve(decoded.bytes()).await?;
                 self.rest = Some((Arc::new(decoded), 0, Arc::new(memory)));
             }
         }
     }
 
-    /// Decodes the next entries; all of them if they are to be sorted.
-    async fn decode(&mut self) -> Result<Decoded> {
+    /// Decodes the next entries; all of them if they are to be sorted. Series that the postings did
+    /// not decide count against the limit only now.
+    async fn decode(&mut self) -> Result<(Decoded, Reservation)> {
         let mut decoded = std::mem::take(&mut self.waiting);
+        let mut memory = self.request.account.empty();
         loop {
             let most = match self.next {
                 0 => self.most_at_a_time().min(FIRST_SERIES),
@@ -164,12 +171,17 @@ impl Source {
             };
             let end = self.selected.refs.len().min(self.next + most);
             let refs = &self.selected.refs[self.next..end];
-            let entries = self
-                .block
-                .reader
+            let reader = &self.block.reader;
+            let entries = reader
                 .series(self.decoder.header(), refs, &self.request)
                 .await?;
+            let before = decoded.series.len();
             self.decoder.decode(refs, &entries, &mut decoded)?;
+            if !self.selected.remaining.is_empty() {
+                let found = decoded.series.len() - before;
+                self.request.limits.series.take(found as u64)?;
+            }
+            memory.grow(decoded.bytes().saturating_sub(memory.bytes()))?;
             self.next = end;
             let last = end == self.selected.refs.len();
             let symbols = self.decoder.symbols();
@@ -179,7 +191,7 @@ impl Source {
                 (false, true) => continue,
                 (false, false) => self.waiting = decoded.hold_back(symbols),
             }
-            return Ok(decoded);
+            return Ok((decoded, memory));
         }
     }
 
@@ -187,9 +199,14 @@ impl Source {
     /// costs much, many at a time keep the number of reads low.
     fn most_at_a_time(&self) -> usize {
         let cheap = self.block.reader.read_gap() <= CHEAP_READ;
+        let most = if cheap { CHEAP_READ_SERIES } else { usize::MAX };
+        let stats = &self.block.meta.stats;
+        let chunks_each = stats.num_chunks.div_ceil(stats.num_series.max(1)).max(1);
+        let chunks = usize::try_from(CHUNKS_AT_A_TIME / chunks_each).unwrap_or(usize::MAX);
         self.spec
             .batch_series
-            .min(if cheap { CHEAP_READ_SERIES } else { usize::MAX })
+            .min(most)
+            .min(chunks.max(FEWEST_SERIES))
     }
 
     /// Hands out decoded series from `first` on, as many as their chunks' bytes allow.
@@ -265,18 +282,22 @@ fn wanted_chunks(decoded: &Decoded, first: usize, end: usize) -> (ChunkOrder, Ve
             .map(|chunk| chunk.wanted);
         return (ChunkOrder::From(from), wanted.collect());
     }
-    let mut chunks: Vec<u32> = series
-        .iter()
-        .flat_map(|series| series.chunks.clone())
-        .collect();
-    chunks.sort_unstable_by_key(|chunk| key(*chunk));
-    let mut places = vec![0; (to - from) as usize];
-    for (place, chunk) in chunks.iter().enumerate() {
-        places[(chunk - from) as usize] = place as u32;
+    // Where the chunks of each series start when those of the batch are counted through.
+    let mut starts = Vec::with_capacity(series.len());
+    let mut chunks: Vec<(u32, u32)> = Vec::new();
+    for series in series {
+        starts.push(chunks.len() as u32);
+        for chunk in series.chunks.clone() {
+            chunks.push((chunk, chunks.len() as u32));
+        }
+    }
+    chunks.sort_unstable_by_key(|(chunk, _)| key(*chunk));
+    let mut places = vec![0; chunks.len()];
+    for (place, (_, ordinal)) in chunks.iter().enumerate() {
+        places[*ordinal as usize] = place as u32;
     }
     let wanted = chunks
         .iter()
-        .map(|chunk| decoded.chunks[*chunk as usize].wanted)
-        .collect();
-    (ChunkOrder::Sorted { from, places }, wanted)
+        .map(|(chunk, _)| decoded.chunks[*chunk as usize].wanted);
+    (ChunkOrder::Sorted { starts, places }, wanted.collect())
 }

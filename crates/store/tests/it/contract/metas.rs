@@ -1,11 +1,15 @@
 //! Metadata: missing, damaged, unreadable for now, replaced, from a clock that is ahead, many.
 
+use std::sync::Arc;
+
 use rutile_block::{BlockId, Contract, Meta, UploadTime, index_key, meta_key};
-use rutile_model::{ErrorKind, Labels};
+use rutile_cache::{IndexCacheConfig, MemoryIndexCache};
+use rutile_model::{ByteSize, ErrorKind, Labels};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
 use rutile_proto::thanos::SeriesRequest;
 use rutile_store::HeaderDownload;
+use rutile_telemetry::Registry;
 
 use crate::support::Settings;
 use crate::world::{HOUR, MORE_SOURCES, SOURCES, World, everything, id, objects};
@@ -208,7 +212,12 @@ async fn p16_bc_07_a_replaced_block_that_cannot_be_loaded_stays_as_it_was() {
 async fn p16_a_replaced_block_is_read_anew() {
     let other = "01M820PDXC2FK9EQKT0GRGMCSA";
     for restarts in [false, true] {
-        let mut world = World::new();
+        // What the cache has of the old block is nothing that the new one may be answered from.
+        let config = IndexCacheConfig::in_memory(ByteSize(16 << 20));
+        let mut world = World::with(Settings {
+            cache: Arc::new(MemoryIndexCache::new(&config, &Registry::new())),
+            ..Settings::default()
+        });
         world.add_all(&SOURCES[..2]);
         world.sync().await;
         world.check(&SOURCES[..2], "before").await;
@@ -240,17 +249,24 @@ async fn p17_many_single_source_blocks_cost_few_requests_each() {
     });
     let name = |n: u64| BlockId::from_parts(1_700_000_000_000 + n, [7; 10]);
     let pattern = meta(SOURCES[0]);
-    let block = |id: BlockId, sources: Vec<BlockId>| {
+    let block = |id: BlockId, sources: Vec<BlockId>, index: &[u8]| {
         let mut meta = pattern.clone();
         meta.id = id;
         meta.compaction.sources = sources;
-        world.memory.insert(index_key(id), vec![0; 8], world.now());
+        world
+            .memory
+            .insert(index_key(id), index.to_vec(), world.now());
         put_meta(&world, &meta);
     };
     for n in 0..BLOCKS {
-        block(name(n), vec![name(n)]);
+        block(name(n), vec![name(n)], &[0; 8]);
     }
-    block(name(BLOCKS), (0..BLOCKS / 2).map(name).collect());
+    // Only what others are dropped for is read before a query needs it.
+    let (_, index) = objects(SOURCES[0])
+        .into_iter()
+        .find(|(path, _)| path == "index")
+        .unwrap();
+    block(name(BLOCKS), (0..BLOCKS / 2).map(name).collect(), &index);
     let synced = world.sync().await;
     assert_eq!(synced.served as u64, BLOCKS / 2 + 1);
     world.bucket.forget_calls();
