@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rutile_block::BlockId;
 use rutile_model::Labels;
-use rutile_proto::thanos::{SeriesRequest, series_response};
+use rutile_proto::thanos::{SeriesRequest, ShardInfo, series_response};
 
 use crate::blocks::write_block;
 use crate::support::{Settings, matcher};
@@ -23,6 +23,8 @@ struct Case {
     drop: Vec<String>,
     batch: usize,
     skip_chunks: bool,
+    /// Into how many shards the call is split: most batches of a shard add nothing.
+    shards: i64,
 }
 
 /// Few names and values, so that label sets are often the start of others.
@@ -52,12 +54,14 @@ fn case() -> impl Strategy<Value = Case> {
         drop,
         1..4_usize,
         any::<bool>(),
+        1..4_i64,
     )
-        .prop_map(|(blocks, drop, batch, skip_chunks)| Case {
+        .prop_map(|(blocks, drop, batch, skip_chunks, shards)| Case {
             blocks,
             drop: drop.into_iter().map(str::to_owned).collect(),
             batch,
             skip_chunks,
+            shards,
         })
 }
 
@@ -89,6 +93,7 @@ async fn a_label_set_waits_for_those_that_it_is_the_start_of() {
             drop: Vec::new(),
             batch,
             skip_chunks: false,
+            shards: 1,
         })
         .await;
     }
@@ -110,25 +115,15 @@ async fn check(case: Case) {
     }
     let synced = world.sync().await;
     assert_eq!(synced.served, case.blocks.len());
-    let request = SeriesRequest {
-        matchers: vec![matcher("__name__", "=", "up")],
-        without_replica_labels: case.drop.clone(),
-        skip_chunks: case.skip_chunks,
-        ..everything()
-    };
-    let messages = world.fixture.series(request).await.unwrap();
     let mut found = Vec::new();
     let mut chunks = 0;
-    for message in messages {
-        let Some(series_response::Result::Series(series)) = message.result else {
-            panic!("not a series: {message:?}");
-        };
-        chunks += series.chunks.len();
-        let labels = series.labels.iter();
-        let labels: Labels = labels.map(|label| (&label.name, &label.value)).collect();
-        found.push(labels);
+    for shard in 0..case.shards {
+        let (labels, shard_chunks) = answer(&world, &case, shard).await;
+        assert!(labels.is_sorted(), "sorted: {labels:?} of {case:?}");
+        found.extend(labels);
+        chunks += shard_chunks;
     }
-    assert!(found.is_sorted(), "sorted: {found:?} of {case:?}");
+    found.sort();
     found.dedup();
     let expected: Vec<_> = expected.into_iter().collect();
     assert_eq!(found, expected, "complete: {case:?}");
@@ -136,4 +131,30 @@ async fn check(case: Case) {
     if !case.skip_chunks {
         assert_eq!(chunks, samples, "samples: {case:?}");
     }
+}
+
+/// The label sets in the answer for one shard, and how many chunks they have.
+async fn answer(world: &World, case: &Case, shard: i64) -> (Vec<Labels>, usize) {
+    let request = SeriesRequest {
+        matchers: vec![matcher("__name__", "=", "up")],
+        without_replica_labels: case.drop.clone(),
+        skip_chunks: case.skip_chunks,
+        shard_info: Some(ShardInfo {
+            shard_index: shard,
+            total_shards: case.shards,
+            ..ShardInfo::default()
+        }),
+        ..everything()
+    };
+    let mut found = Vec::new();
+    let mut chunks = 0;
+    for message in world.fixture.series(request).await.unwrap() {
+        let Some(series_response::Result::Series(series)) = message.result else {
+            panic!("not a series: {message:?}");
+        };
+        chunks += series.chunks.len();
+        let labels = series.labels.iter();
+        found.push(labels.map(|label| (&label.name, &label.value)).collect());
+    }
+    (found, chunks)
 }
