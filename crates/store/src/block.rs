@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta};
 use rutile_blockio::BlockReader;
+use rutile_fetcher::filter::label_shard::BLOCK_ID_LABEL;
 use rutile_model::{Labels, Matcher};
 
 /// A block that is loaded.
@@ -30,9 +31,6 @@ impl Block {
         self.meta.min_time <= max_time && min_time < self.meta.max_time
     }
 }
-
-/// The name under which matchers and relabelling see a block's own name.
-const BLOCK_ID_LABEL: &str = "__block_id";
 
 /// The blocks of one external label set, by resolution.
 #[derive(Debug)]
