@@ -1,0 +1,85 @@
+//! The streaming merge of blocks: from range reads to a multipart upload, without a local copy.
+//!
+//! Owns the pipeline that reads blocks which do not overlap in time, checks every series and chunk,
+//! puts the chunks of equal series one behind the other undecoded, writes one block, and reads it
+//! back before it commits it. Promises: what is committed holds exactly what the inputs hold (BC-13);
+//! memory is bounded by the buffers, which the ledger knows; a damaged input is an error that names
+//! the block and the reason; a merge that is dropped leaves nothing that anybody takes for a block.
+//! Never marks or deletes a block, never decides what to merge.
+
+mod batch;
+mod error;
+mod function;
+mod progress;
+
+use std::sync::Arc;
+
+use rutile_block::{BlockId, Meta, RawJson};
+use rutile_disk::AsyncDisk;
+use rutile_lifecycle::{HashFunc, Lifecycle};
+use rutile_model::ErrorKind;
+use rutile_objstore::BucketReader;
+use rutile_runtime::{CpuPool, Ledger, Spawner};
+
+pub use error::{Error, Fault, Reason, Result};
+pub use function::{ChunkSink, Concatenate, Conflict, MergeFunction, Piece};
+pub use progress::{Progress, ProgressSnapshot};
+
+/// Merges blocks of one bucket. Clones share what they use.
+#[derive(Debug, Clone)]
+pub struct Merger {
+    /// Where the inputs are read.
+    pub bucket: Arc<dyn BucketReader>,
+    /// Where the output is written, and read back.
+    pub lifecycle: Lifecycle,
+    /// Where bytes are checked, decoded and put together.
+    pub pool: CpuPool,
+    /// Where the stages of the pipeline run.
+    pub spawner: Spawner,
+    /// Each merge opens an account here.
+    pub ledger: Ledger,
+    /// Where postings go that exceed their bound, below `merge/`.
+    pub scratch: AsyncDisk,
+    /// The hashes that the output's metadata records.
+    pub hash: HashFunc,
+}
+
+/// What to merge into what.
+#[derive(Debug, Clone)]
+pub struct MergePlan<'a> {
+    /// The inputs, in any order: one at least, of one group, not overlapping in time.
+    pub inputs: &'a [Meta],
+    /// The output.
+    pub output: BlockId,
+    /// What becomes of the chunks of a series.
+    pub function: Arc<dyn MergeFunction>,
+    /// What the output's metadata says under `extensions`.
+    pub extensions: Option<RawJson>,
+}
+
+/// What a merge came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Merged {
+    /// A block: verified, then committed.
+    Block(Box<Meta>),
+    /// No series was left. Nothing was uploaded.
+    Empty,
+}
+
+impl Merger {
+    /// Merges blocks. Dropping the future ends all work; objects that were uploaded by then have no
+    /// `meta.json` and are cleaned up as any partial upload.
+    ///
+    /// # Errors
+    /// See [`Error::fault`] for what is wrong with an input. `Exhausted` when memory or the age of
+    /// the upload is, `AlreadyExists` when the output is committed, `Invalid` for a plan that cannot
+    /// be, `Internal` when the output read back is not what the inputs hold; the bucket's own.
+    pub async fn merge(&self, plan: MergePlan<'_>, progress: &Arc<Progress>) -> Result<Merged> {
+        let (_, _) = (self, progress);
+        Err(Error::passing(
+            plan.output,
+            ErrorKind::Unsupported,
+            "not built yet",
+        ))
+    }
+}
