@@ -34,6 +34,14 @@ pub enum Error {
         /// What was expected.
         message: String,
     },
+    /// The local folder failed.
+    #[error("block {block}: {source}")]
+    Disk {
+        /// The block that was read.
+        block: BlockId,
+        /// The failed operation, with its path.
+        source: Box<rutile_disk::Error>,
+    },
     /// A limit of the request was reached.
     #[error("exceeded {limit} limit: limit {allowed} violated (got {got})")]
     Limit {
@@ -70,6 +78,8 @@ impl Error {
             },
             Self::Index { source, .. } => source.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            // Whatever it is, it is not what the caller asked for that is wrong.
+            Self::Disk { .. } => ErrorKind::Unavailable,
             Self::Limit { .. } | Self::Memory(_) => ErrorKind::Exhausted,
             Self::Internal { .. } => ErrorKind::Internal,
         }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use rutile_disk::Durability;
+use rutile_block::BlockId;
+use rutile_disk::{Disk, Durability, NewFile};
 use rutile_index::{Header, HeaderPlan, HeaderSections, WHOLE_INDEX_LIMIT, build_header};
 use rutile_model::ErrorKind;
 use tokio::sync::Mutex;
@@ -16,8 +17,9 @@ use crate::{BlockReader, Error, Result};
 
 /// A header up to this length is read into memory: a mapping would cost more.
 const MAPPED_FROM: u64 = 64 * 1024;
-/// Sections longer than this are fetched in parts, so that no request runs into a timeout.
-const SECTION_PART: u64 = 16 * 1024 * 1024;
+/// Sections longer than this are fetched in parts: no request runs into a timeout, and no more lies
+/// in memory at a time.
+const SECTION_PART: u64 = 4 * 1024 * 1024;
 
 /// How much heap all open headers may take that no request holds. Past it a header is opened for
 /// each request anew, so that a bucket of many blocks does not stay in memory because one query
@@ -69,6 +71,15 @@ impl Opened {
             heap: if mapped { resident } else { resident + len },
         }
     }
+}
+
+/// What building a header begins with.
+#[derive(Debug)]
+enum Fetched {
+    /// All of it: the index was short.
+    Header(Bytes),
+    /// Where in the index to find it.
+    Sections(HeaderSections),
 }
 
 /// A header that stays open, and its share of the budget.
@@ -207,7 +218,16 @@ impl BlockReader {
 
     async fn download(&self) -> Result<Opened> {
         let started = Instant::now();
-        let bytes = self.fetch_header().await?;
+        let opened = match self.fetch_header().await? {
+            Fetched::Header(bytes) => self.keep_header(bytes).await?,
+            Fetched::Sections(sections) => self.download_sections(&sections).await?,
+        };
+        self.env.observer.header_downloaded(started.elapsed());
+        Ok(opened)
+    }
+
+    /// Puts a header that is at hand into the local folder, and opens it.
+    async fn keep_header(&self, bytes: Bytes) -> Result<Opened> {
         let len = bytes.len() as u64;
         let (disk, path, sampling) = (self.env.disk.clone(), self.header_path(), self.env.sampling);
         let id = self.id;
@@ -215,17 +235,14 @@ impl BlockReader {
             let damaged = |source| Error::Index { block: id, source };
             let header = Header::open_sampled(bytes.clone(), sampling).map_err(damaged)?;
             header.verify().map_err(damaged)?;
-            if let Some(disk) = disk {
-                let written = disk.write(&path, &bytes, Durability::Cached);
-                if let Err(error) = written {
-                    // The header is at hand; only the next start will miss the file.
-                    tracing::warn!(block = %id, %error, "the index-header cannot be kept in the local folder");
-                }
+            if let Some(disk) = disk
+                && let Err(error) = disk.write(&path, &bytes, Durability::Cached)
+            {
+                warn_not_kept(id, &error);
             }
             Ok::<_, Error>(Opened::new(header, len, false))
         });
         let opened = opened.await?;
-        self.env.observer.header_downloaded(started.elapsed());
         if len > MAPPED_FROM
             && let Some(mapped) = self.open_local(false).await
         {
@@ -234,7 +251,79 @@ impl BlockReader {
         Ok(opened)
     }
 
-    async fn fetch_header(&self) -> Result<Bytes> {
+    /// Gets the header's sections. A long one goes to the local folder part by part: many large
+    /// blocks may be opened at a time, and none of their headers is to lie in memory as a whole.
+    async fn download_sections(&self, sections: &HeaderSections) -> Result<Opened> {
+        if sections.header_len() > MAPPED_FROM
+            && let Some(disk) = self.env.disk.clone()
+        {
+            match self.stream_sections(&disk, sections).await? {
+                Ok(()) => return self.open_streamed(disk).await,
+                Err(error) => warn_not_kept(self.id, &error),
+            }
+        }
+        let key = self.index_key();
+        let mut header = sections.prefix().to_vec();
+        for range in section_parts(sections) {
+            header.extend_from_slice(&self.section_part(&key, range).await?);
+        }
+        header.extend(sections.suffix());
+        self.keep_header(header.into()).await
+    }
+
+    /// Writes the sections to the local folder. The outer error is the bucket's, the inner one the
+    /// folder's.
+    async fn stream_sections(
+        &self,
+        disk: &Arc<dyn Disk>,
+        sections: &HeaderSections,
+    ) -> Result<rutile_disk::Result<()>> {
+        let (key, path, cpu) = (self.index_key(), self.header_path(), &self.env.cpu);
+        let mut file = {
+            let (disk, path) = (Arc::clone(disk), path.clone());
+            let prefix = sections.prefix();
+            let created = cpu.run(move || append(disk.create(&path)?, &path, &prefix));
+            match created.await {
+                Ok(file) => file,
+                Err(error) => return Ok(Err(error)),
+            }
+        };
+        for range in section_parts(sections) {
+            let part = self.section_part(&key, range).await?;
+            let path = path.clone();
+            file = match cpu.run(move || append(file, &path, &part)).await {
+                Ok(file) => file,
+                Err(error) => return Ok(Err(error)),
+            };
+        }
+        let suffix = sections.suffix();
+        let finished = cpu.run(move || append(file, &path, &suffix)?.finish(Durability::Cached));
+        Ok(finished.await)
+    }
+
+    /// Opens what was just written; what is damaged came damaged, and goes again.
+    async fn open_streamed(&self, disk: Arc<dyn Disk>) -> Result<Opened> {
+        let (id, path, sampling) = (self.id, self.header_path(), self.env.sampling);
+        let opened = self.env.cpu.run(move || {
+            let bytes = disk.map(&path).map_err(|source| Error::Disk {
+                block: id,
+                source: Box::new(source),
+            })?;
+            let len = bytes.len() as u64;
+            let header = Header::open_sampled(bytes, sampling)
+                .and_then(|header| header.verify().map(|()| header));
+            let header = header.map_err(|source| {
+                if let Err(error) = disk.remove_tree(&path) {
+                    tracing::debug!(block = %id, %error, "a damaged index-header stays in the local folder");
+                }
+                Error::Index { block: id, source }
+            })?;
+            Ok(Opened::new(header, len, true))
+        });
+        opened.await
+    }
+
+    async fn fetch_header(&self) -> Result<Fetched> {
         let key = self.index_key();
         let len = match self.index_len {
             Some(len) => len,
@@ -254,38 +343,32 @@ impl BlockReader {
         let probe = plan.probe();
         let probed = self.bucket_ranges(&key, &probe).await?;
         let [first, last] = probed.as_slice() else {
-            return Err(self.index_error(rutile_index::Error::Corrupt {
-                offset: 0,
-                expected: "the first and the last bytes of the index",
-            }));
+            return Err(self.short_section(0));
         };
-        let sections = plan
-            .sections(first, last)
-            .map_err(|source| self.index_error(source))?;
-        self.fetch_sections(&key, &sections).await
+        let sections = plan.sections(first, last);
+        let sections = sections.map_err(|source| self.index_error(source))?;
+        Ok(Fetched::Sections(sections))
     }
 
-    fn header_of(&self, index: &[u8]) -> Result<Bytes> {
+    fn header_of(&self, index: &[u8]) -> Result<Fetched> {
         build_header(index)
-            .map(Bytes::from)
+            .map(|header| Fetched::Header(header.into()))
             .map_err(|source| self.index_error(source))
     }
 
-    async fn fetch_sections(&self, key: &str, sections: &HeaderSections) -> Result<Bytes> {
-        let symbols = self.fetch_section(key, sections.symbols()).await?;
-        let tail = self.fetch_section(key, sections.tail()).await?;
-        let header = sections
-            .assemble(&symbols, &tail)
-            .map_err(|e| self.index_error(e))?;
-        Ok(header.into())
+    /// A part of a section, which the bucket must give as long as was asked for.
+    async fn section_part(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let part = self.one_range(key, range.clone()).await?;
+        let end = range.start + part.len() as u64;
+        if end == range.end {
+            return Ok(part);
+        }
+        Err(self.short_section(end))
     }
 
-    async fn fetch_section(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>> {
-        let parts: Vec<_> = (range.start..range.end)
-            .step_by(SECTION_PART as usize)
-            .map(|start| start..range.end.min(start + SECTION_PART))
-            .collect();
-        Ok(self.bucket_ranges(key, &parts).await?.concat())
+    fn short_section(&self, offset: u64) -> Error {
+        let expected = "a section of the index as long as was asked for";
+        self.index_error(rutile_index::Error::Corrupt { offset, expected })
     }
 
     async fn one_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
@@ -296,4 +379,28 @@ impl BlockReader {
     fn header_path(&self) -> String {
         format!("{}/index-header", self.id)
     }
+}
+
+/// The ranges of the index that make up the header, in order, none of them long.
+fn section_parts(sections: &HeaderSections) -> impl Iterator<Item = Range<u64>> {
+    let cut = |section: Range<u64>| {
+        let starts = (section.start..section.end).step_by(SECTION_PART as usize);
+        starts.map(move |start| start..section.end.min(start + SECTION_PART))
+    };
+    cut(sections.symbols()).chain(cut(sections.tail()))
+}
+
+fn append(
+    mut file: Box<dyn NewFile>,
+    path: &str,
+    bytes: &[u8],
+) -> rutile_disk::Result<Box<dyn NewFile>> {
+    file.write_all(bytes)
+        .map_err(|source| rutile_disk::Error::io("write", path, source))?;
+    Ok(file)
+}
+
+/// The header can be used all the same; only the next start misses the file.
+fn warn_not_kept(block: BlockId, error: &rutile_disk::Error) {
+    tracing::warn!(%block, %error, "the index-header cannot be kept in the local folder");
 }

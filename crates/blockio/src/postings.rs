@@ -22,6 +22,8 @@ const SERIES_COST: u64 = 96;
 const LONG_INDEX: u64 = 4 * 1024 * 1024;
 /// More references than this are merged on the CPU pool.
 const MANY_REFS: u64 = 200_000;
+/// What a list takes beside its references: its places in the index, in the reads and in memory.
+const LIST_BYTES: u64 = 160;
 
 /// The series of a block that match.
 #[derive(Debug)]
@@ -136,7 +138,11 @@ impl BlockReader {
         let series: u64 = groups.iter().map(Group::series).sum();
         // The lists as they are, their union by group, and the result, are held at a time.
         let decoded = 4 * (series + groups.iter().map(Group::series).max().unwrap_or(0));
-        let mut memory = request.account.reserve(decoded).await?;
+        let lists: u64 = groups.iter().map(|group| group.ranges.len() as u64).sum();
+        let mut memory = request
+            .account
+            .reserve(decoded + lists * LIST_BYTES)
+            .await?;
         let mut lists = Vec::with_capacity(groups.len());
         for group in groups {
             lists.push(self.lists(group, request, &mut memory).await?);

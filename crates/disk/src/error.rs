@@ -48,7 +48,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(operation: &'static str, path: &str, source: io::Error) -> Self {
+    /// What the system said of `operation` (a verb) on the file at `path`.
+    #[must_use]
+    pub fn io(operation: &'static str, path: &str, source: io::Error) -> Self {
         Self::Io {
             operation,
             path: path.to_owned(),

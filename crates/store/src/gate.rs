@@ -1,4 +1,4 @@
-//! How many Series calls run at a time.
+//! How many calls run at a time.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const MAX_WAITING: usize = 10_000;
 pub(crate) struct Gate {
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    metrics: Arc<Metrics>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// The right to run. Given back on drop.
@@ -26,24 +26,28 @@ pub(crate) struct Gate {
 pub(crate) struct Turn {
     _turn: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
-    metrics: Arc<Metrics>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.metrics.gate.in_flight.dec();
+        if let Some(metrics) = &self.metrics {
+            metrics.gate.in_flight.dec();
+        }
     }
 }
 
 impl Gate {
-    /// `max` = 0 lets all calls run.
-    pub(crate) fn new(max: usize, metrics: Arc<Metrics>) -> Self {
+    /// `max` = 0 lets all calls run. The reference counts only the turns of Series calls.
+    pub(crate) fn new(max: usize, metrics: Option<Arc<Metrics>>) -> Self {
         let turns = if max == 0 {
             Semaphore::MAX_PERMITS
         } else {
             max
         };
-        metrics.gate.max.set(i64::try_from(max).unwrap_or(i64::MAX));
+        if let Some(metrics) = &metrics {
+            metrics.gate.max.set(i64::try_from(max).unwrap_or(i64::MAX));
+        }
         let queue = turns
             .saturating_add(MAX_WAITING)
             .min(Semaphore::MAX_PERMITS);
@@ -57,9 +61,12 @@ impl Gate {
     /// Waits for a turn. Dropping the future leaves the queue.
     pub(crate) async fn turn(&self) -> Result<Turn> {
         let closed = |_| Error::new(ErrorKind::Unavailable, "the store is shutting down");
-        self.metrics.gate.total.inc();
+        let gate = self.metrics.as_ref().map(|metrics| &metrics.gate);
+        if let Some(gate) = gate {
+            gate.total.inc();
+        }
         let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
-            let message = format!("{MAX_WAITING} Series calls are waiting for their turn already");
+            let message = format!("{MAX_WAITING} calls are waiting for their turn already");
             Error::new(ErrorKind::Exhausted, message)
         })?;
         let arrived = Instant::now();
@@ -67,15 +74,14 @@ impl Gate {
             .acquire_owned()
             .await
             .map_err(closed)?;
-        self.metrics
-            .gate
-            .duration
-            .observe(arrived.elapsed().as_secs_f64());
-        self.metrics.gate.in_flight.inc();
+        if let Some(gate) = gate {
+            gate.duration.observe(arrived.elapsed().as_secs_f64());
+            gate.in_flight.inc();
+        }
         Ok(Turn {
             _turn: turn,
             _place: place,
-            metrics: Arc::clone(&self.metrics),
+            metrics: self.metrics.clone(),
         })
     }
 }

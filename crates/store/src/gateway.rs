@@ -1,11 +1,10 @@
 //! The StoreAPI over the blocks that are served.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use prost::Message;
 use rutile_block::Contract;
 use rutile_blockio::{Limiter, Limits, Request, Stats};
@@ -14,7 +13,8 @@ use rutile_model::{ErrorKind, Matcher, TimeOrDuration};
 use rutile_proto::hintspb;
 use rutile_proto::thanos::info::InfoResponse;
 use rutile_proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
+    LabelMatcher, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+    SeriesRequest,
 };
 use rutile_runtime::{Clock, Ledger, Spawner, Task};
 use rutile_storeapi::{
@@ -34,8 +34,6 @@ use crate::series::{SeriesCall, Target};
 const WAITING_FRAMES: usize = 4;
 /// Memory that the frames of a call take: written, waiting and being sent.
 const FRAMES_BYTES: u64 = 1024 * 1024;
-/// Blocks that a label call reads at a time.
-const LABEL_CONCURRENCY: usize = 32;
 /// A sample limit is kept by counting chunks, which hold at most this many samples.
 const SAMPLES_PER_CHUNK: u64 = 120;
 
@@ -55,7 +53,7 @@ pub struct CallLimits {
 pub struct GatewayConfig {
     /// The limits of every call.
     pub limits: CallLimits,
-    /// Series calls that run at a time; 0: all.
+    /// Series calls that run at a time, and label calls beside them; 0: all.
     pub max_concurrency: usize,
     /// Series that are decoded at a time in each block.
     pub series_batch: usize,
@@ -83,6 +81,7 @@ pub struct Gateway {
     pub(crate) serving: Arc<ArcSwap<Serving>>,
     config: GatewayConfig,
     gate: Gate,
+    label_gate: Gate,
     metrics: Arc<Metrics>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
@@ -98,11 +97,13 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         tasks: Spawner,
     ) -> Self {
-        let gate = Gate::new(config.max_concurrency, Arc::clone(&metrics));
+        let gate = Gate::new(config.max_concurrency, Some(Arc::clone(&metrics)));
+        let label_gate = Gate::new(config.max_concurrency, None);
         Self {
             serving,
             config,
             gate,
+            label_gate,
             metrics,
             ledger,
             clock,
@@ -191,25 +192,48 @@ impl Gateway {
         Ok(targets)
     }
 
-    /// The blocks that a label call reads.
-    fn label_targets(
+    /// Begins a label call: waits for its turn, and picks the blocks that it reads.
+    async fn label_call(
         &self,
-        serving: &Serving,
-        matchers: &[Matcher],
-        hints: &[Matcher],
+        call: &'static str,
+        ctx: &RequestContext,
+        matchers: &[LabelMatcher],
+        block_matchers: Option<Vec<LabelMatcher>>,
         between: Between,
-    ) -> Vec<(Arc<Block>, Vec<Matcher>)> {
+    ) -> Result<LabelCall> {
+        let turn = self.label_gate.turn().await?;
+        let serving = self.pin()?;
+        let matchers = compile_matchers(matchers)?;
+        let hints = compile_matchers(&block_matchers.unwrap_or_default())?;
         let blocks = serving.set.blocks.values();
         let wanted = blocks.filter(|block| {
-            block.overlaps(between.min_time, between.max_time) && block.matches_hints(hints)
+            block.overlaps(between.min_time, between.max_time) && block.matches_hints(&hints)
         });
-        wanted
+        let targets: Vec<_> = wanted
             .filter_map(|block| {
-                let left = series_matchers(&block.meta.thanos.labels, matchers)?;
+                let left = series_matchers(&block.meta.thanos.labels, &matchers)?;
                 Some((Arc::clone(block), left))
             })
-            .collect()
+            .collect();
+        Ok(LabelCall {
+            queried: block_hints(targets.iter().map(|(block, _)| block)),
+            targets,
+            request: self.request(call, &ctx.tenant),
+            warnings: serving.warnings.clone(),
+            _turn: turn,
+        })
     }
+}
+
+/// A label call that has its turn.
+struct LabelCall {
+    /// The blocks to read, and what is left of the matchers for their series.
+    targets: Vec<(Arc<Block>, Vec<Matcher>)>,
+    request: Arc<Request>,
+    /// The blocks, as the answer names them.
+    queried: Vec<hintspb::Block>,
+    warnings: Vec<String>,
+    _turn: Turn,
 }
 
 #[async_trait]
@@ -243,47 +267,32 @@ impl StoreApi for Gateway {
         ctx: RequestContext,
         wire: LabelNamesRequest,
     ) -> Result<LabelNamesResponse> {
-        let serving = self.pin()?;
-        let matchers = compile_matchers(&wire.matchers)?;
-        let hints = match hints::<hintspb::LabelNamesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => compile_matchers(&hints.block_matchers)?,
-            None => Vec::new(),
-        };
+        let hints = hints::<hintspb::LabelNamesRequestHints>(wire.hints.as_ref())?;
+        let blocks = hints.map(|hints| hints.block_matchers);
         let between = Between {
             min_time: wire.start,
             max_time: wire.end,
         };
-        let targets = self.label_targets(&serving, &matchers, &hints, between);
-        let queried = block_hints(targets.iter().map(|(block, _)| block));
-        let request = self.request("label-names", &ctx.tenant);
-        let reads = targets.into_iter().map(|(block, left)| {
-            let (request, drop) = (Arc::clone(&request), wire.without_replica_labels.clone());
+        let call = self
+            .label_call("label-names", &ctx, &wire.matchers, blocks, between)
+            .await?;
+        let reads = call.targets.into_iter().map(|(block, left)| {
+            let (request, drop) = (
+                Arc::clone(&call.request),
+                wire.without_replica_labels.clone(),
+            );
             let read = self.tasks.spawn("label-names", async move {
-                let (mut names, any) = labels::names(&block, &left, between, &request).await?;
-                if !left.is_empty() {
-                    names.retain(|name| !drop.contains(name));
-                }
-                if any {
-                    let external = block
-                        .meta
-                        .thanos
-                        .labels
-                        .iter()
-                        .map(|(name, _)| name.to_owned());
-                    names.extend(external.filter(|name| !drop.contains(name)));
-                }
-                Ok(names)
+                labels::names(&block, &left, &drop, between, &request).await
             });
             read.abort_on_drop()
         });
-        let names = union(reads, wire.limit).await?;
         Ok(LabelNamesResponse {
-            names,
-            warnings: serving.warnings.clone(),
+            names: labels::union(reads, &call.request, wire.limit).await?,
+            warnings: call.warnings,
             hints: Some(any(
                 "LabelNamesResponseHints",
                 &hintspb::LabelNamesResponseHints {
-                    queried_blocks: queried,
+                    queried_blocks: call.queried,
                 },
             )),
         })
@@ -300,34 +309,29 @@ impl StoreApi for Gateway {
         if wire.without_replica_labels.contains(&wire.label) {
             return Ok(LabelValuesResponse::default());
         }
-        let serving = self.pin()?;
-        let matchers = compile_matchers(&wire.matchers)?;
-        let hints = match hints::<hintspb::LabelValuesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => compile_matchers(&hints.block_matchers)?,
-            None => Vec::new(),
-        };
+        let hints = hints::<hintspb::LabelValuesRequestHints>(wire.hints.as_ref())?;
+        let blocks = hints.map(|hints| hints.block_matchers);
         let between = Between {
             min_time: wire.start,
             max_time: wire.end,
         };
-        let targets = self.label_targets(&serving, &matchers, &hints, between);
-        let queried = block_hints(targets.iter().map(|(block, _)| block));
-        let request = self.request("label-values", &ctx.tenant);
-        let reads = targets.into_iter().map(|(block, left)| {
-            let (request, label) = (Arc::clone(&request), wire.label.clone());
+        let call = self
+            .label_call("label-values", &ctx, &wire.matchers, blocks, between)
+            .await?;
+        let reads = call.targets.into_iter().map(|(block, left)| {
+            let (request, label) = (Arc::clone(&call.request), wire.label.clone());
             let read = self.tasks.spawn("label-values", async move {
                 labels::values(&block, &label, &left, between, &request).await
             });
             read.abort_on_drop()
         });
-        let values = union(reads, wire.limit).await?;
         Ok(LabelValuesResponse {
-            values,
-            warnings: serving.warnings.clone(),
+            values: labels::union(reads, &call.request, wire.limit).await?,
+            warnings: call.warnings,
             hints: Some(any(
                 "LabelValuesResponseHints",
                 &hintspb::LabelValuesResponseHints {
-                    queried_blocks: queried,
+                    queried_blocks: call.queried,
                 },
             )),
         })
@@ -419,38 +423,6 @@ fn stream_of(frames: mpsc::Receiver<Result<Frames>>, task: Task<()>) -> SeriesSt
         }
     })
     .boxed()
-}
-
-type Read = Task<rutile_blockio::Result<BTreeSet<String>>>;
-
-/// What all blocks found, sorted, at most `limit` of it (0: all).
-async fn union(reads: impl Iterator<Item = Read> + Send, limit: i64) -> Result<Vec<String>> {
-    let all = stream::iter(reads.map(|read| async {
-        let found = read.await.map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("a task that read a block ended: {error}"),
-            )
-        })?;
-        found.map_err(|error| Error::from(crate::Error::from(error)))
-    }))
-    .buffered(LABEL_CONCURRENCY)
-    .try_fold(
-        BTreeSet::new(),
-        |mut all: BTreeSet<String>, mut found| async move {
-            if all.is_empty() {
-                return Ok(found);
-            }
-            all.append(&mut found);
-            Ok(all)
-        },
-    );
-    let all = all.await?;
-    let limit = usize::try_from(limit)
-        .ok()
-        .filter(|limit| *limit > 0)
-        .unwrap_or(usize::MAX);
-    Ok(all.into_iter().take(limit).collect())
 }
 
 /// The hints of a request, if there are any.

@@ -103,11 +103,16 @@ impl Cursor {
                 (source, batch)
             }
             Next::Ahead(task) => {
-                let (source, batch) = task.await.map_err(|error| Error::Internal {
+                let (mut source, batch) = task.await.map_err(|error| Error::Internal {
                     block: id.unwrap_or_default(),
                     message: format!("the task that read ahead ended: {error}"),
                 })?;
-                (Box::new(source), batch?)
+                let batch = match batch {
+                    // There was no memory for it beside the batch before, which is gone by now.
+                    Err(Error::Memory(_)) if source.may_retry() => source.next_batch().await?,
+                    batch => batch?,
+                };
+                (Box::new(source), batch)
             }
         };
         if batch.is_some() {

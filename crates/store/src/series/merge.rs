@@ -65,14 +65,18 @@ impl Merge<'_> {
             equal.clear();
             let labels_of = Arc::clone(&series.0);
             let labels = labels_of.labels(series.1);
-            equal.push(series);
+            // Without chunks the labels are all that is wanted of a series.
+            let with_chunks = !self.spec.skip_chunks;
+            equal.extend(with_chunks.then_some(series));
             loop {
                 self.advance(&mut cursors, tree.winner(), read_ahead)
                     .await?;
                 tree.replay(|a, b| self.before(&cursors, a, b));
                 match cursors.get(tree.winner()) {
-                    Some(next) if next.labels() == Some(labels) => equal.extend(next.current()),
-                    _ => break,
+                    Some(next) if next.labels() != Some(labels) => break,
+                    Some(next) if with_chunks => equal.extend(next.current()),
+                    Some(_) => {}
+                    None => break,
                 }
             }
             let written = write_series(self.spec, labels, &equal, &mut labels_out, writer)?;

@@ -100,6 +100,7 @@ pub(crate) struct Source {
     /// Whether left-out or replaced labels may shuffle all series of the block.
     shuffled: bool,
     waiting: Decoded,
+    is_broken: bool,
     /// Decoded series that were not handed out yet: from which one on.
     rest: Option<(Arc<Decoded>, usize, Arc<Reservation>)>,
 }
@@ -134,6 +135,7 @@ impl Source {
             selected,
             next: 0,
             waiting: Decoded::default(),
+            is_broken: false,
             rest: None,
         })
     }
@@ -143,10 +145,16 @@ impl Source {
         self.rest.is_none() && self.next >= self.selected.refs.len()
     }
 
+    /// Whether the last error left everything as it was, so that [`Source::next_batch`] may be
+    /// called again.
+    pub(crate) fn may_retry(&self) -> bool {
+        !self.is_broken
+    }
+
     /// The next series; `None` at the end.
     pub(crate) async fn next_batch(&mut self) -> Result<Option<Batch>> {
         loop {
-            if let Some((decoded, first, memory)) = self.rest.take() {
+            if let Some((decoded, first, memory)) = self.rest.clone() {
                 return self.batch(decoded, first, memory).await.map(Some);
             }
             if self.next >= self.selected.refs.len() {
@@ -162,7 +170,6 @@ impl Source {
     /// Decodes the next entries; all of them if they are to be sorted. Series that the postings did
     /// not decide count against the limit only now.
     async fn decode(&mut self) -> Result<(Decoded, Reservation)> {
-        let mut decoded = std::mem::take(&mut self.waiting);
         let mut memory = self.request.account.empty();
         loop {
             let most = match self.next {
@@ -175,6 +182,9 @@ impl Source {
             let entries = reader
                 .series(self.decoder.header(), refs, &self.request)
                 .await?;
+            // From here on an error loses what waits; what follows it could not be trusted.
+            self.is_broken = true;
+            let mut decoded = std::mem::take(&mut self.waiting);
             let before = decoded.series.len();
             self.decoder.decode(refs, &entries, &mut decoded)?;
             if !self.selected.remaining.is_empty() {
@@ -183,12 +193,16 @@ impl Source {
             }
             memory.grow(decoded.bytes().saturating_sub(memory.bytes()))?;
             self.next = end;
+            self.is_broken = false;
             let last = end == self.selected.refs.len();
             let symbols = self.decoder.symbols();
             match (last, self.shuffled) {
                 (true, true) => decoded.sort(symbols),
                 (true, false) => decoded.settle(symbols),
-                (false, true) => continue,
+                (false, true) => {
+                    self.waiting = decoded;
+                    continue;
+                }
                 (false, false) => self.waiting = decoded.hold_back(symbols),
             }
             return Ok((decoded, memory));
@@ -219,9 +233,8 @@ impl Source {
         let end = self.end_of_batch(&decoded, first);
         let (order, wanted) = wanted_chunks(&decoded, first, end);
         let chunks = self.block.reader.chunks(&wanted, &self.request).await?;
-        if end < decoded.series.len() {
-            self.rest = Some((Arc::clone(&decoded), end, Arc::clone(&memory)));
-        }
+        self.rest =
+            (end < decoded.series.len()).then(|| (Arc::clone(&decoded), end, Arc::clone(&memory)));
         Ok(Batch {
             block: Arc::clone(&self.block),
             decoded,

@@ -29,7 +29,7 @@ struct Stored<'a> {
     data: &'a [u8],
 }
 
-/// Writes a series that several blocks have.
+/// Writes a series that several blocks have; `parts` are looked at only for their chunks.
 pub(crate) fn write_series(
     spec: &SeriesSpec,
     labels: &[u32],
