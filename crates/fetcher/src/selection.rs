@@ -134,6 +134,13 @@ impl Selection {
         self.resolve(|id| loaded.contains(&id)).0
     }
 
+    /// The blocks that replace this one, if its mark is older than the ignore delay and it was
+    /// replaced: in order of their ULIDs, whatever became of them.
+    #[must_use]
+    pub fn successors(&self, id: BlockId) -> &[BlockId] {
+        self.successors.get(&id).map_or(&[], Vec::as_slice)
+    }
+
     /// Blocks that were dropped because their delete delay passed although nothing that replaces
     /// them is loaded: answers must say that they may be incomplete (BC-5, BC-7).
     #[must_use]

@@ -1,6 +1,6 @@
 //! Removing what is left of uploads and deletions that were never finished (BC-3, BC-6, BC-16).
 
-use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind};
+use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind, parse_entry};
 use rutile_model::ErrorKind;
 
 use crate::delete::require_none_newer;
@@ -30,6 +30,44 @@ pub enum KeptBecause {
 }
 
 impl Lifecycle {
+    /// Gives back the parts of uploads to blocks that nobody finished and nobody can still be at: an
+    /// upload gives up at half the partial age (BC-3, BC-16). How many there were.
+    ///
+    /// # Errors
+    /// As [`Lifecycle::clean_partial`]; of several the first one, after all were tried.
+    pub async fn abort_dangling(&self) -> Result<usize> {
+        let unknown = Step {
+            operation: "clean up uploads to",
+            block: BlockId::default(),
+        };
+        let uploads = self.bucket.unfinished_uploads().await;
+        let uploads = uploads.map_err(|e| unknown.bucket(e))?;
+        let now_ms = self.clock.now_ms();
+        let mut aborted = Ok(0);
+        for upload in uploads {
+            // Others may keep other things in the bucket: their uploads are not ours to end.
+            let Some(block) = upload
+                .key
+                .as_deref()
+                .map_or(Some(unknown.block), parse_entry)
+            else {
+                continue;
+            };
+            if !self.contract.partial_due(Some(upload.started_ms), now_ms) {
+                continue;
+            }
+            let step = Step { block, ..unknown };
+            self.require_agreeing_clocks(step).await?;
+            let ended = self.bucket.abort_unfinished(&upload).await;
+            match (ended, &mut aborted) {
+                (Ok(()), Ok(count)) => *count += 1,
+                (Err(error), Ok(_)) => aborted = Err(step.bucket(error)),
+                (_, Err(_)) => {}
+            }
+        }
+        aborted
+    }
+
     /// Removes a block without `meta.json`, if it is time: the rest of an interrupted deletion when
     /// its mark is due and nothing is newer than the mark, anything else when its newest object is
     /// older than the partial age. Everything is looked at anew; no earlier view counts (P6).

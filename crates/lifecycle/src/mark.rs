@@ -20,7 +20,37 @@ pub enum Marked {
     Repaired,
 }
 
+/// Whether a block may be an input of a merge, as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there and carries no deletion mark.
+    Unmarked,
+    /// It carries a deletion mark, of whatever state.
+    Marked,
+    /// It has no `meta.json` any more.
+    Gone,
+}
+
 impl Lifecycle {
+    /// Looks at a block again, before and after something is made of it (BC-14, BC-15).
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering.
+    pub async fn standing(&self, id: BlockId) -> Result<Standing> {
+        let step = Step {
+            operation: "look at",
+            block: id,
+        };
+        // First the mark: a deletion takes it last.
+        if self.find_mark(step, MarkKind::Deletion).await? != FoundMark::Absent {
+            return Ok(Standing::Marked);
+        }
+        Ok(match self.has_meta(step).await? {
+            true => Standing::Unmarked,
+            false => Standing::Gone,
+        })
+    }
+
     /// Marks a block for deletion. `details` says why; see [`rutile_block::details`].
     ///
     /// # Errors

@@ -97,6 +97,19 @@ pub trait BucketReader: Debug + Send + Sync + 'static {
     fn list<'a>(&'a self, prefix: &'a str, depth: Depth) -> BoxStream<'a, Result<Entry>>;
 }
 
+/// An upload in parts that was begun and neither completed nor aborted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedUpload {
+    /// The key that it would have written; none where the provider keeps that to itself, and then
+    /// nobody but this program can have begun it.
+    pub key: Option<String>,
+    /// The provider's name for it.
+    pub id: String,
+    /// When it was begun, or last written to where the provider tells that instead: ms since the
+    /// Unix epoch, by the provider's clock.
+    pub started_ms: i64,
+}
+
 /// A bucket that can be written to.
 #[async_trait]
 pub trait Bucket: BucketReader {
@@ -117,6 +130,20 @@ pub trait Bucket: BucketReader {
     /// # Errors
     /// Whatever keeps the provider from answering.
     async fn delete(&self, key: &str) -> Result<()>;
+
+    /// The uploads in parts to keys of this bucket that are neither completed nor aborted: those
+    /// under way, and those that nobody will ever finish. None of a provider that drops unfinished
+    /// uploads by itself.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>>;
+
+    /// Gives back what such an upload takes. One that is gone already is a success.
+    ///
+    /// # Errors
+    /// Whatever keeps the provider from answering.
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()>;
 }
 
 /// An upload in parts. Dropped without `complete` or `abort` it may leave parts behind, which

@@ -23,6 +23,8 @@ pub struct Traits {
     pub listed_attributes: bool,
     /// Keys longer than 255 bytes in a segment, and an object below the key of another.
     pub flat_keys: bool,
+    /// Uploads in parts that nobody finished are listed, until they are aborted.
+    pub lists_unfinished: bool,
 }
 
 impl Default for Traits {
@@ -31,6 +33,7 @@ impl Default for Traits {
             atomic_create: true,
             listed_attributes: true,
             flat_keys: true,
+            lists_unfinished: true,
         }
     }
 }

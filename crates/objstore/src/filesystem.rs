@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc};
 use self::write::FileUpload;
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result, key,
+    Result, UnfinishedUpload, key,
 };
 
 /// Entries that a listing reads ahead of its consumer: two batches of this many.
@@ -36,6 +36,9 @@ const MAX_CONCURRENT: usize = 64;
 /// Folder of unfinished objects, directly below the root: the same file system, so that moving an
 /// object into place is atomic. Not part of the bucket.
 const UNFINISHED: &str = ".rutile-unfinished";
+
+/// What calls that concern all unfinished uploads are about, in messages.
+const UPLOADS: &str = "unfinished uploads";
 
 /// A bucket in a folder.
 #[derive(Debug, Clone)]
@@ -274,5 +277,17 @@ impl Bucket for FilesystemBucket {
 
     async fn delete(&self, key: &str) -> Result<()> {
         self.on_file(Operation::Delete, key, write::remove).await
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let list = |root: &Path, _: &Path| write::unfinished(root);
+        self.on_file(Operation::ListUnfinished, UPLOADS, list).await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let id = upload.id.clone();
+        let abort = move |root: &Path, _: &Path| write::abort(root, &id);
+        self.on_file(Operation::AbortMultipart, UPLOADS, abort)
+            .await
     }
 }

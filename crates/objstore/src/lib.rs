@@ -15,7 +15,9 @@ mod open;
 mod operation;
 mod remote;
 
-pub use bucket::{Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode};
+pub use bucket::{
+    Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, UnfinishedUpload,
+};
 pub use error::{Error, Result};
 pub use filesystem::FilesystemBucket;
 pub use open::{OpenContext, check_reachable, open, open_reader};

@@ -27,6 +27,8 @@ pub enum Operation {
     CompleteMultipart,
     /// [`crate::MultipartUpload::abort`].
     AbortMultipart,
+    /// [`crate::Bucket::unfinished_uploads`].
+    ListUnfinished,
     /// [`crate::Bucket::delete`].
     Delete,
     /// [`crate::open()`] and [`crate::open_reader`].
@@ -49,6 +51,7 @@ impl Operation {
             Self::PutPart => "put_part",
             Self::CompleteMultipart => "complete_multipart",
             Self::AbortMultipart => "abort_multipart",
+            Self::ListUnfinished => "list_unfinished",
             Self::Delete => "delete",
             Self::Open => "open",
         }

@@ -5,6 +5,7 @@
 //! every error says what to do about it.
 
 mod explain;
+pub(crate) mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use object_store::{
 };
 use rutile_model::ErrorKind;
 
+use self::unfinished::Unfinished;
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result, key,
+    Result, UnfinishedUpload, key,
 };
 
 /// Ranges of one `get_ranges` that are fetched at a time.
@@ -42,6 +44,8 @@ pub(crate) struct Remote {
     pub(crate) attributes: object_store::Attributes,
     /// Requests at a time, for whoever wraps the bucket.
     pub(crate) concurrency: usize,
+    /// How to find uploads in parts that nobody finished; none where the provider drops them.
+    pub(crate) unfinished: Option<Unfinished>,
 }
 
 /// A bucket of a cloud provider.
@@ -267,6 +271,27 @@ impl Bucket for RemoteBucket {
         match self.remote.store.delete(&path).await {
             Ok(()) => Ok(()),
             Err(error) => match self.explain(Operation::Delete, key, error) {
+                absent if absent.is_not_found() => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        match &self.remote.unfinished {
+            Some(unfinished) => unfinished.list(&self.remote).await,
+            None => Ok(vec![]),
+        }
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let (Some(unfinished), Some(key)) = (&self.remote.unfinished, &upload.key) else {
+            return Ok(());
+        };
+        let path = self.path(Operation::AbortMultipart, key)?;
+        match unfinished.abort(&path, &upload.id).await {
+            Ok(()) => Ok(()),
+            Err(error) => match self.explain(Operation::AbortMultipart, key, error) {
                 absent if absent.is_not_found() => Ok(()),
                 error => Err(error),
             },

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, Strategy, proptest};
 use rutile_model::{ByteSize, ErrorKind};
 use rutile_objstore::conformance::{self, Traits};
 use rutile_objstore::fake::{Fault, FaultyBucket, MemoryBucket, Rule};
-use rutile_objstore::{Bucket, MultipartUpload, PutMode};
+use rutile_objstore::{Bucket, MultipartUpload, PutMode, UnfinishedUpload};
 use rutile_runtime::{ManualClock, SystemClock};
 
 use super::*;
@@ -486,6 +486,14 @@ impl Bucket for Written {
         let done = self.inner.delete(key).await;
         expire_all(&self.clock);
         done
+    }
+
+    async fn unfinished_uploads(&self) -> BucketResult<Vec<UnfinishedUpload>> {
+        self.inner.unfinished_uploads().await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> BucketResult<()> {
+        self.inner.abort_unfinished(upload).await
     }
 }
 

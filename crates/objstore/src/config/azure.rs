@@ -92,6 +92,7 @@ impl Config {
             bucket_key: "container",
             attributes: object_store::Attributes::new(),
             concurrency: client.concurrency,
+            unfinished: None,
         })))
     }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use object_store::StaticCredentialProvider;
+use object_store::client::HttpConnector as _;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use serde::Deserialize;
 
 use super::http::{Client, HttpConfig};
 use super::{Provider, Surroundings, given, required};
+use crate::remote::unfinished::{Store, Unfinished};
 use crate::remote::{Remote, RemoteBucket};
 
 #[derive(Deserialize, Default)]
@@ -68,14 +70,23 @@ impl Config {
         let store = builder
             .build()
             .map_err(|error| format!("`config.service_account`: {error}"))?;
+        let store = Arc::new(store);
+        let unfinished = Unfinished {
+            store: Store::Google(Arc::clone(&store)),
+            http: client
+                .connect(&Client::options())
+                .map_err(|error| error.to_string())?,
+            bucket_url: format!("{endpoint}/{bucket}"),
+        };
         Ok(Provider::Remote(RemoteBucket::new(Remote {
-            store: Arc::new(store),
+            store,
             name: bucket,
             endpoint,
             credential_keys: "service_account",
             bucket_key: "bucket",
             attributes: object_store::Attributes::new(),
             concurrency: client.concurrency,
+            unfinished: Some(unfinished),
         })))
     }
 }

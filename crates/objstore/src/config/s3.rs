@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key, Checksum};
+use object_store::client::HttpConnector as _;
 use object_store::{Attribute, Attributes};
 use serde::Deserialize;
 
 use super::http::{Client, HttpConfig};
 use super::{Provider, Surroundings, credentials, given, required};
+use crate::remote::unfinished::{Store, Unfinished};
 use crate::remote::{Remote, RemoteBucket};
 
 #[derive(Deserialize, Default)]
@@ -253,14 +256,31 @@ impl Settings {
             attributes.insert(attribute, value.into());
         }
         let store = builder.build().map_err(|error| error.to_string())?;
+        let store = Arc::new(store);
+        let bucket_url = match self.virtual_hosted {
+            true => self.endpoint.clone(),
+            false => format!("{}/{}", self.endpoint, self.bucket),
+        };
+        let unfinished = Unfinished {
+            store: Store::S3 {
+                store: Arc::clone(&store),
+                region: self.region,
+                unsigned: self.unsigned,
+            },
+            http: client
+                .connect(&Client::options())
+                .map_err(|error| error.to_string())?,
+            bucket_url,
+        };
         Ok(Provider::Remote(RemoteBucket::new(Remote {
-            store: std::sync::Arc::new(store),
+            store,
             name: self.bucket,
             endpoint: self.endpoint,
             credential_keys: self.credential_keys,
             bucket_key: "bucket",
             attributes,
             concurrency: client.concurrency,
+            unfinished: Some(unfinished),
         })))
     }
 }

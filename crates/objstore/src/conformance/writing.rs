@@ -24,6 +24,7 @@ pub(super) async fn run(bucket: &Arc<dyn Bucket>, traits: Traits) {
     }
     large(&**bucket).await;
     multipart(&**bucket).await;
+    unfinished(&**bucket, traits).await;
     canceled(&**bucket).await;
     if traits.flat_keys {
         put(&**bucket, "object", "above").await;
@@ -127,6 +128,42 @@ async fn large(bucket: &dyn Bucket) {
         "a large range comes back"
     );
     bucket.delete("large").await.expect("delete");
+}
+
+/// An upload that its process never ended is found and aborted by another one.
+async fn unfinished(bucket: &dyn Bucket, traits: Traits) {
+    let before = bucket.unfinished_uploads().await.expect("list unfinished");
+    let mut upload = bucket
+        .start_multipart("parts/dangling")
+        .await
+        .expect("start");
+    upload.put_part(pattern(5 << 20)).await.expect("part");
+    let mut found = bucket.unfinished_uploads().await.expect("list unfinished");
+    found.retain(|upload| !before.iter().any(|other| other.id == upload.id));
+    let keys = found.iter().map(|upload| upload.key.as_deref());
+    assert!(
+        keys.into_iter()
+            .all(|key| key.is_none_or(|key| key == "parts/dangling")),
+        "{found:?}"
+    );
+    let expected = usize::from(traits.lists_unfinished);
+    assert_eq!(found.len(), expected, "unfinished uploads: {found:?}");
+    for upload in &found {
+        for _ in 0..2 {
+            bucket.abort_unfinished(upload).await.expect("abort");
+        }
+    }
+    let after = bucket.unfinished_uploads().await.expect("list unfinished");
+    assert_eq!(after, before, "after the abort");
+    if traits.lists_unfinished {
+        assert!(
+            upload.complete().await.is_err(),
+            "completed an aborted upload"
+        );
+    } else {
+        upload.abort().await.expect("abort");
+    }
+    assert!(!bucket.exists("parts/dangling").await.expect("exists"));
 }
 
 async fn multipart(bucket: &dyn Bucket) {

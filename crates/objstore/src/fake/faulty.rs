@@ -18,7 +18,7 @@ use super::rule::{Fault, Gate, Rule};
 use super::state::{Call, State, Version, Write};
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result, key, listing,
+    Result, UnfinishedUpload, key, listing,
 };
 
 /// A bucket with scripted faults. Clones share rules, calls and journal.
@@ -341,6 +341,30 @@ impl Bucket for FaultyBucket {
     async fn delete(&self, key: &str) -> Result<()> {
         self.write(Operation::Delete, key, self.inner.delete(key))
             .await
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let operation = Operation::ListUnfinished;
+        match self.enter(operation, "").await {
+            Some(Fault::FailBefore(kind) | Fault::FailAfter(kind)) => {
+                Err(self.error(kind, operation, ""))
+            }
+            _ => self.inner.unfinished_uploads().await,
+        }
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let operation = Operation::AbortMultipart;
+        let key = upload.key.as_deref().unwrap_or_default();
+        let fault = self.enter(operation, key).await;
+        if let Some(Fault::FailBefore(kind)) = fault {
+            return Err(self.error(kind, operation, key));
+        }
+        self.inner.abort_unfinished(upload).await?;
+        match fault {
+            Some(Fault::FailAfter(kind)) => Err(self.error(kind, operation, key)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use rutile_runtime::Clock;
 
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result, key, listing,
+    Result, UnfinishedUpload, key, listing,
 };
 
 /// A bucket in memory. Clones share the objects.
@@ -30,6 +30,14 @@ pub struct MemoryBucket {
 struct Shared {
     clock: Arc<dyn Clock>,
     objects: Mutex<BTreeMap<String, Object>>,
+    unfinished: Mutex<Unfinished>,
+}
+
+/// Uploads in parts by their number.
+#[derive(Default)]
+struct Unfinished {
+    next: u64,
+    uploads: BTreeMap<u64, UnfinishedUpload>,
 }
 
 #[derive(Clone)]
@@ -45,6 +53,7 @@ impl MemoryBucket {
         let shared = Shared {
             clock,
             objects: Mutex::new(BTreeMap::new()),
+            unfinished: Mutex::default(),
         };
         Self {
             name: "memory".to_owned(),
@@ -211,17 +220,37 @@ impl Bucket for MemoryBucket {
 
     async fn start_multipart(&self, key: &str) -> Result<Box<dyn MultipartUpload>> {
         self.check(Operation::StartMultipart, key)?;
-        let upload = MemoryUpload {
+        let mut unfinished = self.shared.unfinished.lock();
+        unfinished.next += 1;
+        let number = unfinished.next;
+        let begun = UnfinishedUpload {
+            key: Some(key.to_owned()),
+            id: number.to_string(),
+            started_ms: self.shared.clock.now_ms(),
+        };
+        unfinished.uploads.insert(number, begun);
+        Ok(Box::new(MemoryUpload {
             bucket: self.clone(),
             key: key.to_owned(),
+            number,
             parts: BytesMut::new(),
-        };
-        Ok(Box::new(upload))
+        }))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
         self.check(Operation::Delete, key)?;
         self.shared.objects.lock().remove(key);
+        Ok(())
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let unfinished = self.shared.unfinished.lock();
+        Ok(unfinished.uploads.values().cloned().collect())
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let mut unfinished = self.shared.unfinished.lock();
+        unfinished.uploads.retain(|_, other| other.id != upload.id);
         Ok(())
     }
 }
@@ -230,7 +259,16 @@ impl Bucket for MemoryBucket {
 struct MemoryUpload {
     bucket: MemoryBucket,
     key: String,
+    number: u64,
     parts: BytesMut,
+}
+
+impl MemoryUpload {
+    /// Whether the upload was still there: somebody may have aborted it.
+    fn end(&self) -> bool {
+        let mut unfinished = self.bucket.shared.unfinished.lock();
+        unfinished.uploads.remove(&self.number).is_some()
+    }
 }
 
 #[async_trait]
@@ -241,11 +279,23 @@ impl MultipartUpload for MemoryUpload {
     }
 
     async fn complete(&mut self) -> Result<()> {
+        if !self.end() {
+            let (name, message) = (&self.bucket.name, "the upload was aborted");
+            let operation = Operation::CompleteMultipart;
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                operation,
+                name,
+                &self.key,
+                message,
+            ));
+        }
         let body = std::mem::take(&mut self.parts).freeze();
         self.bucket.put(&self.key, body, PutMode::Overwrite).await
     }
 
     async fn abort(&mut self) -> Result<()> {
+        self.end();
         self.parts.clear();
         Ok(())
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rutile_model::ErrorKind;
 
 use super::{Failure, FilesystemBucket, UNFINISHED, read};
-use crate::{Error, MultipartUpload, Operation, PutMode, Result};
+use crate::{Error, MultipartUpload, Operation, PutMode, Result, UnfinishedUpload};
 
 /// Age after which nobody can still be writing an unfinished object.
 const ABANDONED_MS: i64 = 24 * 60 * 60 * 1000;
@@ -143,6 +143,43 @@ pub(super) fn prepare(root: &Path, now_ms: i64) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The files that are no objects yet, with the time of their last write.
+pub(super) fn unfinished(root: &Path) -> Result<Vec<UnfinishedUpload>, Failure> {
+    let entries = match fs::read_dir(root.join(UNFINISHED)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let attributes = read::attributes(&entry.path());
+        // One that is gone by now is finished; a name of another form is none of ours.
+        let (Ok(attributes), Ok(id)) = (attributes, entry.file_name().into_string()) else {
+            continue;
+        };
+        found.push(UnfinishedUpload {
+            key: None,
+            id,
+            started_ms: attributes.last_modified_ms,
+        });
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(found)
+}
+
+/// Removes such a file. Absent is fine.
+pub(super) fn abort(root: &Path, id: &str) -> Result<(), Failure> {
+    if id.is_empty() || id.contains('/') || id.starts_with('.') {
+        let message = format!("{id:?} is no unfinished upload");
+        return Err(Failure::Refused(ErrorKind::Invalid, message));
+    }
+    match fs::remove_file(root.join(UNFINISHED).join(id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Creates `folder` and what is missing above it, within `root`; gives what was missing.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result,
+    Result, UnfinishedUpload,
 };
 
 /// How long requests may take, the library's own retries included.
@@ -146,6 +146,25 @@ impl<B: Bucket + ?Sized> Bucket for Deadline<B> {
         let call = self.inner.delete(key);
         self.within(Operation::Delete, key, self.deadlines.metadata, call)
             .await
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let call = self.inner.unfinished_uploads();
+        let operation = Operation::ListUnfinished;
+        self.within(operation, "", self.deadlines.metadata, call)
+            .await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let call = self.inner.abort_unfinished(upload);
+        let (operation, key) = (Operation::AbortMultipart, upload.key.as_deref());
+        self.within(
+            operation,
+            key.unwrap_or_default(),
+            self.deadlines.metadata,
+            call,
+        )
+        .await
     }
 }
 

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, Result};
+use crate::{
+    Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, Result,
+    UnfinishedUpload,
+};
 
 /// Ranges of one `get_ranges` that wait for the bound or are under way: enough to fill the link,
 /// few enough that one caller does not take all of it.
@@ -100,5 +103,15 @@ impl<B: Bucket + ?Sized> Bucket for Limited<B> {
     async fn delete(&self, key: &str) -> Result<()> {
         let _place = self.place().await;
         self.inner.delete(key).await
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let _place = self.place().await;
+        self.inner.unfinished_uploads().await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let _place = self.place().await;
+        self.inner.abort_unfinished(upload).await
     }
 }

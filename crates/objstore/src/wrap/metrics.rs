@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, PutMode, Result,
+    UnfinishedUpload,
 };
 
 /// Seconds.
@@ -291,6 +292,15 @@ impl<B: Bucket + ?Sized> Bucket for Metered<B> {
             .delete
             .measure(&[], self.inner.delete(key))
             .await
+    }
+
+    // No metric of the reference's fits these two, and they are rare.
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        self.inner.unfinished_uploads().await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        self.inner.abort_unfinished(upload).await
     }
 }
 

@@ -12,6 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, PutMode, Result,
+    UnfinishedUpload,
 };
 
 /// Entries of a listing that wait for their consumer.
@@ -143,6 +144,33 @@ impl<B: Bucket + ?Sized> Bucket for Prefixed<B> {
     async fn delete(&self, key: &str) -> Result<()> {
         self.inner
             .delete(&self.inside(key))
+            .await
+            .map_err(|error| self.error(error))
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let uploads = self.inner.unfinished_uploads().await;
+        let uploads = uploads.map_err(|error| self.error(error))?;
+        let below = |upload: UnfinishedUpload| match &upload.key {
+            None => Some(upload),
+            Some(key) => {
+                let key = key.strip_prefix(&self.prefix)?;
+                Some(UnfinishedUpload {
+                    key: Some(key.to_owned()),
+                    ..upload
+                })
+            }
+        };
+        Ok(uploads.into_iter().filter_map(below).collect())
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        let upload = UnfinishedUpload {
+            key: upload.key.as_deref().map(|key| self.inside(key)),
+            ..upload.clone()
+        };
+        self.inner
+            .abort_unfinished(&upload)
             .await
             .map_err(|error| self.error(error))
     }

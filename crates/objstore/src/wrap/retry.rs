@@ -13,7 +13,10 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rutile_model::ErrorKind;
 
-use crate::{Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, Result};
+use crate::{
+    Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, Result,
+    UnfinishedUpload,
+};
 
 /// How often and how patiently to try.
 #[derive(Debug, Clone, Copy)]
@@ -138,5 +141,13 @@ impl<B: Bucket + ?Sized> Bucket for Retrying<B> {
 
     async fn delete(&self, key: &str) -> Result<()> {
         self.repeat(|| self.inner.delete(key)).await
+    }
+
+    async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        self.repeat(|| self.inner.unfinished_uploads()).await
+    }
+
+    async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+        self.repeat(|| self.inner.abort_unfinished(upload)).await
     }
 }

@@ -20,13 +20,13 @@ pub(crate) fn context() -> OpenContext {
 }
 
 /// Reachable, conforming (with and without a prefix), and probed as strongly consistent.
-async fn check(config: &str) {
+async fn check(config: &str, traits: Traits) {
     let bucket: Arc<dyn Bucket> = open(config, &context()).unwrap();
     check_reachable(&*bucket).await.unwrap();
-    conformance::run(Arc::clone(&bucket), Traits::default()).await;
+    conformance::run(Arc::clone(&bucket), traits).await;
 
     let inside = open(&format!("{config}\nprefix: /some/folder/\n"), &context()).unwrap();
-    conformance::run(inside, Traits::default()).await;
+    conformance::run(inside, traits).await;
 
     let found = probe::capabilities(&*bucket, &SeededEntropy::new(1))
         .await
@@ -40,23 +40,28 @@ async fn check(config: &str) {
         found.listed_times && found.read_after_write && found.list_after_write,
         "{found}"
     );
-    conformance::run(bucket, Traits::default()).await;
+    conformance::run(bucket, traits).await;
 }
 
 #[tokio::test]
 async fn s3_conforms() {
     let server = servers::s3();
-    check(&server.objstore_config()).await;
+    check(&server.objstore_config(), Traits::default()).await;
 }
 
 #[tokio::test]
 async fn azure_conforms() {
     let server = servers::azure();
-    check(&server.objstore_config()).await;
+    // Azure drops uncommitted blocks by itself.
+    let traits = Traits {
+        lists_unfinished: false,
+        ..Traits::default()
+    };
+    check(&server.objstore_config(), traits).await;
 }
 
 #[tokio::test]
 async fn gcs_conforms() {
     let server = GcsFake::start().await;
-    check(&server.objstore_config()).await;
+    check(&server.objstore_config(), Traits::default()).await;
 }

@@ -28,6 +28,8 @@ pub(crate) struct GcsFake {
 struct Store {
     objects: BTreeMap<String, (Bytes, u64)>,
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
+    /// The keys that they are going to write.
+    upload_keys: BTreeMap<String, String>,
     /// Of objects and uploads.
     next: u64,
 }
@@ -88,11 +90,12 @@ async fn serve(
     let store = &mut *store.lock();
     let upload = params.get("uploadId");
     match (method, upload) {
+        (Method::GET, _) if params.contains_key("uploads") => list_uploads(store, &params),
         (Method::GET, _) if key.is_empty() => list(store, &params),
         (Method::GET | Method::HEAD, _) => read(store, &key, &headers),
         (Method::PUT, None) => put(store, &key, &headers, body),
         (Method::PUT, Some(upload)) => part(store, upload, &params, body),
-        (Method::POST, None) => start_upload(store),
+        (Method::POST, None) => start_upload(store, &key),
         (Method::POST, Some(upload)) => complete(store, &key, upload),
         (Method::DELETE, Some(upload)) => match store.uploads.remove(upload) {
             Some(_) => StatusCode::NO_CONTENT.into_response(),
@@ -155,10 +158,11 @@ fn written(store: &mut Store, key: &str, body: Bytes) -> [(&'static str, String)
     ]
 }
 
-fn start_upload(store: &mut Store) -> Response {
+fn start_upload(store: &mut Store, key: &str) -> Response {
     store.next += 1;
     let upload = format!("upload-{}", store.next);
     store.uploads.insert(upload.clone(), BTreeMap::new());
+    store.upload_keys.insert(upload.clone(), key.to_owned());
     format!(
         "<InitiateMultipartUploadResult><UploadId>{upload}</UploadId>\
          </InitiateMultipartUploadResult>"
@@ -188,6 +192,32 @@ fn complete(store: &mut Store, key: &str, upload: &str) -> Response {
     let headers = written(store, key, body);
     let text = "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
     (headers, text).into_response()
+}
+
+/// One upload on a page, by key and then by upload.
+fn list_uploads(store: &Store, params: &BTreeMap<String, String>) -> Response {
+    let marker = |name: &str| params.get(name).cloned().unwrap_or_default();
+    let after = (marker("key-marker"), marker("upload-id-marker"));
+    let keys = store.upload_keys.iter();
+    let open = keys.filter(|(upload, _)| store.uploads.contains_key(*upload));
+    let mut sorted: Vec<_> = open
+        .map(|(upload, key)| (key.clone(), upload.clone()))
+        .filter(|place| *place > after)
+        .collect();
+    sorted.sort();
+    let more = sorted.len() > 1;
+    let mut text = format!("<ListMultipartUploadsResult><IsTruncated>{more}</IsTruncated>");
+    if let Some((key, upload)) = sorted.first() {
+        let key = escape(key);
+        write!(
+            text,
+            "<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{upload}</NextUploadIdMarker>\
+             <Upload><Key>{key}</Key><UploadId>{upload}</UploadId>\
+             <Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>"
+        )
+        .unwrap();
+    }
+    format!("{text}</ListMultipartUploadsResult>").into_response()
 }
 
 fn list(store: &Store, params: &BTreeMap<String, String>) -> Response {

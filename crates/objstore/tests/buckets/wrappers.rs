@@ -292,7 +292,7 @@ mod racy {
     use rutile_objstore::fake::MemoryBucket;
     use rutile_objstore::{
         Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-        Result,
+        Result, UnfinishedUpload,
     };
 
     #[derive(Debug)]
@@ -343,6 +343,12 @@ mod racy {
         }
         async fn delete(&self, key: &str) -> Result<()> {
             self.0.delete(key).await
+        }
+        async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+            self.0.unfinished_uploads().await
+        }
+        async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()> {
+            self.0.abort_unfinished(upload).await
         }
     }
 }
