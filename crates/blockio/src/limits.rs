@@ -53,6 +53,13 @@ impl Limiter {
             got,
         })
     }
+
+    /// Gives back what was taken for work that was not done.
+    pub fn give_back(&self, amount: u64) {
+        if self.allowed > 0 {
+            self.taken.fetch_sub(amount, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The limits of one request.
@@ -103,6 +110,8 @@ mod tests {
         assert_eq!(error.kind(), rutile_model::ErrorKind::Exhausted);
         limiter.take(1).unwrap_err();
         assert_eq!(dropped.get(), 1);
+        limiter.give_back(3);
+        limiter.take(1).unwrap();
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub struct Request {
 impl Request {
     /// Takes `bytes` from the limit of downloaded bytes, and reserves memory for them.
     pub(crate) async fn admit(&self, bytes: u64) -> Result<Reservation> {
+        let memory = self.account.reserve(bytes).await?;
         self.limits.bytes.take(bytes)?;
-        Ok(self.account.reserve(bytes).await?)
+        Ok(memory)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rutile_blockio::{Chunks, Request, Result, Selected, WantedChunk};
+use rutile_blockio::{Chunks, Error, Request, Result, Selected, SeriesEntries, WantedChunk};
 use rutile_runtime::Reservation;
 
 use super::decode::{ChunkPlace, Decoded, Decoder, Series};
@@ -101,6 +101,9 @@ pub(crate) struct Source {
     shuffled: bool,
     waiting: Decoded,
     is_broken: bool,
+    /// How many series are read at a time, and how many bytes of their chunks.
+    most_series: usize,
+    most_bytes: u64,
     /// Decoded series that were not handed out yet: from which one on.
     rest: Option<(Arc<Decoded>, usize, Arc<Reservation>)>,
 }
@@ -131,11 +134,13 @@ impl Source {
             decoder: Decoder::new(id, Arc::clone(&spec), rows, undecided, covered),
             block,
             request,
-            spec,
             selected,
             next: 0,
             waiting: Decoded::default(),
             is_broken: false,
+            most_series: spec.batch_series,
+            most_bytes: spec.batch_bytes,
+            spec,
             rest: None,
         })
     }
@@ -172,16 +177,8 @@ impl Source {
     async fn decode(&mut self) -> Result<(Decoded, Reservation)> {
         let mut memory = self.request.account.empty();
         loop {
-            let most = match self.next {
-                0 => self.most_at_a_time().min(FIRST_SERIES),
-                _ => self.most_at_a_time(),
-            };
-            let end = self.selected.refs.len().min(self.next + most);
+            let (entries, end) = self.read_entries().await?;
             let refs = &self.selected.refs[self.next..end];
-            let reader = &self.block.reader;
-            let entries = reader
-                .series(self.decoder.header(), refs, &self.request)
-                .await?;
             // From here on an error loses what waits; what follows it could not be trusted.
             self.is_broken = true;
             let mut decoded = std::mem::take(&mut self.waiting);
@@ -209,6 +206,27 @@ impl Source {
         }
     }
 
+    /// Reads the next entries, fewer at a time from now on if there is no memory for so many; also
+    /// returns how far among the selected they reach.
+    async fn read_entries(&mut self) -> Result<(SeriesEntries, usize)> {
+        loop {
+            let most = match self.next {
+                0 => self.most_at_a_time().min(FIRST_SERIES),
+                _ => self.most_at_a_time(),
+            };
+            let end = self.selected.refs.len().min(self.next + most);
+            let refs = &self.selected.refs[self.next..end];
+            let reader = &self.block.reader;
+            let read = reader.series(self.decoder.header(), refs, &self.request);
+            match read.await {
+                Err(Error::Memory(_)) if refs.len() > FEWEST_SERIES => {
+                    self.most_series = refs.len() / 2;
+                }
+                read => return Ok((read?, end)),
+            }
+        }
+    }
+
     /// Where a read costs little, few series at a time keep the processor's caches warm; where it
     /// costs much, many at a time keep the number of reads low.
     fn most_at_a_time(&self) -> usize {
@@ -217,22 +235,28 @@ impl Source {
         let stats = &self.block.meta.stats;
         let chunks_each = stats.num_chunks.div_ceil(stats.num_series.max(1)).max(1);
         let chunks = usize::try_from(CHUNKS_AT_A_TIME / chunks_each).unwrap_or(usize::MAX);
-        self.spec
-            .batch_series
-            .min(most)
-            .min(chunks.max(FEWEST_SERIES))
+        self.most_series.min(most).min(chunks.max(FEWEST_SERIES))
     }
 
-    /// Hands out decoded series from `first` on, as many as their chunks' bytes allow.
+    /// Hands out decoded series from `first` on, as many as their chunks' bytes allow; fewer from now
+    /// on if there is no memory for so many.
     async fn batch(
         &mut self,
         decoded: Arc<Decoded>,
         first: usize,
         memory: Arc<Reservation>,
     ) -> Result<Batch> {
-        let end = self.end_of_batch(&decoded, first);
-        let (order, wanted) = wanted_chunks(&decoded, first, end);
-        let chunks = self.block.reader.chunks(&wanted, &self.request).await?;
+        let (chunks, order, end) = loop {
+            let end = self.end_of_batch(&decoded, first);
+            let (order, wanted) = wanted_chunks(&decoded, first, end);
+            match self.block.reader.chunks(&wanted, &self.request).await {
+                Err(Error::Memory(_)) if end > first + 1 => {
+                    self.request.limits.chunks.give_back(wanted.len() as u64);
+                    self.most_bytes /= 2;
+                }
+                chunks => break (chunks?, order, end),
+            }
+        };
         self.rest =
             (end < decoded.series.len()).then(|| (Arc::clone(&decoded), end, Arc::clone(&memory)));
         Ok(Batch {
@@ -254,7 +278,7 @@ impl Source {
         for (i, series) in decoded.series.iter().enumerate().skip(first) {
             let range = series.chunks.start as usize..series.chunks.end as usize;
             bytes += decoded.chunks[range].iter().map(weight).sum::<u64>();
-            if bytes >= self.spec.batch_bytes {
+            if bytes >= self.most_bytes {
                 return i + 1;
             }
         }
