@@ -1,5 +1,6 @@
 //! The YAML of both caches, as in the reference; unknown keys are refused by name.
 
+use rutile_model::config::parse_yaml;
 use rutile_model::{ByteSize, ErrorKind, GoDuration};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -247,25 +248,7 @@ fn check_memory(flag: &'static str, config: Option<MemoryConfig>) -> Result<Memo
 }
 
 fn strict<T: DeserializeOwned>(flag: &'static str, yaml: &str) -> Result<T> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
-        let error = error.without_snippet();
-        let place = error.location().map_or_else(String::new, |location| {
-            format!("line {}, column {}: ", location.line(), location.column())
-        });
-        let message = match error {
-            serde_saphyr::Error::SerdeUnknownField {
-                field, expected, ..
-            } => {
-                format!(
-                    "{place}unknown key `{field}`, allowed are {}",
-                    expected.join(", ")
-                )
-            }
-            other => format!("{place}{other}"),
-        };
-        Error::new(ErrorKind::Invalid, flag, message)
-    })
+    parse_yaml(yaml).map_err(|error| Error::new(error.kind(), flag, error.to_string()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no randomness. Everything here is deterministic in its arguments.
 
+pub mod config;
 pub mod labels;
 pub mod matcher;
 pub mod regex;

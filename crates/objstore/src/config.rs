@@ -10,14 +10,12 @@ mod credentials;
 mod gcs;
 mod http;
 mod s3;
-mod yaml;
 
+use rutile_model::config::{expand_env, parse_yaml};
 use serde::Deserialize;
 
 use crate::remote::RemoteBucket;
 use crate::{Error, FilesystemBucket, Operation, Result};
-
-pub(crate) use self::yaml::{expand, parse};
 
 /// What a provider needs beyond its configuration.
 pub(crate) struct Surroundings<'a> {
@@ -81,7 +79,7 @@ fn refused(why: String) -> Error {
 }
 
 fn provider(yaml: &str, around: &Surroundings<'_>) -> Result<(Provider, Option<String>), String> {
-    let yaml = &expand(yaml, around.environment)?;
+    let yaml = &expand_env(yaml, around.environment).map_err(|error| error.to_string())?;
     let kind = parse::<Head>(yaml)?.r#type.unwrap_or_default();
     match kind.to_uppercase().as_str() {
         "FILESYSTEM" => build(yaml, filesystem),
@@ -111,6 +109,10 @@ fn provider(yaml: &str, around: &Surroundings<'_>) -> Result<(Provider, Option<S
         "" => Err(format!("`type` is missing: set it to {TYPES}")),
         _ => Err(format!("`type: {kind}` is unknown: use {TYPES}")),
     }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, String> {
+    parse_yaml(yaml).map_err(|error| error.to_string())
 }
 
 fn build<C: serde::de::DeserializeOwned + Default>(

@@ -41,33 +41,6 @@ fn s3(config: &str) -> Result<s3::Settings, String> {
 }
 
 #[test]
-fn variables_are_expanded() {
-    let check = |text: &str| expand(text, &environment);
-    assert_eq!(
-        check("a: $(BUCKET)/$(EMPTY)x").unwrap(),
-        "a: from-environment/x"
-    );
-    for left_alone in [
-        "$BUCKET",
-        "${BUCKET}",
-        "$(",
-        "$()",
-        "$(A B)",
-        "$(A-B)",
-        "a$(",
-        "$((x",
-    ] {
-        assert_eq!(check(left_alone).unwrap(), left_alone);
-    }
-    assert_eq!(check("$($(BUCKET)").unwrap(), "$(from-environment");
-    let error = check("x: $(UNSET_1)").unwrap_err();
-    assert_eq!(
-        error,
-        "$(UNSET_1) refers to an environment variable that is not set"
-    );
-}
-
-#[test]
 fn the_document_is_strict() {
     refuses("", &["`type` is missing", "FILESYSTEM, S3"]);
     refuses("type: tape", &["`type: tape` is unknown", "S3"]);
