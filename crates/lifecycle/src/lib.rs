@@ -27,7 +27,7 @@ pub use clean::{Cleaned, KeptBecause};
 pub use delete::Deleted;
 pub use error::{Error, Result};
 pub use local::{read_local_meta, upload_dir};
-pub use mark::Marked;
+pub use mark::{Marked, Standing};
 pub use upload::{HashFunc, Upload};
 pub use writer::FileWriter;
 

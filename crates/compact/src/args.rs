@@ -1,0 +1,480 @@
+//! The flags of the compactor: names, defaults and meaning are Thanos's.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rutile_block::Contract;
+use rutile_fetcher::filter::label_shard::LabelShard;
+use rutile_fetcher::filter::time_partition::TimePartition;
+use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
+use rutile_lifecycle::HashFunc;
+use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration, TimeOrDuration};
+use rutile_server::{ConfigFlag, Failure, HttpArgs, PathOrContent};
+
+use crate::CompactConfig;
+use crate::component::Pace;
+use crate::plan::Planner;
+use crate::retention::{DOWNSAMPLE_FIVE_MINUTES_MS, DOWNSAMPLE_RAW_MS, Retention};
+
+/// All flags of `rutile-compact` but those that every component has.
+#[derive(Debug, Clone, Args)]
+pub struct CompactArgs {
+    #[command(flatten)]
+    http: HttpArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
+    #[command(flatten)]
+    blocks: BlockArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
+    #[command(flatten)]
+    web: WebArgs,
+}
+
+/// The bucket.
+#[derive(Debug, Clone)]
+struct Objstore;
+
+impl ConfigFlag for Objstore {
+    const NAME: &'static str = "objstore.config";
+    const HELP: &'static str = "the bucket, with $(VAR) from the environment";
+    const REQUIRED: bool = true;
+}
+
+/// The shard.
+#[derive(Debug, Clone)]
+struct Selector;
+
+impl ConfigFlag for Selector {
+    const NAME: &'static str = "selector.relabel-config";
+    const HELP: &'static str = "relabelling (keep, drop, hashmod) of external labels and __block_id: \
+                                blocks without a label left belong to another shard";
+}
+
+/// Where the data are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data")]
+struct DataArgs {
+    #[command(flatten)]
+    objstore: PathOrContent<Objstore>,
+    /// Local folder for metadata and for what does not fit into memory. What is lost is made again;
+    /// blocks are never copied to it.
+    #[arg(long, default_value = "./data", value_name = "PATH")]
+    data_dir: String,
+    /// Hash that the files of new blocks are recorded with.
+    #[arg(long, default_value = "", value_parser = ["", "SHA256"], value_name = "FUNC")]
+    hash_func: String,
+}
+
+/// How often things are done.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Loop")]
+struct PaceArgs {
+    /// Go on for ever; without it one iteration is all, and the process ends with what failed in it.
+    #[arg(long, short = 'w')]
+    wait: bool,
+    /// Time between two iterations.
+    #[arg(long, default_value = "5m", value_name = "DURATION")]
+    wait_interval: GoDuration,
+    /// Time between two clean-ups beside the iterations, with --wait; 0: none.
+    #[arg(
+        long = "compact.cleanup-interval",
+        default_value = "5m",
+        value_name = "DURATION"
+    )]
+    cleanup_interval: GoDuration,
+    /// Time between two looks at the bucket for the thanos_compact_todo metrics beside the
+    /// iterations, with --wait; 0: none.
+    #[arg(
+        long = "compact.progress-interval",
+        default_value = "5m",
+        value_name = "DURATION"
+    )]
+    progress_interval: GoDuration,
+}
+
+/// How blocks are found, and which of them count.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Blocks")]
+struct BlockArgs {
+    /// Minimum age of a block before it is compacted, unless a compactor made it.
+    #[arg(long, default_value = "30m", value_name = "DURATION")]
+    consistency_delay: PromDuration,
+    /// concurrent: list the root, then ask for each block; recursive: list everything at once.
+    #[arg(long, value_enum, default_value_t = Discovery::Concurrent, value_name = "STRATEGY")]
+    block_discovery_strategy: Discovery,
+    /// Metadata that are fetched at a time.
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    block_meta_fetch_concurrency: usize,
+    /// Accepted for compatibility: blocks are not copied, reads and writes overlap by themselves.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    block_files_concurrency: usize,
+    /// Start of the time that is looked after: RFC 3339, or relative to now such as -6w.
+    #[arg(
+        long,
+        default_value = "0000-01-01T00:00:00Z",
+        allow_hyphen_values = true,
+        value_name = "TIME"
+    )]
+    min_time: TimeOrDuration,
+    /// End of the time that is looked after: RFC 3339, or relative to now such as -2h.
+    #[arg(
+        long,
+        default_value = "9999-12-31T23:59:59Z",
+        allow_hyphen_values = true,
+        value_name = "TIME"
+    )]
+    max_time: TimeOrDuration,
+    #[command(flatten)]
+    selector: PathOrContent<Selector>,
+}
+
+/// How blocks are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Discovery {
+    Concurrent,
+    Recursive,
+}
+
+/// What is merged, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Compaction")]
+struct MergeArgs {
+    /// Groups of blocks that are compacted at a time.
+    #[arg(long = "compact.concurrency", default_value_t = 1, value_name = "N")]
+    concurrency: usize,
+    /// Accepted for compatibility: blocks are not downloaded.
+    #[arg(
+        long = "compact.blocks-fetch-concurrency",
+        default_value_t = 1,
+        value_name = "N"
+    )]
+    fetch_concurrency: usize,
+    /// Merge blocks that overlap (not supported yet).
+    #[arg(long = "compact.enable-vertical-compaction", hide = true)]
+    vertical: bool,
+    /// Largest index that a compaction may yield; a block with which it would is marked no-compact.
+    #[arg(
+        long = "compact.block-max-index-size",
+        default_value = "64GB",
+        hide = true,
+        value_name = "SIZE"
+    )]
+    max_index_size: ByteSize,
+    /// Accepted for compatibility: such blocks are always marked no-compact.
+    #[arg(long = "compact.skip-block-with-out-of-order-chunks", hide = true)]
+    skip_out_of_order: bool,
+    /// How blocks of replicas are merged (not supported yet).
+    #[arg(
+        long = "deduplication.func",
+        default_value = "",
+        value_parser = ["", "penalty"],
+        value_name = "FUNC"
+    )]
+    dedup_func: String,
+    /// Label that tells replicas apart, repeatable (not supported yet).
+    #[arg(long = "deduplication.replica-label", value_name = "NAME")]
+    replica_label: Vec<String>,
+    /// Do not expect that blocks are downsampled: retention waits for nothing.
+    #[arg(long = "downsampling.disable")]
+    downsampling_disable: bool,
+    /// Accepted for compatibility: blocks are not downsampled yet.
+    #[arg(long = "downsample.concurrency", default_value_t = 1, value_name = "N")]
+    downsample_concurrency: usize,
+    /// Accepted for compatibility: nothing halts.
+    #[arg(long = "debug.halt-on-error", default_value_t = true, hide = true)]
+    halt_on_error: bool,
+    /// Accept labels that are out of order (not supported yet).
+    #[arg(long = "debug.accept-malformed-index", hide = true)]
+    accept_malformed_index: bool,
+    /// Up to which of the ranges 2h, 8h, 2d, 14d blocks are merged: 1 to 4; 0: not at all.
+    #[arg(
+        long = "debug.max-compaction-level",
+        default_value_t = Planner::MAX_LEVEL,
+        hide = true,
+        value_name = "LEVEL"
+    )]
+    max_level: usize,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retention and deletion")]
+struct KeepArgs {
+    /// How long raw samples are kept; 0d: for ever.
+    #[arg(
+        long = "retention.resolution-raw",
+        default_value = "0d",
+        value_name = "DURATION"
+    )]
+    raw: PromDuration,
+    /// How long samples of five minutes are kept; 0d: for ever.
+    #[arg(
+        long = "retention.resolution-5m",
+        default_value = "0d",
+        value_name = "DURATION"
+    )]
+    five_minutes: PromDuration,
+    /// How long samples of one hour are kept; 0d: for ever.
+    #[arg(
+        long = "retention.resolution-1h",
+        default_value = "0d",
+        value_name = "DURATION"
+    )]
+    one_hour: PromDuration,
+    /// How long after its mark a block is deleted; readers must have let go of it by then.
+    #[arg(long, default_value = "48h", value_name = "DURATION")]
+    delete_delay: PromDuration,
+    /// How old the newest object of an upload must be before it counts as abandoned.
+    #[arg(
+        long = "debug.partial-upload-age",
+        default_value = "48h",
+        hide = true,
+        value_name = "DURATION"
+    )]
+    partial_age: PromDuration,
+    /// Refuse to start with delays that do not fit together.
+    #[arg(long = "contract.strict")]
+    contract_strict: bool,
+}
+
+/// The pages.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Web")]
+struct WebArgs {
+    /// Accepted for compatibility: there are no pages yet.
+    #[arg(long = "web.disable")]
+    disable: bool,
+    /// Prefix of all routes of the pages (not supported yet).
+    #[arg(long = "web.route-prefix", default_value = "", value_name = "PREFIX")]
+    route_prefix: String,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(
+        long = "web.external-prefix",
+        default_value = "",
+        value_name = "PREFIX"
+    )]
+    external_prefix: String,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(long = "web.prefix-header", default_value = "", value_name = "HEADER")]
+    prefix_header: String,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(long = "web.disable-cors")]
+    disable_cors: bool,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    bucket_web_label: String,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(long)]
+    disable_admin_operations: bool,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(
+        long = "block-viewer.global.sync-block-interval",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
+    viewer_interval: GoDuration,
+    /// Accepted for compatibility, see --web.disable.
+    #[arg(
+        long = "block-viewer.global.sync-block-timeout",
+        default_value = "5m",
+        value_name = "DURATION"
+    )]
+    viewer_timeout: GoDuration,
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::message(ErrorKind::Invalid, message)
+}
+
+impl CompactArgs {
+    /// The settings that the flags make.
+    ///
+    /// # Errors
+    /// A failure that says which flag to change.
+    pub(crate) fn config(&self, now_ms: i64) -> Result<CompactConfig, Failure> {
+        self.refuse()?;
+        self.check(now_ms)?;
+        let yaml = self.blocks.selector.expanded_content()?.unwrap_or_default();
+        let shard = LabelShard::from_yaml(&yaml, Vec::new())
+            .map_err(|error| Failure::new(error.kind(), &error))?;
+        Ok(CompactConfig {
+            fetcher: FetcherConfig {
+                strategy: match self.blocks.block_discovery_strategy {
+                    Discovery::Concurrent => ListStrategy::Concurrent,
+                    Discovery::Recursive => ListStrategy::Recursive,
+                },
+                concurrency: self.blocks.block_meta_fetch_concurrency,
+                ..FetcherConfig::default()
+            },
+            scope: Scope {
+                time: TimePartition {
+                    min_time: self.blocks.min_time,
+                    max_time: self.blocks.max_time,
+                },
+                shard,
+            },
+            contract: self.contract()?,
+            planner: Planner::new(self.merge.max_level, self.merge.max_index_size.bytes()),
+            retention: self.retention()?,
+            concurrency: self.merge.concurrency,
+            hash: match self.data.hash_func.as_str() {
+                "SHA256" => HashFunc::Sha256,
+                _ => HashFunc::None,
+            },
+        })
+    }
+
+    /// Refuses what is known and not supported yet.
+    fn refuse(&self) -> Result<(), Failure> {
+        let merge = &self.merge;
+        let overlapping = "blocks that overlap are left alone and reported until then";
+        for (set, flag, instead) in [
+            (
+                merge.vertical,
+                "--compact.enable-vertical-compaction",
+                overlapping,
+            ),
+            (
+                !merge.dedup_func.is_empty(),
+                "--deduplication.func",
+                overlapping,
+            ),
+            (
+                !merge.replica_label.is_empty(),
+                "--deduplication.replica-label",
+                "blocks of replicas are kept apart until then",
+            ),
+            (
+                merge.accept_malformed_index,
+                "--debug.accept-malformed-index",
+                "a block with such an index is marked no-compact, and the others are compacted",
+            ),
+            (
+                !self.web.route_prefix.is_empty(),
+                "--web.route-prefix",
+                "there are no pages yet",
+            ),
+        ] {
+            if set {
+                let message = format!("{flag} is not supported yet: leave it out; {instead}");
+                return Err(Failure::message(ErrorKind::Unsupported, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot be.
+    fn check(&self, now_ms: i64) -> Result<(), Failure> {
+        let at_least_one = [
+            (self.merge.concurrency, "--compact.concurrency"),
+            (
+                self.blocks.block_meta_fetch_concurrency,
+                "--block-meta-fetch-concurrency",
+            ),
+        ];
+        if let Some((_, flag)) = at_least_one.iter().find(|(value, _)| *value == 0) {
+            return Err(invalid(format!("{flag} must be at least 1")));
+        }
+        if self.merge.max_level > Planner::MAX_LEVEL {
+            let (level, most) = (self.merge.max_level, Planner::MAX_LEVEL);
+            let message = format!("--debug.max-compaction-level {level} must be at most {most}");
+            return Err(invalid(message));
+        }
+        let (min, max) = (&self.blocks.min_time, &self.blocks.max_time);
+        if min.resolve(now_ms) > max.resolve(now_ms) {
+            let message = format!("--min-time {min} is after --max-time {max}: swap them");
+            return Err(invalid(message));
+        }
+        Ok(())
+    }
+
+    /// The delays, checked against each other (BC-9).
+    fn contract(&self) -> Result<Contract, Failure> {
+        let delete_delay_ms = self.keep.delete_delay.as_ms();
+        let contract = Contract {
+            consistency_delay_ms: self.blocks.consistency_delay.as_ms(),
+            // A marked block stays in sight, and out of plans, until well before it is deleted.
+            ignore_delay_ms: delete_delay_ms / 2,
+            delete_delay_ms,
+            sync_interval_ms: self.pace.wait_interval.as_ms(),
+            partial_age_ms: self.keep.partial_age.as_ms(),
+            ..Contract::default()
+        };
+        for violation in contract.check() {
+            if self.keep.contract_strict {
+                return Err(invalid(format!("--contract.strict: {violation}")));
+            }
+            tracing::warn!(
+                clause = %violation.clause,
+                inequality = violation.inequality,
+                values = violation.values,
+                advice = violation.advice,
+                "the delays do not fit together"
+            );
+        }
+        Ok(contract)
+    }
+
+    /// What to keep. Raw samples must stay until they can be downsampled (BC-12).
+    fn retention(&self) -> Result<Retention, Failure> {
+        let downsampling = !self.merge.downsampling_disable;
+        let kept = |flag: &str, kept: PromDuration, least_ms: i64| match kept.as_ms() {
+            0 => Ok(None),
+            ms if downsampling && ms < least_ms => {
+                let least = PromDuration::from_ms(least_ms);
+                Err(invalid(format!(
+                    "{flag} must be 0d or at least {least}, from when on blocks are downsampled; \
+                     or set --downsampling.disable"
+                )))
+            }
+            ms => Ok(Some(ms)),
+        };
+        let keep = &self.keep;
+        let retention = Retention {
+            raw: kept("--retention.resolution-raw", keep.raw, DOWNSAMPLE_RAW_MS)?,
+            five_minutes: kept(
+                "--retention.resolution-5m",
+                keep.five_minutes,
+                DOWNSAMPLE_FIVE_MINUTES_MS,
+            )?,
+            one_hour: kept("--retention.resolution-1h", keep.one_hour, 0)?,
+            downsampling,
+        };
+        if downsampling && (retention.raw.is_some() || retention.five_minutes.is_some()) {
+            tracing::warn!(
+                "blocks are not downsampled yet: retention keeps those that are to be downsampled; \
+                 set --downsampling.disable if nobody downsamples them"
+            );
+        }
+        Ok(retention)
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        let some = |interval: GoDuration| Some(interval.to_std()).filter(|i| !i.is_zero());
+        Pace {
+            wait: self
+                .pace
+                .wait
+                .then(|| self.pace.wait_interval.to_std().max(Duration::from_secs(1))),
+            cleanup: some(self.pace.cleanup_interval),
+            progress: some(self.pace.progress_interval),
+        }
+    }
+
+    pub(crate) fn http(&self) -> &HttpArgs {
+        &self.http
+    }
+
+    pub(crate) fn data_dir(&self) -> &str {
+        &self.data.data_dir
+    }
+
+    pub(crate) fn objstore(&self) -> Result<String, Failure> {
+        Ok(self.data.objstore.content()?.unwrap_or_default())
+    }
+}

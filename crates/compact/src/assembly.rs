@@ -1,0 +1,133 @@
+//! Puts the compactor together from its settings and from what the process gives it.
+
+use std::sync::Arc;
+
+use rutile_block::{Contract, MarkKind};
+use rutile_blockio::{BlockEnv, HeaderBudget, NoCache};
+use rutile_disk::{AsyncDisk, Disk};
+use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
+use rutile_lifecycle::{HashFunc, Lifecycle};
+use rutile_merge::Merger;
+use rutile_objstore::{Bucket, BucketReader};
+use rutile_runtime::{Clock, CpuPool, Entropy, Ledger, Spawner};
+use rutile_telemetry::Registry;
+
+use crate::loadable::Loadable;
+use crate::metrics::Metrics;
+use crate::plan::Planner;
+use crate::progress::Tracker;
+use crate::retention::Retention;
+use crate::{Compactor, Error, Result};
+
+/// Heap that an index-header may take while a block is tried.
+const OPEN_HEADER_BYTES: u64 = 64 * 1024 * 1024;
+/// Every how manieth label value of it stays resident: as the store gateway has it by default.
+const HEADER_SAMPLING: usize = 32;
+
+/// The settings of a compactor.
+#[derive(Debug, Clone)]
+pub struct CompactConfig {
+    /// How blocks are found.
+    pub fetcher: FetcherConfig,
+    /// Which part of the bucket it looks after.
+    pub scope: Scope,
+    /// The delays. The ignore delay is half the delete delay.
+    pub contract: Contract,
+    /// What to merge.
+    pub planner: Planner,
+    /// What to keep.
+    pub retention: Retention,
+    /// Groups that are worked on at a time.
+    pub concurrency: usize,
+    /// Which hashes the outputs record.
+    pub hash: HashFunc,
+}
+
+/// What a compactor works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The bucket.
+    pub bucket: Arc<dyn Bucket>,
+    /// Its folder, for metadata and postings that spill.
+    pub disk: Arc<dyn Disk>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// For the names of blocks.
+    pub entropy: Arc<dyn Entropy>,
+    /// CPU-bound work.
+    pub cpu: CpuPool,
+    /// Local files.
+    pub files: CpuPool,
+    /// The memory of the process.
+    pub ledger: Ledger,
+    /// Where the stages of a merge run.
+    pub tasks: Spawner,
+    /// Metrics.
+    pub registry: Registry,
+}
+
+impl Compactor {
+    /// Puts it together; nothing is read yet.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that cannot be.
+    pub fn build(parts: Parts, config: CompactConfig) -> Result<Self> {
+        if config.concurrency == 0 {
+            let message = "--compact.concurrency must be at least 1";
+            return Err(Error::Setting(message.to_owned()));
+        }
+        let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&parts.bucket);
+        let files = AsyncDisk::new(Arc::clone(&parts.disk), parts.files.clone());
+        let fetcher_parts = FetcherParts {
+            bucket: Arc::clone(&reader),
+            clock: Arc::clone(&parts.clock),
+            disk: Some(files.clone()),
+        };
+        let fetcher_config = FetcherConfig {
+            more_marks: vec![MarkKind::NoCompact, MarkKind::NoDownsample],
+            ..config.fetcher
+        };
+        let lifecycle = Lifecycle::new(
+            Arc::clone(&parts.bucket),
+            Arc::clone(&parts.clock),
+            config.contract,
+            &parts.registry,
+        );
+        let merger = Merger {
+            bucket: Arc::clone(&reader),
+            lifecycle: lifecycle.clone(),
+            pool: parts.cpu,
+            spawner: parts.tasks,
+            ledger: parts.ledger,
+            scratch: files,
+            hash: config.hash,
+        };
+        let headers = BlockEnv {
+            bucket: reader,
+            disk: Some(parts.disk),
+            cache: Arc::new(NoCache),
+            cpu: parts.files,
+            header_budget: Arc::new(HeaderBudget::new(OPEN_HEADER_BYTES)),
+            sampling: HEADER_SAMPLING,
+            max_series_bytes: 0,
+            max_chunk_bytes: 0,
+            observer: Arc::new(()),
+        };
+        Ok(Self {
+            fetcher: Fetcher::new(fetcher_parts, fetcher_config, &parts.registry)?,
+            chain: FilterChain::for_compact(config.scope, config.contract, Vec::new()),
+            bucket: parts.bucket,
+            lifecycle,
+            merger,
+            loadable: Loadable::new(headers),
+            planner: config.planner,
+            retention: config.retention,
+            contract: config.contract,
+            concurrency: config.concurrency,
+            metrics: Metrics::new(&parts.registry, &config.contract),
+            tracker: Tracker::new(&parts.registry),
+            clock: parts.clock,
+            entropy: parts.entropy,
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! The loop: look, collect garbage, merge until there is nothing to merge, apply retention, sweep.
+//!
+//! One writer for each block is assumed until there are leases; two compactors on one bucket lose no
+//! data, since each reads its inputs again around a merge, but do the same work twice (BC-14).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use rutile_block::{Contract, GroupKey};
+use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
+use rutile_lifecycle::Lifecycle;
+use rutile_merge::Merger;
+use rutile_objstore::Bucket;
+use rutile_runtime::{Clock, Entropy};
+use tokio::time::Instant;
+
+use crate::group::Groups;
+use crate::loadable::Loadable;
+use crate::metrics::Metrics;
+use crate::plan::Planner;
+use crate::progress::Tracker;
+use crate::retention::{Retention, due_downsamples};
+use crate::work::Outcome;
+use crate::{Error, Result};
+
+/// The first wait after an iteration that failed; doubled for each further one, up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+
+/// Keeps one bucket in order.
+#[derive(Debug)]
+pub struct Compactor {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) chain: FilterChain,
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) merger: Merger,
+    pub(crate) loadable: Loadable,
+    pub(crate) planner: Planner,
+    pub(crate) retention: Retention,
+    pub(crate) contract: Contract,
+    /// Groups that are worked on at a time.
+    pub(crate) concurrency: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tracker: Arc<Tracker>,
+}
+
+/// What an iteration did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Merges that yielded a block.
+    pub merged: usize,
+    /// Blocks that were marked no-compact because they are damaged or would become too large.
+    pub quarantined: usize,
+    /// Blocks that were marked for deletion: sources, outdated ones, expired ones.
+    pub marked: usize,
+    /// Blocks, and what was left of some, that were deleted.
+    pub deleted: usize,
+    /// What failed. The rest was done all the same; the next iteration tries again.
+    pub errors: Vec<Error>,
+}
+
+impl Compactor {
+    /// One iteration: all there is to do now. What fails is in the report, and keeps nothing else
+    /// from being done.
+    pub async fn iterate(&self) -> Report {
+        let mut report = Report::default();
+        let mut unsettled = BTreeSet::new();
+        loop {
+            let (view, selection) = match self.look().await {
+                Ok(looked) => looked,
+                Err(error) => {
+                    report.errors.push(error);
+                    return report;
+                }
+            };
+            self.collect_garbage(&view, &selection, &mut report).await;
+            let groups = Groups::of(&view, &selection);
+            if self.compact(groups, &mut unsettled, &mut report).await {
+                continue;
+            }
+            if !view.complete {
+                let unread = selection.unread.len();
+                report.errors.push(Error::Incomplete(unread));
+            }
+            self.retain(&view, &selection, &unsettled, &mut report)
+                .await;
+            self.sweep(&view, &selection, &mut report).await;
+            break;
+        }
+        if report.errors.is_empty() {
+            self.metrics.iterations.inc();
+        }
+        report
+    }
+
+    /// Iterates for ever, `interval` after the last iteration ended, sooner after one that failed.
+    pub async fn run(&self, interval: Duration) {
+        let mut failures = 0;
+        loop {
+            let report = self.iterate().await;
+            let wait = if report.errors.is_empty() {
+                failures = 0;
+                interval
+            } else {
+                self.metrics.retries.inc();
+                failures += 1;
+                retry_after(failures, interval)
+            };
+            report.log();
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Looks at the bucket and shows what is outstanding.
+    pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
+        let (view, selection) = self.fetcher.sync(&self.chain).await?;
+        self.show(&view, &selection);
+        self.loadable.retain(|id| view.blocks.contains_key(id));
+        if let Err(error) = self.fetcher.save_cache().await {
+            tracing::warn!(%error, "the metadata are not kept for the next start");
+        }
+        Ok((view, selection))
+    }
+
+    /// Looks at the bucket again and again, only to show what is outstanding.
+    pub async fn watch(&self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            match self.fetcher.fetch().await {
+                Ok(view) => self.show(&view, &self.chain.apply(&view, self.clock.now_ms())),
+                Err(error) => tracing::warn!(%error, "the progress cannot be told"),
+            }
+        }
+    }
+
+    fn show(&self, view: &View, selection: &Selection) {
+        let groups = Groups::of(view, selection).groups;
+        let todo = &self.metrics.todo;
+        let (mut compactions, mut blocks, mut overlapping) = (0, 0, 0);
+        for group in &groups {
+            let outstanding = self.planner.outstanding(group);
+            compactions += outstanding.compactions;
+            blocks += outstanding.blocks;
+            overlapping += group.conflicts().count();
+        }
+        let now_ms = self.clock.now_ms();
+        let verdict = self
+            .retention
+            .apply(view, selection, &BTreeSet::new(), now_ms);
+        let downsamples = match self.retention.downsampling {
+            true => due_downsamples(selection).len(),
+            false => 0,
+        };
+        todo.compactions.set(compactions as i64);
+        todo.blocks.set(blocks as i64);
+        todo.downsamples.set(downsamples as i64);
+        todo.deletions.set(verdict.expired.len() as i64);
+        self.metrics.overlapping.set(overlapping as i64);
+        self.metrics
+            .retention_waiting
+            .set(verdict.waiting.len() as i64);
+        self.metrics.show_quarantined(view);
+    }
+
+    /// Takes every group one step further; whether any was, so that the bucket is to be looked at
+    /// again. Groups whose step fails are left alone for the rest of the iteration.
+    async fn compact(
+        &self,
+        groups: Groups,
+        unsettled: &mut BTreeSet<GroupKey>,
+        report: &mut Report,
+    ) -> bool {
+        let anywhere = !groups.unplaced.is_empty();
+        let mut ready = Vec::new();
+        for group in groups.groups {
+            if anywhere || group.unread {
+                unsettled.insert(group.key);
+            } else if group.blocks.len() > 1 && !unsettled.contains(&group.key) {
+                ready.push(group);
+            }
+        }
+        let steps = ready.into_iter().map(|group| async move {
+            let key = group.key.clone();
+            (key, self.step(group).await)
+        });
+        let mut steps = stream::iter(steps).buffer_unordered(self.concurrency);
+        let mut progressed = false;
+        while let Some((key, outcome)) = steps.next().await {
+            match outcome {
+                Ok(Outcome::Settled) => {}
+                Ok(Outcome::Merged { sources }) => {
+                    report.merged += 1;
+                    report.marked += sources;
+                    progressed = true;
+                }
+                Ok(Outcome::Emptied { sources }) => {
+                    report.marked += sources;
+                    progressed = true;
+                }
+                Ok(Outcome::Quarantined) => {
+                    report.quarantined += 1;
+                    progressed = true;
+                }
+                Err(error) => {
+                    tracing::warn!(group = %key, %error, "a group could not be compacted; the others go on");
+                    unsettled.insert(key);
+                    report.errors.push(error);
+                }
+            }
+        }
+        progressed
+    }
+
+    pub(crate) fn seconds_since(started: Instant) -> f64 {
+        started.elapsed().as_secs_f64()
+    }
+}
+
+/// How long to wait after so many failures in a row.
+fn retry_after(failures: u32, interval: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    FIRST_RETRY.saturating_mul(1 << doublings).min(interval)
+}
+
+impl Report {
+    pub(crate) fn log(&self) {
+        let Self {
+            merged,
+            quarantined,
+            marked,
+            deleted,
+            errors,
+        } = self;
+        let failed = errors.len();
+        tracing::info!(
+            merged,
+            quarantined,
+            marked,
+            deleted,
+            failed,
+            "iteration ended"
+        );
+        for error in errors {
+            tracing::warn!(%error, "to be tried again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_retried_ever_later_up_to_the_interval() {
+        let interval = Duration::from_secs(300);
+        let waits = [1, 2, 3, 5, 6, 60].map(|n| retry_after(n, interval).as_secs());
+        assert_eq!(waits, [10, 20, 40, 160, 300, 300]);
+        assert_eq!(retry_after(1, Duration::from_secs(1)).as_secs(), 1);
+    }
+}

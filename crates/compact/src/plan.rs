@@ -1,0 +1,204 @@
+//! What to merge next: the planner of Prometheus's TSDB, as Thanos applies it to a group.
+//!
+//! Levels are ranges of time aligned to the epoch. Blocks that together fill such a range are merged
+//! into one, the smallest ranges first; the newest block of a group waits, so that a late neighbour
+//! still finds its place. Pure: the same group gives the same plan.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rutile_block::{BlockId, Meta};
+
+use crate::group::{Group, Member};
+
+const HOUR: i64 = 3_600_000;
+/// The ranges of the levels in ms. The first one is that of what heads write, and no target.
+const RANGES: [i64; 5] = [HOUR, 2 * HOUR, 8 * HOUR, 48 * HOUR, 336 * HOUR];
+
+/// Percent of the largest index that the inputs' indexes may have together: merged, symbols and
+/// postings may take more room than they did apart.
+const INDEX_PERCENT: u128 = 85;
+
+/// Decides what to merge.
+#[derive(Debug, Clone)]
+pub struct Planner {
+    ranges: Vec<i64>,
+    max_index_bytes: u64,
+}
+
+/// What to do with a group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Blocks to merge into one, by start time; none when the group is as it should be.
+    pub merge: Vec<Arc<Meta>>,
+    /// Blocks to mark no-compact first: with them the index of the output would become too large.
+    pub too_large: Vec<BlockId>,
+}
+
+/// What is still to be done, summed up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Merges, those of blocks included that earlier ones will make.
+    pub compactions: usize,
+    /// Inputs of these.
+    pub blocks: usize,
+}
+
+impl Planner {
+    /// A planner for levels up to `max_level` (4 is all of them), whose outputs have no index larger
+    /// than `max_index_bytes`.
+    #[must_use]
+    pub fn new(max_level: usize, max_index_bytes: u64) -> Self {
+        Self {
+            ranges: RANGES.iter().take(max_level + 1).copied().collect(),
+            max_index_bytes,
+        }
+    }
+
+    /// The highest level there is.
+    pub const MAX_LEVEL: usize = RANGES.len() - 1;
+
+    /// The largest index that an output may have, bytes.
+    #[must_use]
+    pub fn max_index_bytes(&self) -> u64 {
+        self.max_index_bytes
+    }
+
+    /// The next merge of a group.
+    #[must_use]
+    pub fn plan(&self, group: &Group) -> Plan {
+        let mut held: BTreeSet<BlockId> = group
+            .blocks
+            .iter()
+            .filter(|member| member.held.is_some())
+            .map(|member| member.meta.id)
+            .collect();
+        let mut too_large = Vec::new();
+        loop {
+            let merge = self.select(&group.blocks, &held);
+            match self.over_limit(merge) {
+                None => {
+                    return Plan {
+                        merge: merge.iter().map(|m| Arc::clone(&m.meta)).collect(),
+                        too_large,
+                    };
+                }
+                Some(block) => {
+                    too_large.push(block);
+                    held.insert(block);
+                }
+            }
+        }
+    }
+
+    /// All merges that a group needs, were each one done at once.
+    #[must_use]
+    pub fn outstanding(&self, group: &Group) -> Outstanding {
+        let mut group = group.clone();
+        let mut all = Outstanding::default();
+        loop {
+            let Plan { merge, too_large } = self.plan(&group);
+            for member in &mut group.blocks {
+                if too_large.contains(&member.meta.id) {
+                    member.held = Some(crate::Hold::NoCompact);
+                }
+            }
+            let Some(output) = merged(&group.blocks, &merge) else {
+                return all;
+            };
+            all.compactions += 1;
+            all.blocks += merge.len();
+            let inputs: BTreeSet<BlockId> = merge.iter().map(|meta| meta.id).collect();
+            let place = group
+                .blocks
+                .iter()
+                .position(|m| inputs.contains(&m.meta.id));
+            group
+                .blocks
+                .retain(|member| !inputs.contains(&member.meta.id));
+            group.blocks.insert(place.unwrap_or(0), output);
+        }
+    }
+
+    /// Consecutive blocks to merge; fewer than two: none.
+    fn select<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> &'a [Member] {
+        // The newest block is left out: the next one may still come.
+        let blocks = blocks.split_last().map_or(&[][..], |(_, older)| older);
+        let Some(newest) = blocks.last() else {
+            return &[];
+        };
+        let high_time = newest.meta.min_time;
+        for range in self.ranges.iter().skip(1) {
+            for part in split_by_range(blocks, *range) {
+                let [first, .., last] = part else {
+                    continue;
+                };
+                let span = last.meta.max_time.checked_sub(first.meta.min_time);
+                let full = span == Some(*range);
+                let failed = part.iter().any(|member| member.meta.compaction.failed);
+                if failed || !(full || last.meta.max_time <= high_time) {
+                    continue;
+                }
+                let runs = part.split(|member| held.contains(&member.meta.id));
+                if let Some(run) = { runs }.find(|run| run.len() > 1) {
+                    return run;
+                }
+            }
+        }
+        &[]
+    }
+
+    /// The block with the largest index among the first ones that together exceed the limit.
+    fn over_limit(&self, merge: &[Member]) -> Option<BlockId> {
+        let limit = u128::from(self.max_index_bytes) * INDEX_PERCENT / 100;
+        let mut total = 0;
+        let mut largest: Option<&Member> = None;
+        for member in merge {
+            if largest.is_none_or(|largest| member.index_bytes > largest.index_bytes) {
+                largest = Some(member);
+            }
+            total += u128::from(member.index_bytes);
+            if total >= limit {
+                return largest.map(|member| member.meta.id);
+            }
+        }
+        None
+    }
+}
+
+/// Cuts blocks into those of one aligned range each. A block that reaches beyond its range belongs
+/// to none.
+fn split_by_range(blocks: &[Member], range: i64) -> Vec<&[Member]> {
+    let mut parts = Vec::new();
+    let mut rest = blocks;
+    while let Some(first) = rest.first() {
+        let start = first.meta.min_time;
+        let end = start
+            .saturating_sub(start.rem_euclid(range))
+            .saturating_add(range);
+        let fitting = rest.iter().take_while(|member| member.meta.max_time <= end);
+        let (part, others) = rest.split_at(fitting.count());
+        if part.is_empty() {
+            rest = rest.get(1..).unwrap_or_default();
+        } else {
+            parts.push(part);
+            rest = others;
+        }
+    }
+    parts
+}
+
+/// The block that a merge would make, as far as planning minds; none of no blocks.
+fn merged(blocks: &[Member], inputs: &[Arc<Meta>]) -> Option<Member> {
+    let mut meta = Meta::clone(inputs.first()?);
+    meta.max_time = inputs.iter().map(|input| input.max_time).max()?;
+    let chosen = |member: &&Member| inputs.iter().any(|input| input.id == member.meta.id);
+    Some(Member {
+        index_bytes: blocks.iter().filter(chosen).map(|m| m.index_bytes).sum(),
+        meta: Arc::new(meta),
+        held: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Which blocks are old enough to go, and which must stay for a downsampled block that is yet to be
+//! made of them (BC-12).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rutile_block::{BlockId, GroupKey, MarkKind, Meta, details, resolution};
+use rutile_fetcher::{Selection, View};
+use rutile_model::GoDuration;
+
+const HOUR: i64 = 3_600_000;
+/// Raw blocks of at least this length are downsampled to five minutes.
+pub const DOWNSAMPLE_RAW_MS: i64 = 40 * HOUR;
+/// Blocks of five minutes of at least this length are downsampled to one hour.
+pub const DOWNSAMPLE_FIVE_MINUTES_MS: i64 = 10 * 24 * HOUR;
+
+/// How long samples are kept, ms, by resolution; none: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// `--retention.resolution-raw`.
+    pub raw: Option<i64>,
+    /// `--retention.resolution-5m`.
+    pub five_minutes: Option<i64>,
+    /// `--retention.resolution-1h`.
+    pub one_hour: Option<i64>,
+    /// Whether blocks are downsampled, by whomever: then what is due must be there first.
+    pub downsampling: bool,
+}
+
+/// A block that retention marks for deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The block.
+    pub id: BlockId,
+    /// For its deletion mark.
+    pub details: String,
+    /// It is marked already as replaced, and nothing is left that replaces it: that mark would never
+    /// come due, and is to be replaced by one of retention.
+    pub remark: bool,
+}
+
+/// What retention made of a look at the bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Blocks to mark for deletion, in order of their ULIDs.
+    pub expired: Vec<Expired>,
+    /// Blocks that would be among them, but of which a downsampled block is due and not committed.
+    pub waiting: BTreeSet<BlockId>,
+}
+
+impl Retention {
+    fn of(&self, resolution: i64) -> Option<i64> {
+        match resolution {
+            resolution::RAW => self.raw,
+            resolution::FIVE_MINUTES => self.five_minutes,
+            resolution::ONE_HOUR => self.one_hour,
+            _ => None,
+        }
+    }
+
+    /// The retention, ms, that a block of this resolution which ends then has outlived.
+    fn outlived(&self, resolution: i64, max_time: i64, now_ms: i64) -> Option<i64> {
+        let kept_ms = self.of(resolution)?;
+        (now_ms > max_time.saturating_add(kept_ms)).then_some(kept_ms)
+    }
+
+    /// Which blocks to mark. Blocks of the groups in `unsettled`, whose merges could not be done,
+    /// stay: they may yet grow into something that is to be downsampled.
+    #[must_use]
+    pub fn apply(
+        &self,
+        view: &View,
+        selection: &Selection,
+        unsettled: &BTreeSet<GroupKey>,
+        now_ms: i64,
+    ) -> Verdict {
+        let due: BTreeSet<BlockId> = match self.downsampling {
+            true => due_downsamples(selection)
+                .into_iter()
+                .filter(|(_, target, meta)| self.outlived(*target, meta.max_time, now_ms).is_none())
+                .map(|(id, _, _)| id)
+                .collect(),
+            false => BTreeSet::new(),
+        };
+        let mut verdict = Verdict::default();
+        for (id, meta) in &selection.wanted {
+            let resolution = meta.thanos.downsample.resolution;
+            let Some(kept) = self.outlived(resolution, meta.max_time, now_ms) else {
+                continue;
+            };
+            let unfinished = self.downsampling
+                && resolution != resolution::ONE_HOUR
+                && unsettled.contains(&meta.group_key());
+            if due.contains(id) || unfinished {
+                verdict.waiting.insert(*id);
+                continue;
+            }
+            let marked = view
+                .blocks
+                .get(id)
+                .is_some_and(|info| info.marks.get(MarkKind::Deletion).present().is_some());
+            if !marked {
+                verdict.expired.push(Expired::new(*id, kept, false));
+            }
+        }
+        self.add_orphans(view, selection, now_ms, &mut verdict);
+        verdict
+    }
+
+    /// Blocks that were marked as replaced, whose replacement is gone too.
+    fn add_orphans(&self, view: &View, selection: &Selection, now_ms: i64, verdict: &mut Verdict) {
+        let there = selection.wanted.keys().copied().collect();
+        for id in selection.uncovered(&there) {
+            let Some(info) = view.blocks.get(&id) else {
+                continue;
+            };
+            let resolution = info.meta.thanos.downsample.resolution;
+            if let Some(kept) = self.outlived(resolution, info.meta.max_time, now_ms) {
+                verdict.expired.push(Expired::new(id, kept, true));
+            }
+        }
+        verdict.expired.sort_by_key(|expired| expired.id);
+    }
+}
+
+impl Expired {
+    fn new(id: BlockId, kept_ms: i64, remark: bool) -> Self {
+        let kept = GoDuration::from_ms(kept_ms);
+        Self {
+            id,
+            details: format!("{}{kept}", details::RETENTION_PREFIX),
+            remark,
+        }
+    }
+}
+
+/// The wanted blocks that are to be downsampled, each with the resolution of the block that is to be
+/// made of it: long enough, not marked no-downsample, and no block of that resolution holds all their
+/// sources. A block that names no sources is never downsampled, as in Thanos.
+#[must_use]
+pub fn due_downsamples(selection: &Selection) -> Vec<(BlockId, i64, &Meta)> {
+    let mut covered: BTreeMap<i64, BTreeSet<BlockId>> = BTreeMap::new();
+    for meta in selection.wanted.values() {
+        let resolution = meta.thanos.downsample.resolution;
+        let sources = meta.compaction.sources.iter();
+        covered.entry(resolution).or_default().extend(sources);
+    }
+    let due = selection.wanted.iter().filter_map(|(id, meta)| {
+        let (target, length) = match meta.thanos.downsample.resolution {
+            resolution::RAW => (resolution::FIVE_MINUTES, DOWNSAMPLE_RAW_MS),
+            resolution::FIVE_MINUTES => (resolution::ONE_HOUR, DOWNSAMPLE_FIVE_MINUTES_MS),
+            _ => return None,
+        };
+        let held = |source| covered.get(&target).is_some_and(|all| all.contains(source));
+        let missing = !meta.compaction.sources.iter().all(held);
+        let wanted = meta.duration_ms() >= length && !selection.no_downsample.contains(id);
+        (missing && wanted).then_some((*id, target, &**meta))
+    });
+    due.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What is no longer needed: which blocks another one replaces, which marked ones may be deleted,
+//! which folders hold no block.
+//!
+//! These are decisions of one look at the bucket; `lifecycle` looks again before it acts on them.
+
+use std::collections::BTreeSet;
+
+use rutile_block::{BlockId, Contract, Mark, MarkKind, Source};
+use rutile_fetcher::{Exclusion, MarkState, Selection, View};
+
+/// A block that another one replaces and that is not marked yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outdated {
+    /// The block.
+    pub id: BlockId,
+    /// The block that holds all its sources.
+    pub winner: BlockId,
+}
+
+/// A marked block whose delete delay has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// The block.
+    pub id: BlockId,
+    /// Whether something must hold its sources before it goes.
+    pub needs_successor: bool,
+    /// What may, unmarked ones first.
+    pub successors: Vec<BlockId>,
+}
+
+/// The blocks that garbage collection marks, in order of their ULIDs. One that is replaced by a
+/// marked block stays: that one goes away itself, and this one counts again.
+#[must_use]
+pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
+    let pairs = selection.superseded.iter();
+    let unmarked = |id: &BlockId| !is_marked(view, *id);
+    let writable = |id: &BlockId| match deletion_mark(view, *id) {
+        Some(MarkState::Absent | MarkState::Torn) => true,
+        Some(MarkState::Present(_) | MarkState::UnknownVersion) | None => false,
+    };
+    pairs
+        .filter(|(id, winner)| writable(id) && unmarked(winner))
+        .filter(|(id, winner)| !selection.unread.contains(id) && !selection.unread.contains(winner))
+        .map(|(id, winner)| Outdated {
+            id: *id,
+            winner: *winner,
+        })
+        .collect()
+}
+
+/// Outputs of compactions that hold a block which was marked before they were committed: by a person
+/// or by retention, while the merge ran, and the compactor ended before it could look again. What was
+/// to go must not live on in them (BC-15). Not those of which a source was marked as replaced: these
+/// were looked at.
+#[must_use]
+pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
+    let winners: BTreeSet<BlockId> = selection.superseded.values().copied().collect();
+    let tainted = winners.into_iter().filter(|id| {
+        let Some(info) = view.blocks.get(id).filter(|_| !is_marked(view, *id)) else {
+            return false;
+        };
+        let Some(committed_ms) = info.meta.thanos.upload_time.ms() else {
+            return false;
+        };
+        let parents = info.meta.compaction.parents.iter();
+        let mut early = false;
+        for parent in parents {
+            let present = deletion_mark(view, parent.id).and_then(MarkState::present);
+            let Some(Mark::Deletion(mark)) = present.map(|present| &present.mark) else {
+                continue;
+            };
+            if mark.needs_successor() {
+                return false;
+            }
+            early |= mark.time_ms() <= committed_ms;
+        }
+        early && info.meta.thanos.source == Source::Compactor
+    });
+    tainted.collect()
+}
+
+/// The marked blocks of this process's share that may be deleted now, in order of their ULIDs.
+#[must_use]
+pub fn deletions(
+    view: &View,
+    selection: &Selection,
+    contract: &Contract,
+    now_ms: i64,
+) -> Vec<Deletion> {
+    let due = view.blocks.iter().filter_map(|(id, info)| {
+        let elsewhere = matches!(
+            selection.excluded.get(id),
+            Some(Exclusion::TimeExcluded | Exclusion::LabelExcluded)
+        );
+        let present = info.marks.deletion.present().filter(|_| !elsewhere)?;
+        let Mark::Deletion(mark) = &present.mark else {
+            return None;
+        };
+        let modified_ms = Some(present.attributes.last_modified_ms);
+        let age_ms = Contract::mark_age_ms(mark, modified_ms, now_ms);
+        let mut successors = selection.successors(*id).to_vec();
+        successors.sort_by_key(|id| (is_marked(view, *id), *id));
+        contract.may_delete(age_ms).then(|| Deletion {
+            id: *id,
+            needs_successor: mark.needs_successor(),
+            successors,
+        })
+    });
+    due.collect()
+}
+
+/// The folders without `meta.json` that may be old enough to go, in order of their ULIDs.
+#[must_use]
+pub fn partials(view: &View, contract: &Contract, now_ms: i64) -> Vec<BlockId> {
+    let candidates = view.partial.iter().filter(|(_, partial)| {
+        // Where the listing did not tell, whoever removes it looks.
+        let newest = partial.newest_object_ms;
+        partial.marked || newest.is_none() || contract.partial_due(newest, now_ms)
+    });
+    candidates.map(|(id, _)| *id).collect()
+}
+
+fn deletion_mark(view: &View, id: BlockId) -> Option<&MarkState> {
+    Some(view.blocks.get(&id)?.marks.get(MarkKind::Deletion))
+}
+
+fn is_marked(view: &View, id: BlockId) -> bool {
+    deletion_mark(view, id).is_none_or(MarkState::is_there)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Marking what is superseded or too old, deleting what was marked, cleaning up what was left behind.
+//!
+//! Each block is looked at again by `lifecycle` before anything happens to it; a failure concerns that
+//! block only.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use rutile_block::{BlockId, GroupKey, MarkKind};
+use rutile_fetcher::{Selection, View};
+use rutile_lifecycle::Cleaned;
+use rutile_model::ErrorKind;
+use tokio::time::Instant;
+
+use crate::retention::Expired;
+use crate::sweep::{self, Deletion, Outdated};
+use crate::work::TAINTED;
+use crate::{Compactor, Error, Report, Result};
+
+/// Blocks that are deleted at a time.
+const PARALLEL_DELETIONS: usize = 8;
+
+impl Compactor {
+    /// Marks blocks that another one replaces: what a crash between a commit and the marks left.
+    pub(crate) async fn collect_garbage(
+        &self,
+        view: &View,
+        selection: &Selection,
+        report: &mut Report,
+    ) {
+        let garbage = &self.metrics.garbage;
+        garbage.runs.inc();
+        let started = Instant::now();
+        let failed_before = report.errors.len();
+        for block in sweep::tainted(view, selection) {
+            tracing::warn!(%block, "it holds a block that was marked before it was committed: it goes again");
+            match self.mark(block, TAINTED).await {
+                Ok(()) => report.marked += 1,
+                Err(error) => report.errors.push(error),
+            }
+        }
+        for outdated in sweep::outdated(view, selection) {
+            match self.mark_outdated(view, outdated).await {
+                Ok(()) => {
+                    garbage.blocks.inc();
+                    report.marked += 1;
+                }
+                Err(error) => {
+                    let Outdated { id, winner } = outdated;
+                    tracing::warn!(block = %id, replaced_by = %winner, %error, "it stays unmarked");
+                    report.errors.push(error);
+                }
+            }
+        }
+        if report.errors.len() > failed_before {
+            garbage.failures.inc();
+        }
+        garbage.seconds.observe(Self::seconds_since(started));
+    }
+
+    /// Nothing is superseded by a block that is not whole or cannot be loaded (BC-2, BC-7).
+    async fn mark_outdated(&self, view: &View, outdated: Outdated) -> Result<()> {
+        self.check_successor(view, outdated.winner).await?;
+        self.mark(outdated.id, rutile_block::details::OUTDATED)
+            .await
+    }
+
+    async fn check_successor(&self, view: &View, id: BlockId) -> Result<()> {
+        let meta = self.lifecycle.verify(id).await?;
+        let seen = view.blocks.get(&id).map(|info| &*info.meta);
+        self.loadable.check(seen.unwrap_or(&meta)).await
+    }
+
+    /// Marks what has outlived its retention.
+    pub(crate) async fn retain(
+        &self,
+        view: &View,
+        selection: &Selection,
+        unsettled: &BTreeSet<GroupKey>,
+        report: &mut Report,
+    ) {
+        let now_ms = self.clock.now_ms();
+        let verdict = self.retention.apply(view, selection, unsettled, now_ms);
+        for expired in verdict.expired {
+            match self.expire(&expired).await {
+                Ok(()) => report.marked += 1,
+                Err(error) => report.errors.push(error),
+            }
+        }
+    }
+
+    async fn expire(&self, expired: &Expired) -> Result<()> {
+        if expired.remark {
+            // Its mark waits for a replacement that will never come.
+            self.lifecycle
+                .remove_mark(expired.id, MarkKind::Deletion)
+                .await?;
+        }
+        match self.mark(expired.id, &expired.details).await {
+            // Somebody was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Deletes what was marked long enough ago, and what uploads and deletions left behind.
+    pub(crate) async fn sweep(&self, view: &View, selection: &Selection, report: &mut Report) {
+        let now_ms = self.clock.now_ms();
+        let due = sweep::deletions(view, selection, &self.contract, now_ms);
+        let deletions = due
+            .into_iter()
+            .map(|deletion| async move { (deletion.id, self.delete(view, &deletion).await) });
+        let mut deletions = stream::iter(deletions).buffer_unordered(PARALLEL_DELETIONS);
+        while let Some((block, deleted)) = deletions.next().await {
+            match deleted {
+                Ok(true) => {
+                    tracing::info!(%block, "deleted");
+                    self.metrics.cleaned.inc();
+                    report.deleted += 1;
+                }
+                Ok(false) => {}
+                Err(error) => self.cleanup_failed(block, error, report),
+            }
+        }
+        drop(deletions);
+        self.clean_up(view, report).await;
+    }
+
+    /// Whether the block was deleted; not, if it must stay.
+    async fn delete(&self, view: &View, deletion: &Deletion) -> Result<bool> {
+        let id = deletion.id;
+        if !deletion.needs_successor {
+            self.lifecycle.delete(id, None).await?;
+            return Ok(true);
+        }
+        let mut last = None;
+        for successor in &deletion.successors {
+            let deleted = match self.check_successor(view, *successor).await {
+                Ok(()) => self
+                    .lifecycle
+                    .delete(id, Some(*successor))
+                    .await
+                    .map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Ok(_) => return Ok(true),
+                Err(error) => last = Some(error),
+            }
+        }
+        // With no replacement at all the block stays; readers say so and retention ends it.
+        last.map_or(Ok(false), Err)
+    }
+
+    fn cleanup_failed(&self, block: BlockId, error: Error, report: &mut Report) {
+        tracing::warn!(%block, %error, "it is not deleted");
+        self.metrics.cleanup_failures.inc();
+        report.errors.push(error);
+    }
+
+    /// Removes folders without `meta.json` and uploads in parts that nobody can still be at.
+    async fn clean_up(&self, view: &View, report: &mut Report) {
+        for block in sweep::partials(view, &self.contract, self.clock.now_ms()) {
+            match self.lifecycle.clean_partial(block).await {
+                Ok(Cleaned::Removed) => {
+                    tracing::info!(%block, "removed what was left of it");
+                    self.metrics.partial_attempts.inc();
+                    self.metrics.cleaned.inc();
+                    report.deleted += 1;
+                }
+                Ok(Cleaned::Kept(_)) => {}
+                Err(error) => {
+                    self.metrics.partial_attempts.inc();
+                    self.cleanup_failed(block, error.into(), report);
+                }
+            }
+        }
+        match self.lifecycle.abort_dangling().await {
+            Ok(aborted) => self.metrics.aborted_uploads.inc_by(aborted as u64),
+            Err(error) => {
+                tracing::warn!(%error, "uploads in parts that nobody finished stay");
+                report.errors.push(error.into());
+            }
+        }
+    }
+
+    /// Sweeps again and again, so that a long merge keeps nothing from being deleted.
+    pub async fn sweep_often(&self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            self.metrics.cleanup_loops.inc();
+            let mut report = Report::default();
+            match self.fetcher.fetch().await {
+                Ok(view) => {
+                    let selection = self.chain.apply(&view, self.clock.now_ms());
+                    self.sweep(&view, &selection, &mut report).await;
+                }
+                Err(error) => tracing::warn!(%error, "nothing is cleaned up this time"),
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One step of one group: plan, merge, mark the sources.
+//!
+//! The order makes it safe to stop at any request. The output is verified before it is committed, the
+//! inputs are looked at again before and after (BC-14), and only then are they marked, one by one;
+//! what a crash leaves unmarked is superseded and marked by the next garbage collection.
+
+use std::sync::Arc;
+
+use rutile_block::{BlockId, MarkKind, Meta, RawJson, details, index_key, reason};
+use rutile_lifecycle::Standing;
+use rutile_merge::{Concatenate, Fault, MergePlan, Merged};
+use rutile_model::ErrorKind;
+use serde_json::value::RawValue;
+
+use crate::group::Group;
+use crate::plan::Plan;
+use crate::{Compactor, Error, Result};
+
+/// In the deletion mark of blocks that hold no sample. It names no replacement: there is none.
+pub(crate) const EMPTY: &str = "block without samples";
+/// In the deletion mark of an output of which an input was marked or went away meanwhile. It needs no
+/// replacement either: the inputs were not marked for its sake.
+pub(crate) const TAINTED: &str = "an input was marked for deletion before this block was committed";
+
+/// What became of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing is to be done now.
+    Settled,
+    /// Blocks were merged, and so many sources marked.
+    Merged { sources: usize },
+    /// Blocks that hold nothing were marked.
+    Emptied { sources: usize },
+    /// A block was marked no-compact: the others may be planned without it.
+    Quarantined,
+}
+
+impl Compactor {
+    /// Takes a group one step further.
+    pub(crate) async fn step(&self, mut group: Group) -> Result<Outcome> {
+        let resolution = group.key.resolution.to_string();
+        let resolution = &[resolution.as_str()];
+        self.metrics
+            .runs_started
+            .with_label_values(resolution)
+            .inc();
+        let plan = self.plan(&mut group).await?;
+        for block in &plan.too_large {
+            let limit = self.planner.max_index_bytes();
+            let details = format!(
+                "largeTotalIndexSizeFilter: Total compacted block's index size could exceed: {limit} \
+                 with this block. See https://github.com/thanos-io/thanos/issues/1424"
+            );
+            self.exclude(*block, reason::INDEX_SIZE_EXCEEDING, &details)
+                .await?;
+        }
+        let outcome = match (plan.merge.is_empty(), plan.too_large.is_empty()) {
+            (true, true) => Ok(Outcome::Settled),
+            (true, false) => Ok(Outcome::Quarantined),
+            (false, _) => self.merge(&plan.merge).await,
+        };
+        match &outcome {
+            Ok(Outcome::Merged { .. }) => {
+                self.metrics.compactions.with_label_values(resolution).inc();
+            }
+            Ok(Outcome::Settled | Outcome::Emptied { .. }) => {}
+            Ok(Outcome::Quarantined) | Err(_) => {
+                self.metrics.failures.with_label_values(resolution).inc();
+            }
+        }
+        if outcome.is_ok() {
+            self.metrics
+                .runs_completed
+                .with_label_values(resolution)
+                .inc();
+        }
+        outcome
+    }
+
+    /// The plan; asks for the index sizes that it depends on and the metadata do not tell.
+    async fn plan(&self, group: &mut Group) -> Result<Plan> {
+        loop {
+            let plan = self.planner.plan(group);
+            let untold = |id: BlockId| plan.merge.iter().any(|meta| meta.id == id);
+            let unknown = group.blocks.iter_mut();
+            let unknown = unknown.filter(|m| m.index_bytes == 0 && untold(m.meta.id));
+            let mut asked = false;
+            for member in unknown {
+                // One that is missing is the merge's to find and to name.
+                match self.bucket.attributes(&index_key(member.meta.id)).await {
+                    Ok(attributes) => member.index_bytes = attributes.size.max(1),
+                    Err(error) if error.is_not_found() => member.index_bytes = 1,
+                    Err(error) => return Err(error.into()),
+                }
+                asked = true;
+            }
+            if !asked {
+                return Ok(plan);
+            }
+        }
+    }
+
+    async fn merge(&self, inputs: &[Arc<Meta>]) -> Result<Outcome> {
+        self.require_live(inputs).await?;
+        let merged = match self.try_merge(inputs).await {
+            // What a bad line or a proxy damaged is well when it is read again.
+            Err((_, Some(fault))) => match self.try_merge(inputs).await {
+                Err((error, again)) if again == Some(fault) => {
+                    return self.quarantine(fault, &error).await;
+                }
+                other => other,
+            },
+            other => other,
+        };
+        let merged = merged.map_err(|(error, _)| error)?;
+        let (output, details) = match merged {
+            Merged::Empty => (None, EMPTY),
+            Merged::Block(meta) => (Some(meta.id), details::COMPACTED),
+        };
+        if let Err(error) = self.require_live(inputs).await {
+            if let (Some(output), Error::InputGone(input)) = (output, &error) {
+                tracing::warn!(%output, %input, "an input was marked or went away during the merge: its output goes again");
+                self.mark(output, TAINTED).await?;
+            }
+            return Err(error);
+        }
+        for input in inputs {
+            self.mark(input.id, details).await?;
+        }
+        let sources = inputs.len();
+        Ok(match output {
+            Some(_) => Outcome::Merged { sources },
+            None => Outcome::Emptied { sources },
+        })
+    }
+
+    async fn try_merge(&self, inputs: &[Arc<Meta>]) -> Result<Merged, (Error, Option<Fault>)> {
+        let output = BlockId::generate(self.clock.now_ms(), &*self.entropy);
+        let metas: Vec<Meta> = inputs.iter().map(|meta| Meta::clone(meta)).collect();
+        let names: Vec<String> = inputs.iter().map(|meta| meta.id.to_string()).collect();
+        tracing::info!(%output, inputs = names.join(","), "merging blocks");
+        let shown = self.tracker.begin(output);
+        let plan = MergePlan {
+            inputs: &metas,
+            output,
+            function: Arc::new(Concatenate),
+            extensions: common_extensions(&metas),
+        };
+        let merged = self.merger.merge(plan, &shown.progress).await;
+        match &merged {
+            Ok(Merged::Block(meta)) => {
+                let (series, samples) = (meta.stats.num_series, meta.stats.num_samples);
+                tracing::info!(%output, series, samples, "merged blocks");
+            }
+            Ok(Merged::Empty) => tracing::info!(%output, "the blocks hold no samples"),
+            Err(error) => tracing::warn!(%output, %error, "merging failed"),
+        }
+        merged.map_err(|error| {
+            let fault = error.fault();
+            (error.into(), fault)
+        })
+    }
+
+    /// Every input must be there and carry no deletion mark.
+    async fn require_live(&self, inputs: &[Arc<Meta>]) -> Result<()> {
+        for input in inputs {
+            if self.lifecycle.standing(input.id).await? != Standing::Unmarked {
+                return Err(Error::InputGone(input.id));
+            }
+        }
+        Ok(())
+    }
+
+    async fn quarantine(&self, fault: Fault, error: &Error) -> Result<Outcome> {
+        let Fault { block, reason } = fault;
+        tracing::error!(%block, %reason, %error, "the block is left out of compactions from now on");
+        self.exclude(block, reason.as_str(), &format!("rutile-compact: {error}"))
+            .await?;
+        Ok(Outcome::Quarantined)
+    }
+
+    async fn exclude(&self, block: BlockId, reason: &str, details: &str) -> Result<()> {
+        match self.lifecycle.mark_no_compact(block, reason, details).await {
+            Ok(_) => {
+                self.metrics.count_mark(MarkKind::NoCompact, reason);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::InputGone(block)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Marks a block for deletion, and counts it.
+    pub(crate) async fn mark(&self, block: BlockId, details: &str) -> Result<()> {
+        self.lifecycle.mark_deletion(block, details).await?;
+        tracing::info!(%block, details, "marked for deletion");
+        self.metrics.count_mark(MarkKind::Deletion, "");
+        Ok(())
+    }
+}
+
+/// The extensions that all inputs have, with the values of the first one, as Thanos keeps them.
+fn common_extensions(inputs: &[Meta]) -> Option<RawJson> {
+    use std::collections::BTreeMap;
+    type Extensions = BTreeMap<String, Box<RawValue>>;
+    let parsed = inputs.iter().map(|meta| {
+        let text = meta.thanos.extensions.as_ref()?.as_str();
+        serde_json::from_str::<Extensions>(text).ok()
+    });
+    let mut with_some = parsed.flatten();
+    let mut common = with_some.next()?;
+    for other in with_some {
+        common.retain(|key, _| other.contains_key(key));
+    }
+    RawJson::from_text(&serde_json::to_string(&common).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_that_all_inputs_have_are_kept() {
+        let with = |text: &str| {
+            let mut meta = Meta::new(BlockId::default());
+            meta.thanos.extensions = RawJson::from_text(text);
+            meta
+        };
+        let common = |texts: &[&str]| {
+            let metas: Vec<Meta> = texts.iter().map(|text| with(text)).collect();
+            common_extensions(&metas).map(|json| json.as_str().to_owned())
+        };
+        let none = "not JSON";
+        assert_eq!(common(&[none, none]), None);
+        assert_eq!(
+            common(&[r#"{"a":1,"b":[2]}"#, r#"{"b":3,"c":4}"#]).as_deref(),
+            Some(r#"{"b":[2]}"#)
+        );
+        assert_eq!(
+            common(&[none, r#"{"a":1.50}"#]).as_deref(),
+            Some(r#"{"a":1.50}"#)
+        );
+        assert_eq!(common(&["7", r#"{"a":1}"#]).as_deref(), Some(r#"{"a":1}"#));
+    }
+}
