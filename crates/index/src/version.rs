@@ -58,8 +58,8 @@ impl IndexVersion {
         }
     }
 
-    /// Reads the first five bytes of an index.
-    pub(crate) fn parse_prefix(head: &[u8]) -> Result<Self> {
+    /// Reads the first five bytes of an index: magic number and version.
+    pub fn parse_prefix(head: &[u8]) -> Result<Self> {
         let Some(&[a, b, c, d, version]) = head.first_chunk::<INDEX_PREFIX_LEN>() else {
             return Err(Error::corrupt(0, "magic number and version of an index"));
         };

@@ -5,8 +5,10 @@
 //! uploader that was asleep brings back a block that was compacted, marked and deleted meanwhile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use rutile_block::{
     BlockId, CHUNKS_DIR, FileStat, InvariantId, META_FILE, MarkKind, Meta, UploadTime, file_key,
     meta_key,
@@ -32,10 +34,17 @@ pub enum HashFunc {
 /// nobody takes for a block; uploading again replaces them.
 #[derive(Debug)]
 pub struct Upload {
+    session: Arc<Session>,
+}
+
+/// What an upload and the writers of its files share.
+#[derive(Debug)]
+pub(crate) struct Session {
     pub(crate) owner: Lifecycle,
     pub(crate) step: Step,
     pub(crate) hash: HashFunc,
-    pub(crate) files: BTreeMap<String, FileStat>,
+    /// The finished ones.
+    pub(crate) files: Mutex<BTreeMap<String, FileStat>>,
     started_ms: i64,
 }
 
@@ -51,21 +60,23 @@ impl Lifecycle {
             operation: "upload",
             block: id,
         };
-        let upload = Upload {
+        let session = Session {
             owner: self.clone(),
             step,
             hash,
-            files: BTreeMap::new(),
+            files: Mutex::default(),
             started_ms: self.clock.now_ms(),
         };
-        upload.require_unmarked().await?;
+        session.require_unmarked().await?;
         if self.has_meta(step).await? {
             return Err(step.error(
                 ErrorKind::AlreadyExists,
                 "it is committed and never changed again",
             ));
         }
-        Ok(upload)
+        Ok(Upload {
+            session: Arc::new(session),
+        })
     }
 }
 
@@ -73,21 +84,22 @@ impl Upload {
     /// The block.
     #[must_use]
     pub fn id(&self) -> BlockId {
-        self.step.block
+        self.session.step.block
     }
 
-    /// Starts a file: `chunks/NNNNNN` or `index`. An earlier one of that path is replaced.
+    /// Starts a file: `chunks/NNNNNN` or `index`. An earlier one of that path is replaced. Several
+    /// files may be written at a time; the commit takes those that are finished.
     ///
     /// # Errors
     /// `Invalid` for `meta.json` and marks, which have their own ways; when the upload has become
     /// too old (BC-3).
-    pub fn file(&mut self, rel_path: &str) -> Result<FileWriter<'_>> {
+    pub fn file(&self, rel_path: &str) -> Result<FileWriter> {
         if rel_path == META_FILE || MarkKind::from_file_name(rel_path).is_some() {
             let message = format!("{rel_path} is not a file to be uploaded by itself");
-            return Err(self.step.error(ErrorKind::Invalid, message));
+            return Err(self.session.step.error(ErrorKind::Invalid, message));
         }
-        self.require_young()?;
-        Ok(FileWriter::new(self, rel_path))
+        self.session.require_young()?;
+        Ok(FileWriter::new(Arc::clone(&self.session), rel_path))
     }
 
     /// Makes the uploaded files a block. Sets `files` and `upload_time` of `meta`, returns it as it
@@ -97,12 +109,36 @@ impl Upload {
     /// `Invalid` when the block was marked meanwhile or `meta` is another block's; `Exhausted` when
     /// the upload took longer than half the partial age; `Corrupt` when an object is missing or of
     /// another size than what was uploaded: the block is then not visible and to be uploaded anew.
-    pub async fn commit(&mut self, mut meta: Meta) -> Result<Meta> {
+    pub async fn commit(&mut self, meta: Meta) -> Result<Meta> {
+        self.session.commit(meta).await
+    }
+
+    /// Gives the upload up: removes the objects that it finished, unless somebody committed them.
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering; what is left is a partial block.
+    pub async fn abandon(self) -> Result<()> {
+        let session = &self.session;
+        if session.owner.has_meta(session.step).await? {
+            return Ok(());
+        }
+        let files: Vec<String> = session.files.lock().keys().cloned().collect();
+        for path in files {
+            let key = file_key(session.step.block, &path);
+            let deleted = session.owner.bucket.delete(&key).await;
+            deleted.map_err(|e| session.step.bucket(e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    async fn commit(&self, mut meta: Meta) -> Result<Meta> {
         if meta.id != self.step.block {
             let message = format!("the metadata is that of block {}", meta.id);
             return Err(self.step.error(ErrorKind::Invalid, message));
         }
-        meta.thanos.files = self.files.values().cloned().collect();
+        meta.thanos.files = self.files.lock().values().cloned().collect();
         meta.thanos.files.push(FileStat {
             rel_path: META_FILE.to_owned(),
             size_bytes: 0,
@@ -172,6 +208,7 @@ impl Upload {
     /// Chunk segments of an earlier attempt that was cut otherwise. Readers number segments by
     /// listing them.
     async fn remove_strays(&self, objects: &Objects) -> Result<()> {
+        let files = self.files.lock().clone();
         let in_chunks = |path: &&String| {
             path.split_once('/')
                 .is_some_and(|(dir, _)| dir == CHUNKS_DIR)
@@ -179,7 +216,7 @@ impl Upload {
         for path in objects
             .keys()
             .filter(in_chunks)
-            .filter(|path| !self.files.contains_key(*path))
+            .filter(|path| !files.contains_key(*path))
         {
             let key = file_key(self.step.block, path);
             self.owner

@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use rutile_chunk::Chunk;
 
+use crate::batch;
+
 /// Decides which chunks a series has in the output. Called once for each series, from any thread.
 pub trait MergeFunction: Debug + Send + Sync + 'static {
     /// The chunks of one series: `pieces` has one entry for each input that has the series, by the
@@ -31,7 +33,7 @@ pub trait ChunkSink {
 pub struct Piece<'a> {
     /// Which input, counted by the start of their ranges.
     pub input: usize,
-    pub(crate) chunks: &'a [crate::batch::Chunk],
+    pub(crate) chunks: &'a [batch::Chunk],
     pub(crate) bytes: &'a [u8],
 }
 

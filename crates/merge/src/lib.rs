@@ -8,16 +8,29 @@
 //! Never marks or deletes a block, never decides what to merge.
 
 mod batch;
+mod combine;
+mod digest;
+mod entries;
 mod error;
+mod frames;
 mod function;
+mod input;
+mod layout;
+mod output;
+mod plan;
+mod postings;
 mod progress;
+mod rewrite;
+mod run;
+mod source;
+mod symbols;
+mod verify;
 
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta, RawJson};
 use rutile_disk::AsyncDisk;
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_model::ErrorKind;
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, Spawner};
 
@@ -75,11 +88,6 @@ impl Merger {
     /// the upload is, `AlreadyExists` when the output is committed, `Invalid` for a plan that cannot
     /// be, `Internal` when the output read back is not what the inputs hold; the bucket's own.
     pub async fn merge(&self, plan: MergePlan<'_>, progress: &Arc<Progress>) -> Result<Merged> {
-        let (_, _) = (self, progress);
-        Err(Error::passing(
-            plan.output,
-            ErrorKind::Unsupported,
-            "not built yet",
-        ))
+        run::merge(self, plan, progress).await
     }
 }

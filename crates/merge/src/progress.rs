@@ -78,12 +78,9 @@ impl ProgressSnapshot {
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     pub fn fraction(&self) -> Option<f64> {
         (self.total_bytes > 0).then(|| {
-            let left_to_verify = self.written_bytes.max(
-                self.total_bytes
-                    .saturating_sub(self.read_bytes)
-                    .saturating_add(self.written_bytes),
-            );
-            let all = self.total_bytes + left_to_verify;
+            let unread = self.total_bytes.saturating_sub(self.read_bytes);
+            let to_verify = unread + self.written_bytes;
+            let all = self.total_bytes + to_verify;
             ((self.read_bytes + self.verified_bytes) as f64 / all as f64).min(1.0)
         })
     }

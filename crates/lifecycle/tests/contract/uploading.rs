@@ -266,7 +266,7 @@ async fn a_failed_part_gives_the_others_back() {
             .on([Operation::PutPart])
             .after(1),
     );
-    let mut session = world.lifecycle.upload(id(1), HashFunc::None).await.unwrap();
+    let session = world.lifecycle.upload(id(1), HashFunc::None).await.unwrap();
     let mut file = session.file("index").unwrap();
     assert!(file.write(&vec![0; 20 << 20]).await.is_err());
     assert_eq!(world.bucket.count(Operation::AbortMultipart), 1);

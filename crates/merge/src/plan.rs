@@ -1,0 +1,89 @@
+//! What can be merged into one block, and the metadata of the result.
+
+use std::collections::BTreeSet;
+
+use rutile_block::{
+    BlockDesc, BlockId, Compaction, Downsample, IndexStats, Meta, RawJson, Source, Stats,
+};
+use rutile_model::ErrorKind;
+
+use crate::digest::Tally;
+use crate::error::{Error, Result};
+use crate::output::segment_name;
+
+/// The inputs by the start of their ranges, if they can be merged.
+pub(crate) fn by_time(inputs: &[Meta], output: BlockId) -> Result<Vec<&Meta>> {
+    let refused = |message: String| Err(Error::passing(output, ErrorKind::Invalid, message));
+    let mut sorted: Vec<&Meta> = inputs.iter().collect();
+    sorted.sort_by_key(|meta| (meta.min_time, meta.max_time, meta.id));
+    let Some(first) = sorted.first() else {
+        return refused("there is nothing to merge".to_owned());
+    };
+    let group = first.group_key();
+    for pair in sorted.windows(2) {
+        if let [before, after] = pair {
+            if after.group_key() != group {
+                return refused(format!(
+                    "{} and {} are not of one group",
+                    before.id, after.id
+                ));
+            }
+            if before.max_time > after.min_time {
+                return refused(format!("{} and {} overlap in time", before.id, after.id));
+            }
+        }
+    }
+    Ok(sorted)
+}
+
+/// The metadata of the output, as the reference's compactor writes it.
+pub(crate) fn output_meta(
+    inputs: &[&Meta],
+    output: BlockId,
+    tally: &Tally,
+    segments: u32,
+    index_stats: IndexStats,
+    extensions: Option<RawJson>,
+) -> Meta {
+    let mut meta = Meta::new(output);
+    meta.min_time = inputs.iter().map(|m| m.min_time).min().unwrap_or_default();
+    meta.max_time = inputs.iter().map(|m| m.max_time).max().unwrap_or_default();
+    meta.stats = Stats {
+        num_samples: tally.samples,
+        num_float_samples: tally.float_samples,
+        num_histogram_samples: tally.histogram_samples,
+        num_series: tally.series,
+        num_chunks: tally.chunks,
+        num_tombstones: 0,
+    };
+    let sources: BTreeSet<BlockId> = inputs
+        .iter()
+        .flat_map(|m| m.compaction.sources.iter().copied())
+        .collect();
+    let level = inputs.iter().map(|m| m.compaction.level).max();
+    meta.compaction = Compaction {
+        level: level.unwrap_or_default() + 1,
+        sources: sources.into_iter().collect(),
+        parents: inputs.iter().map(|m| parent(m)).collect(),
+        ..Compaction::default()
+    };
+    if let Some(first) = inputs.first() {
+        meta.thanos.labels = first.thanos.labels.clone();
+        meta.thanos.downsample = Downsample {
+            resolution: first.thanos.downsample.resolution,
+        };
+    }
+    meta.thanos.source = Source::Compactor;
+    meta.thanos.segment_files = (0..segments).map(segment_name).collect();
+    meta.thanos.index_stats = index_stats;
+    meta.thanos.extensions = extensions;
+    meta
+}
+
+fn parent(meta: &Meta) -> BlockDesc {
+    BlockDesc {
+        id: meta.id,
+        min_time: meta.min_time,
+        max_time: meta.max_time,
+    }
+}

@@ -1,0 +1,209 @@
+//! One merge from its plan to its commit.
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use rutile_block::{IndexStats, Meta};
+use rutile_chunk::segment;
+use rutile_index::IndexWriter;
+use rutile_lifecycle::{PART_BYTES, Upload};
+use rutile_model::ErrorKind;
+use rutile_runtime::{Reservation, TaskGroup};
+use tokio::sync::mpsc;
+
+use crate::combine::Stage;
+use crate::digest::Tally;
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::progress::Progress;
+use crate::source::{Settings, Source};
+use crate::symbols::{SymbolMap, unite};
+use crate::{MergePlan, Merged, Merger, output, plan, verify};
+
+/// Inputs that are opened at a time.
+const OPENING: usize = 8;
+/// Bytes of the buffers of all sources together.
+const SOURCES: u64 = 64 << 20;
+/// Bytes of a batch's chunks: no range read is longer, and none shorter for its own sake.
+const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=2 << 20;
+/// Full parts that wait to be uploaded.
+const PARTS: usize = 2;
+/// Batches of series that wait to be indexed.
+const ROWS: usize = 2;
+
+/// See [`Merger::merge`].
+pub(crate) async fn merge(
+    merger: &Merger,
+    plan: MergePlan<'_>,
+    progress: &Arc<Progress>,
+) -> Result<Merged> {
+    // Tasks of the merge end with it, whichever way it ends.
+    let group = merger.spawner.child(format!("merge {}", plan.output));
+    let metas = plan::by_time(plan.inputs, plan.output)?;
+    let inputs = open(merger, &metas, &plan).await?;
+    let bytes = inputs.iter().map(|input| input.bytes()).sum();
+    let series = metas.iter().map(|meta| meta.stats.num_series).sum();
+    progress.expect(bytes, series);
+    let settings = settings(merger, &group, inputs.len(), progress);
+    let account = merger.ledger.account(format!("merge {}", plan.output));
+    let buffers = settings.memory() * inputs.len() as u64 + (PARTS as u64 + 4) * PART_BYTES as u64;
+    let reserved = account.reserve(buffers).await;
+    let mut memory = reserved.map_err(|e| Error::exhausted(plan.output, e))?;
+
+    let (writer, maps) = unite(
+        &inputs,
+        IndexWriter::new(),
+        &merger.pool,
+        &mut memory,
+        Progress::read,
+        progress,
+    )
+    .await?;
+    let upload = merger.lifecycle.upload(plan.output, merger.hash).await;
+    let upload = upload.map_err(|e| Error::lifecycle(plan.output, e))?;
+    let job = Job {
+        merger,
+        plan: &plan,
+        metas: &metas,
+        inputs,
+        settings,
+        upload: &upload,
+    };
+    match job.run(writer, maps, &mut memory).await {
+        Ok(None) => Ok(Merged::Empty),
+        Ok(Some(meta)) => commit(upload, meta).await,
+        Err(error) => {
+            abandon(upload).await;
+            Err(error)
+        }
+    }
+}
+
+async fn open(merger: &Merger, metas: &[&Meta], plan: &MergePlan<'_>) -> Result<Vec<Arc<Input>>> {
+    let open = metas.iter().map(|meta| async {
+        let bucket = Arc::clone(&merger.bucket);
+        Input::open(bucket, meta, plan.output).await.map(Arc::new)
+    });
+    let open: Vec<_> = open.collect();
+    stream::iter(open).buffered(OPENING).try_collect().await
+}
+
+fn settings(
+    merger: &Merger,
+    group: &TaskGroup,
+    inputs: usize,
+    progress: &Arc<Progress>,
+) -> Settings {
+    let mut settings = Settings {
+        pool: merger.pool.clone(),
+        spawner: group.spawner(),
+        progress: Arc::clone(progress),
+        batch: *BATCH.end(),
+        count: Progress::read,
+        sum_postings: false,
+    };
+    while settings.memory() * inputs as u64 > SOURCES && settings.batch > *BATCH.start() {
+        settings.batch /= 2;
+    }
+    settings
+}
+
+async fn commit(mut upload: Upload, meta: Meta) -> Result<Merged> {
+    let id = upload.id();
+    let committed = upload.commit(meta).await;
+    let meta = committed.map_err(|e| Error::lifecycle(id, e))?;
+    Ok(Merged::Block(Box::new(meta)))
+}
+
+async fn abandon(upload: Upload) {
+    let id = upload.id();
+    if let Err(error) = upload.abandon().await {
+        tracing::warn!(block = %id, %error, "what was uploaded of a failed merge is left behind");
+    }
+}
+
+struct Job<'a> {
+    merger: &'a Merger,
+    plan: &'a MergePlan<'a>,
+    metas: &'a [&'a Meta],
+    inputs: Vec<Arc<Input>>,
+    settings: Settings,
+    upload: &'a Upload,
+}
+
+impl Job<'_> {
+    /// Writes and verifies the files of the output; gives its metadata, or none if it is empty.
+    async fn run(
+        self,
+        writer: IndexWriter,
+        maps: Vec<SymbolMap>,
+        memory: &mut Reservation,
+    ) -> Result<Option<Meta>> {
+        let (tally, segments, stats) = self.write(writer, maps).await?;
+        if tally.series == 0 {
+            return Ok(None);
+        }
+        let meta = plan::output_meta(
+            self.metas,
+            self.plan.output,
+            &tally,
+            segments,
+            stats,
+            self.plan.extensions.clone(),
+        );
+        let settings = Settings {
+            batch: *BATCH.end(),
+            count: Progress::verified,
+            sum_postings: true,
+            ..self.settings
+        };
+        verify::verify(self.merger, &meta, &tally, &settings, memory).await?;
+        Ok(Some(meta))
+    }
+
+    async fn write(
+        &self,
+        writer: IndexWriter,
+        maps: Vec<SymbolMap>,
+    ) -> Result<(Tally, u32, IndexStats)> {
+        let Settings {
+            pool,
+            progress,
+            spawner,
+            ..
+        } = &self.settings;
+        let (parts, parts_to_write) = mpsc::channel(PARTS);
+        let (index, rows_to_write) = mpsc::channel(ROWS);
+        let start = |(input, map): (&Arc<Input>, SymbolMap)| {
+            Source::start(Arc::clone(input), map, &self.settings)
+        };
+        let sources: Vec<Source> = self.inputs.iter().zip(maps).map(start).collect();
+        let stage = Stage {
+            output: self.plan.output,
+            inputs: self.inputs.clone(),
+            function: Arc::clone(&self.plan.function),
+            segment_size: segment::DEFAULT_SEGMENT_SIZE,
+            pool: pool.clone(),
+            progress: Arc::clone(progress),
+            parts,
+            index,
+        };
+        let largest = self.inputs.iter().max_by_key(|input| input.index_len);
+        let Some(largest) = largest else {
+            let message = "there is nothing to merge";
+            return Err(Error::passing(
+                self.plan.output,
+                ErrorKind::Invalid,
+                message,
+            ));
+        };
+        let (tally, segments, stats) = futures::join!(
+            stage.run(sources),
+            output::segments(self.upload, spawner, progress, parts_to_write),
+            output::index(writer, largest, self.upload, pool, progress, rows_to_write),
+        );
+        // A stage that fails ends the one before it; its error is the one that tells.
+        let (segments, stats) = (segments?, stats?);
+        Ok((tally?, segments, stats))
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading the output back from the bucket, before it is committed, and holding it against what the
+//! inputs hold.
+
+use std::sync::Arc;
+
+use rutile_block::Meta;
+use rutile_model::ErrorKind;
+use rutile_runtime::{CpuPool, Reservation};
+
+use crate::Merger;
+use crate::batch::Batch;
+use crate::digest::{self, Tally};
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::postings;
+use crate::progress::Progress;
+use crate::source::{Settings, Source};
+use crate::symbols::{self, SymbolSink};
+
+/// Checks that the uploaded objects of `meta` hold what `expected` says.
+pub(crate) async fn verify(
+    merger: &Merger,
+    meta: &Meta,
+    expected: &Tally,
+    settings: &Settings,
+    memory: &mut Reservation,
+) -> Result<()> {
+    let checked = check(merger, meta, expected, settings, memory).await;
+    checked.map_err(|error| match error.fault() {
+        // Whatever is wrong with it, it was we who wrote it.
+        Some(fault) => {
+            let message = format!("read back: {}: {error}", fault.reason);
+            Error::passing(meta.id, ErrorKind::Internal, message).because(error)
+        }
+        None => error,
+    })
+}
+
+async fn check(
+    merger: &Merger,
+    meta: &Meta,
+    expected: &Tally,
+    settings: &Settings,
+    memory: &mut Reservation,
+) -> Result<()> {
+    let input = Input::open(Arc::clone(&merger.bucket), meta, meta.id).await?;
+    let input = Arc::new(input);
+    let progress = &settings.progress;
+    let inputs = [Arc::clone(&input)];
+    let (_, maps) = symbols::unite(
+        &inputs,
+        Ordinals::default(),
+        &settings.pool,
+        memory,
+        Progress::verified,
+        progress,
+    )
+    .await?;
+    let map = maps.into_iter().next().unwrap_or_default();
+    let source = Source::start(Arc::clone(&input), map, settings);
+    let (found, postings) = futures::try_join!(
+        tally(source, &settings.pool),
+        postings::read(&input, |bytes| progress.verified(bytes)),
+    )?;
+    let (found, sum) = found;
+    if let Some(series) = expected.difference(&found) {
+        let message = format!(
+            "read back: it differs from its inputs, from series {series} on: {} series, {} chunks and {} \
+             samples instead of {}, {} and {}",
+            found.series,
+            found.chunks,
+            found.samples,
+            expected.series,
+            expected.chunks,
+            expected.samples,
+        );
+        return Err(Error::passing(meta.id, ErrorKind::Internal, message));
+    }
+    if postings.sum != sum || postings.all != found.series {
+        let message = "read back: its postings are not those of its series";
+        return Err(Error::passing(meta.id, ErrorKind::Internal, message));
+    }
+    Ok(())
+}
+
+/// What a block holds, and the sum of its postings.
+async fn tally(mut source: Source, pool: &CpuPool) -> Result<(Tally, u64)> {
+    let mut tally = Tally::default();
+    let mut sum: u64 = 0;
+    while let Some(batch) = source.next().await? {
+        sum = sum.wrapping_add(batch.postings);
+        tally = pool
+            .run(move || {
+                add(&mut tally, &batch);
+                tally
+            })
+            .await;
+    }
+    Ok((tally, sum))
+}
+
+fn add(tally: &mut Tally, batch: &Batch) {
+    for (at, series) in batch.series.iter().enumerate() {
+        let mut state = series.labels_digest;
+        for chunk in batch.chunks_of(at) {
+            state = digest::chunk(state, chunk);
+            tally.count(chunk);
+        }
+        tally.add_series(state);
+    }
+}
+
+/// References as they are, in an order that is checked.
+#[derive(Debug, Default)]
+struct Ordinals {
+    last: Vec<u8>,
+    count: u32,
+}
+
+impl SymbolSink for Ordinals {
+    fn add(&mut self, symbol: &[u8]) -> rutile_index::Result<u32> {
+        if self.count > 0 && self.last.as_slice() >= symbol {
+            return Err(rutile_index::Error::Invalid(
+                "symbols are not in order".into(),
+            ));
+        }
+        self.last.clear();
+        self.last.extend_from_slice(symbol);
+        self.count += 1;
+        Ok(self.count - 1)
+    }
+}

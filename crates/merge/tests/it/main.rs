@@ -1,0 +1,9 @@
+//! The streaming merge through its public interface.
+#![expect(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test fails by panicking, and shares what it made"
+)]
+
+mod golden;
+mod world;
