@@ -11,6 +11,7 @@ use clap::Args;
 use rutile_model::ErrorKind;
 use rutile_server::{
     Component, Context, Failure, GrpcArgs, GrpcServer, GrpcServices, HttpArgs, HttpServer,
+    PathOrContent, RequestLogging,
 };
 
 rutile_server::use_jemalloc!();
@@ -21,6 +22,8 @@ struct MinimalArgs {
     http: HttpArgs,
     #[command(flatten)]
     grpc: GrpcArgs,
+    #[command(flatten)]
+    request_logging: PathOrContent<RequestLogging>,
     /// Fail with this message after the start
     #[arg(long, default_value = "")]
     fail: String,
@@ -39,11 +42,12 @@ impl Component for Minimal {
     type Args = MinimalArgs;
 
     async fn build(args: MinimalArgs, context: &Context) -> Result<Self, Failure> {
+        let log = args.request_logging.request_log()?;
         let http = HttpServer::bind(&args.http, context).await?;
         let grpc = GrpcServer::bind(&args.grpc, context).await?;
         Ok(Self {
-            http,
-            grpc,
+            http: http.log_requests(&log, context),
+            grpc: grpc.log_requests(&log),
             fail: args.fail,
         })
     }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use rutile_model::ErrorKind;
+use rutile_model::config::expand_env;
 
 use crate::failure::Failure;
 
@@ -92,44 +93,12 @@ impl<F: ConfigFlag> PathOrContent<F> {
         let read = |name: &str| std::env::var(name).ok();
         expand_env(&text, read)
             .map(Some)
-            .map_err(|failure| failure.context(F::NAME))
+            .map_err(|error| Failure::new(error.kind(), &error).context(F::NAME))
     }
 
     fn path_id() -> String {
         format!("{}-file", F::NAME)
     }
-}
-
-/// Puts the value of an environment variable for every `$(NAME)`. Anything else between the
-/// parentheses than letters, digits and `_` is left as it is.
-///
-/// # Errors
-/// A failure that names a variable for which `read` has no value.
-pub fn expand_env(text: &str, read: impl Fn(&str) -> Option<String>) -> Result<String, Failure> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("$(") {
-        out.push_str(before);
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let Some((name, tail)) = after
-            .split_once(')')
-            .filter(|(name, _)| !name.is_empty() && name.chars().all(is_name))
-        else {
-            out.push_str("$(");
-            rest = after;
-            continue;
-        };
-        let Some(value) = read(name) else {
-            return Err(Failure::message(
-                ErrorKind::Invalid,
-                format!("$({name}) refers to an environment variable that is not set"),
-            ));
-        };
-        out.push_str(&value);
-        rest = tail;
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 impl<F: ConfigFlag> Args for PathOrContent<F> {
@@ -242,20 +211,5 @@ mod tests {
     fn debug_hides_the_text() {
         let shown = format!("{:?}", parse(&["--objstore.config=secret"]));
         assert!(!shown.contains("secret"), "{shown}");
-    }
-
-    #[test]
-    fn environment_is_put_in() {
-        let read = |name: &str| (name == "KEY_1").then(|| "value $(X)".to_owned());
-        let expand = |text: &str| expand_env(text, read).map_err(|e| e.to_string());
-        assert_eq!(expand("a: $(KEY_1)!"), Ok("a: value $(X)!".into()));
-        assert_eq!(
-            expand("$( $(a b) $() $x $"),
-            Ok("$( $(a b) $() $x $".into())
-        );
-        assert_eq!(
-            expand("$(OTHER)"),
-            Err("$(OTHER) refers to an environment variable that is not set".into())
-        );
     }
 }

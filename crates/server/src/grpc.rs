@@ -19,8 +19,9 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rutile_runtime::{CancellationToken, ShutdownReport};
+use tokio::net::TcpStream;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Code, Status};
@@ -34,6 +35,7 @@ use crate::failure::Failure;
 use crate::flags::GrpcArgs;
 use crate::health::HealthService;
 use crate::listener::{Lifetime, Listener};
+use crate::request_log::{GrpcLog, RequestLog};
 
 /// The largest message in either direction, as in the reference: set it on every service with
 /// `max_decoding_message_size` and `max_encoding_message_size`.
@@ -63,6 +65,7 @@ pub struct GrpcServer {
     listener: Listener,
     lifetime: Lifetime,
     context: Context,
+    log: Option<Arc<GrpcLog>>,
 }
 
 /// The services of a component and the descriptors of their protos.
@@ -78,6 +81,7 @@ pub struct GrpcServices {
 struct Calls {
     router: Router,
     methods: Arc<Methods>,
+    peer: Option<SocketAddr>,
 }
 
 impl GrpcServer {
@@ -98,7 +102,15 @@ impl GrpcServer {
             listener,
             lifetime,
             context: context.clone(),
+            log: None,
         })
+    }
+
+    /// Logs calls as `log` says. A call to a method that is not served is not logged.
+    #[must_use]
+    pub fn log_requests(mut self, log: &RequestLog) -> Self {
+        self.log = GrpcLog::new(log.clone(), &self.context);
+        self
     }
 
     /// The address, with the port that was given.
@@ -117,10 +129,12 @@ impl GrpcServer {
         services: GrpcServices,
         shutdown: CancellationToken,
     ) -> Result<ShutdownReport, Failure> {
-        let calls = services.into_calls(&self.context)?;
+        let calls = services.into_calls(&self.context, self.log.as_ref())?;
         let address = self.listener.address();
         tracing::info!(%address, "listening for serving gRPC");
-        let connect = move |io, executor| {
+        let connect = move |io: TokioIo<TcpStream>, executor| {
+            let mut calls = calls.clone();
+            calls.peer = io.inner().peer_addr().ok();
             http2::Builder::new(executor)
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -131,7 +145,7 @@ impl GrpcServer {
                 .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
                 .keep_alive_interval(KEEP_ALIVE_INTERVAL)
                 .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-                .serve_connection(io, calls.clone())
+                .serve_connection(io, calls)
         };
         let report = self.listener.serve(self.lifetime, shutdown, connect).await;
         tracing::info!(%address, aborted = report.aborted.len(), "gRPC server is shut down");
@@ -171,7 +185,7 @@ impl GrpcServices {
         self
     }
 
-    fn into_calls(self, context: &Context) -> Result<Calls, Failure> {
+    fn into_calls(self, context: &Context, log: Option<&Arc<GrpcLog>>) -> Result<Calls, Failure> {
         let services = self
             .add_service(HealthServer::new(HealthService::new(context.probe.clone())))
             .descriptors(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -195,11 +209,17 @@ impl GrpcServices {
         let services = services
             .add_service(v1.map_err(wrong)?)
             .add_service(v1alpha.map_err(wrong)?);
-        let methods = Methods::new(&services.descriptors, &services.names, &context.registry)?;
+        let methods = Methods::new(
+            &services.descriptors,
+            &services.names,
+            &context.registry,
+            log,
+        )?;
         let routes: Routes = services.routes.routes();
         Ok(Calls {
             router: routes.prepare().into_axum_router(),
             methods: Arc::new(methods),
+            peer: None,
         })
     }
 }
@@ -210,8 +230,8 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let call = self.methods.begin(request.uri().path());
         let deadline = deadline(request.headers());
+        let call = self.methods.begin(&request, deadline, self.peer);
         let request = request.map(|body| Body::new(CountedRequest::new(body, call.received())));
         let handler = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
         let panics = self.methods.panics();
@@ -225,7 +245,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
                 Ok(Err(panic)) => {
                     panics.inc();
                     body::report_panic(panic.as_ref());
-                    Status::internal("the handler panicked").into_http()
+                    Status::internal(body::PANIC).into_http()
                 }
                 Err(_) => Status::deadline_exceeded("deadline exceeded").into_http(),
             };
@@ -240,9 +260,7 @@ fn answer(
     mut call: Call,
     panics: rutile_telemetry::IntCounter,
 ) -> Response<CallBody> {
-    if let Some(code) = grpc_code(response.headers()) {
-        call.finish(code);
-    }
+    call.finish_from(response.headers());
     response.map(|body| CallBody::new(body, call, panics))
 }
 

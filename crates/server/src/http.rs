@@ -3,7 +3,9 @@
 mod metrics;
 mod profile;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +13,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper_util::rt::TokioTimer;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use rutile_runtime::{CancellationToken, ShutdownReport};
 use rutile_telemetry::{Registry, TEXT_FORMAT};
+use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 pub use self::metrics::HttpMetrics;
 use crate::component::Context;
@@ -28,6 +32,7 @@ use crate::failure::Failure;
 use crate::flags::HttpArgs;
 use crate::listener::{Lifetime, Listener};
 use crate::probe::Probe;
+use crate::request_log::{HttpLog, RequestLog};
 
 /// How long a client may take for the head of a request; idle connections end by it too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -40,6 +45,15 @@ pub struct HttpServer {
     listener: Listener,
     lifetime: Lifetime,
     routes: Router,
+    log: Option<Arc<HttpLog>>,
+}
+
+/// Handles the requests of one connection.
+#[derive(Debug, Clone)]
+struct Requests {
+    routes: Router,
+    log: Option<Arc<HttpLog>>,
+    peer: Option<SocketAddr>,
 }
 
 impl HttpServer {
@@ -59,7 +73,15 @@ impl HttpServer {
             listener,
             lifetime,
             routes: common_routes(context),
+            log: None,
         })
+    }
+
+    /// Logs requests as `log` says.
+    #[must_use]
+    pub fn log_requests(mut self, log: &RequestLog, context: &Context) -> Self {
+        self.log = HttpLog::new(log.clone(), context, self.address().port());
+        self
     }
 
     /// The address, with the port that was given.
@@ -75,8 +97,13 @@ impl HttpServer {
     pub async fn serve(self, routes: Router, shutdown: CancellationToken) -> ShutdownReport {
         let address = self.listener.address();
         tracing::info!(%address, "listening for requests and metrics");
-        let service = TowerToHyperService::new(self.routes.merge(routes));
-        let connect = move |io, executor| {
+        let (routes, log) = (self.routes.merge(routes), self.log);
+        let connect = move |io: TokioIo<TcpStream>, executor| {
+            let requests = Requests {
+                routes: routes.clone(),
+                log: log.clone(),
+                peer: io.inner().peer_addr().ok(),
+            };
             let mut builder = auto::Builder::new(executor);
             builder
                 .http1()
@@ -85,11 +112,30 @@ impl HttpServer {
                 .http2()
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_CONCURRENT_STREAMS);
-            builder.serve_connection(io, service.clone()).into_owned()
+            builder.serve_connection(io, requests).into_owned()
         };
         let report = self.listener.serve(self.lifetime, shutdown, connect).await;
         tracing::info!(%address, aborted = report.aborted.len(), "HTTP server is shut down");
         report
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let log = self.log.as_ref();
+        let logged = log.and_then(|log| log.begin(&request, self.peer));
+        let answer = self.routes.clone().oneshot(request.map(Body::new));
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(match logged {
+                Some(logged) => logged.answered(response),
+                None => response,
+            })
+        })
     }
 }
 

@@ -17,14 +17,16 @@ mod health;
 mod http;
 mod listener;
 mod probe;
+mod request_log;
 pub mod status;
 
 pub use tikv_jemallocator as __tikv_jemallocator;
 
 pub use crate::component::{Component, Context, run, run_from};
-pub use crate::config_flag::{ConfigFlag, PathOrContent, expand_env};
+pub use crate::config_flag::{ConfigFlag, PathOrContent};
 pub use crate::failure::Failure;
 pub use crate::flags::{CommonArgs, GrpcArgs, HttpArgs, LogArgs};
 pub use crate::grpc::{GrpcServer, GrpcServices, MAX_MESSAGE_BYTES};
 pub use crate::http::{HttpMetrics, HttpServer};
 pub use crate::probe::Probe;
+pub use crate::request_log::{RequestLog, RequestLogging};

@@ -10,7 +10,7 @@ pub const EXIT_FAILURE: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 
 /// What nginx calls "client closed request"; nobody is left to read it, but logs and metrics are.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The gRPC code of an error.
 #[must_use]

@@ -9,7 +9,7 @@ use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration, TimeOrDuration};
-use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent};
+use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
 
 use crate::{CallLimits, GatewayConfig, HeaderDownload, StoreConfig, SyncConfig};
 
@@ -68,11 +68,6 @@ config_flag!(
     "relabelling (keep, drop, hashmod) of external labels and __block_id: blocks without a label \
      left belong to another shard"
 );
-config_flag!(
-    /// Not supported yet.
-    RequestLogging, "request.logging-config", "request logging (not supported yet)"
-);
-
 /// Where the data are.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
@@ -351,16 +346,8 @@ impl StoreArgs {
     /// Refuses what is not supported or cannot be.
     fn check(&self, now_ms: i64) -> Result<(), Failure> {
         let sync = &self.sync;
-        for (set, flag) in [
-            (self.bucket.parquet.is_set(), "--objstore-parquet.config"),
-            (
-                self.bucket.request_logging.is_set(),
-                "--request.logging-config",
-            ),
-        ] {
-            if set {
-                return Err(Failure::unsupported_flag(flag));
-            }
+        if self.bucket.parquet.is_set() {
+            return Err(Failure::unsupported_flag("--objstore-parquet.config"));
         }
         let at_least_one = [
             (sync.block_sync_concurrency, "--block-sync-concurrency"),

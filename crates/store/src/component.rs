@@ -41,6 +41,7 @@ impl Component for StoreComponent {
 
     async fn build(args: StoreArgs, context: &Context) -> Result<Self, Failure> {
         let config = args.config(context.clock.now_ms())?;
+        let log = args.bucket.request_logging.request_log()?;
         let bucket = open_bucket(&args, context).await?;
         let index_cache = open_index_cache(
             args.bucket.index_cache.expanded_content()?.as_deref(),
@@ -67,8 +68,8 @@ impl Component for StoreComponent {
         Ok(Self {
             store,
             tasks,
-            http,
-            grpc,
+            http: http.log_requests(&log, context),
+            grpc: grpc.log_requests(&log),
             web,
             sync_interval: args.sync_interval(),
         })

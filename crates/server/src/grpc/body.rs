@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use rutile_telemetry::IntCounter;
 use tonic::{Code, Status};
 
-use super::grpc_code;
 use super::methods::Call;
 
+/// What the client is told when a handler panics.
+pub(super) const PANIC: &str = "the handler panicked";
 /// A message is preceded by a flag byte and its length as four bytes, big endian (gRPC over
 /// HTTP/2, "Length-Prefixed-Message").
 const PREFIX_BYTES: u8 = 5;
@@ -126,8 +127,8 @@ impl CallBody {
         if let Some(data) = frame.data_ref() {
             let messages = self.messages.count(data);
             self.call.sent(messages);
-        } else if let Some(code) = frame.trailers_ref().and_then(grpc_code) {
-            self.call.finish(code);
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.call.finish_from(trailers);
         }
     }
 
@@ -135,12 +136,10 @@ impl CallBody {
         self.broken = true;
         self.panics.inc();
         report_panic(panic);
-        self.call.finish(Code::Internal);
+        self.call.finish(Code::Internal, PANIC);
         let mut trailers = http::HeaderMap::new();
         // The message is plain ASCII, so it always fits into a header.
-        Status::internal("the handler panicked")
-            .add_header(&mut trailers)
-            .ok();
+        Status::internal(PANIC).add_header(&mut trailers).ok();
         Frame::trailers(trailers)
     }
 }
@@ -162,7 +161,7 @@ impl HttpBody for CallBody {
                 let frame = ready!(polled);
                 match &frame {
                     Some(Ok(frame)) => self.book(frame),
-                    Some(Err(_)) => self.call.finish(Code::Unknown),
+                    Some(Err(_)) => self.call.finish(Code::Unknown, "the answer broke off"),
                     None => {}
                 }
                 Poll::Ready(frame)

@@ -4,16 +4,21 @@
 //! would be a series for ever.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::{HeaderMap, Request};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use rutile_model::ErrorKind;
 use rutile_telemetry::{Histogram, IntCounter, Registry};
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Status};
 
+use super::grpc_code;
 use crate::failure::Failure;
+use crate::request_log::{GrpcCall, GrpcLog, GrpcMethod};
 use crate::status::code_name;
 
 const SECONDS_BUCKETS: [f64; 14] = [
@@ -38,6 +43,8 @@ struct Method {
     seconds: Histogram,
     /// By number of the code.
     handled: Vec<IntCounter>,
+    /// Its log, if its calls are logged.
+    log: Option<Arc<GrpcMethod>>,
 }
 
 /// A call under way. Dropped without an end it counts as cancelled: the client went away.
@@ -45,6 +52,7 @@ struct Method {
 pub(super) struct Call {
     method: Option<Arc<Method>>,
     begun: Instant,
+    logged: Option<GrpcCall>,
 }
 
 impl Methods {
@@ -53,6 +61,7 @@ impl Methods {
         descriptors: &[&[u8]],
         names: &[&str],
         registry: &Registry,
+        log: Option<&Arc<GrpcLog>>,
     ) -> Result<Self, Failure> {
         let mut by_path = HashMap::new();
         for encoded in descriptors {
@@ -71,7 +80,9 @@ impl Methods {
                         let kind = kind(method.client_streaming(), method.server_streaming());
                         let labels = [kind, service_name.as_str(), method.name()];
                         let path = format!("/{service_name}/{}", method.name());
-                        by_path.insert(path, Arc::new(Method::new(&labels, registry)));
+                        let log =
+                            log.and_then(|log| log.method(kind, &service_name, method.name()));
+                        by_path.insert(path, Arc::new(Method::new(&labels, registry, log)));
                     }
                 }
             }
@@ -83,14 +94,22 @@ impl Methods {
         Ok(Self { by_path, panics })
     }
 
-    pub(super) fn begin(&self, path: &str) -> Call {
-        let method = self.by_path.get(path).map(Arc::clone);
+    pub(super) fn begin<B>(
+        &self,
+        request: &Request<B>,
+        deadline: Option<Duration>,
+        peer: Option<SocketAddr>,
+    ) -> Call {
+        let method = self.by_path.get(request.uri().path()).map(Arc::clone);
         if let Some(method) = &method {
             method.started.inc();
         }
+        let log = method.as_ref().and_then(|method| method.log.as_ref());
+        let logged = log.map(|log| log.begin(request.headers(), deadline, peer));
         Call {
             method,
             begun: Instant::now(),
+            logged,
         }
     }
 
@@ -100,7 +119,7 @@ impl Methods {
 }
 
 impl Method {
-    fn new(labels: &[&str; 3], registry: &Registry) -> Self {
+    fn new(labels: &[&str; 3], registry: &Registry, log: Option<Arc<GrpcMethod>>) -> Self {
         let counter = |name: &str, help: &str| {
             registry
                 .int_counter_vec(name, help, &LABELS)
@@ -139,6 +158,7 @@ impl Method {
                 )
                 .with_label_values(labels),
             handled: handled.collect(),
+            log,
         }
     }
 }
@@ -154,8 +174,21 @@ impl Call {
         }
     }
 
+    /// Books the end of the call if the head or the trailers of its answer tell it.
+    pub(super) fn finish_from(&mut self, headers: &HeaderMap) {
+        let Some(code) = grpc_code(headers) else {
+            return;
+        };
+        let logged = self.logged.as_ref();
+        let status = logged.and_then(|_| Status::from_header_map(headers));
+        self.finish(code, status.as_ref().map_or("", Status::message));
+    }
+
     /// Books the end of the call, once.
-    pub(super) fn finish(&mut self, code: Code) {
+    pub(super) fn finish(&mut self, code: Code, message: &str) {
+        if let Some(logged) = self.logged.take() {
+            logged.end(code, message);
+        }
         let Some(method) = self.method.take() else {
             return;
         };
@@ -171,7 +204,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.finish(Code::Cancelled);
+        self.finish(Code::Cancelled, "the client went away");
     }
 }
 

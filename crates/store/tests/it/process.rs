@@ -92,6 +92,8 @@ fn settings_that_cannot_be() {
         let zero = format!("{flag}=0");
         check_end(&[bucket, &zero], 1, &[flag, "must be at least 1"]);
     }
+    let log = "--request.logging-config={http: {config: [{path: /, prot: 80}]}}";
+    check_end(&[bucket, log], 1, &["--request.logging-config", "`prot`", "line 1"]);
     let shard = "--selector.relabel-config=[{action: replace, target_label: a}]";
     check_end(&[bucket, shard], 1, &["replace"]);
 }
@@ -101,7 +103,6 @@ fn flags_that_are_not_supported_yet_say_so() {
     let golden = filesystem(&golden().join("raw"));
     for flag in [
         "--objstore-parquet.config",
-        "--request.logging-config",
         "--http.config",
     ] {
         let set = format!("{flag}=type: FILESYSTEM");
