@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the object storage servers of the tests below target/servers: moto (S3) and azurite
-# (Azure). Does nothing when they are there in these versions. Run by `make test-servers`.
+# Installs what the tests need below target/servers: the object storage servers moto (S3) and azurite
+# (Azure), Debian's promtool, and a dump program on Prometheus's storage library (genblocks/dump).
+# Does nothing when they are there in these versions. Run by `make test-servers`.
 set -eu
 
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -46,4 +47,51 @@ if ! cmp -s "$here/package.json" "$servers/azurite/installed"; then
     cp "$here/package.json" "$servers/azurite/package.json"
     npm install --prefix "$servers/azurite" --no-audit --no-fund --no-package-lock --loglevel=error
     cp "$here/package.json" "$servers/azurite/installed"
+fi
+
+# Only the program: the package would start a server.
+promtool=$servers/prometheus/promtool
+if [ ! -x "$promtool" ]; then
+    echo "install.sh: installing promtool"
+    need dpkg-deb dpkg
+    mkdir -p "$servers/prometheus/package"
+    (
+        cd "$servers/prometheus/package"
+        apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }
+        dpkg-deb --extract ./prometheus_*.deb .
+        mv usr/bin/promtool ..
+    )
+    rm -rf "$servers/prometheus/package"
+fi
+
+# Any Go from 1.21 on fetches the version that go.mod names by itself; Debian's may be older, and then
+# the toolchain comes from where Go modules come from.
+go=go
+go_is_new() { command -v go >/dev/null 2>&1 && go version | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; }
+fetch_go() {
+    go=$servers/go/bin/go
+    [ -x "$go" ] && return
+    case $(uname -m) in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64 ;;
+    *) echo "install.sh: install Go 1.26 first" >&2 && exit 1 ;;
+    esac
+    need curl curl ca-certificates
+    name=v0.0.1-go1.26.0.linux-$arch
+    proxy=${GOPROXY:-https://proxy.golang.org}
+    echo "install.sh: installing Go"
+    mkdir -p "$servers/go.part"
+    curl -fsSL "${proxy%%,*}/golang.org/toolchain/@v/$name.zip" -o "$servers/go.zip"
+    python3 -m zipfile -e "$servers/go.zip" "$servers/go.part"
+    mv "$servers/go.part/golang.org/toolchain@$name" "$servers/go"
+    chmod +x "$servers"/go/bin/* "$servers"/go/pkg/tool/*/*
+    rm -rf "$servers/go.zip" "$servers/go.part"
+}
+
+genblocks=$here/../genblocks
+blockdump=$servers/prometheus/blockdump
+if [ ! -x "$blockdump" ] || [ -n "$(find "$genblocks/dump" "$genblocks/go.mod" -newer "$blockdump" -type f)" ]; then
+    go_is_new || fetch_go
+    echo "install.sh: building the dump program"
+    (cd "$genblocks" && "$go" build -o "$blockdump" ./dump)
 fi

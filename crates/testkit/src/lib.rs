@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub mod dumps;
+pub mod prometheus;
 pub mod servers;
 pub mod storeapi;
 
