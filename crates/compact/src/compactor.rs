@@ -130,10 +130,15 @@ impl Compactor {
     pub async fn watch(&self, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
-            match self.fetcher.fetch().await {
-                Ok(view) => self.show(&view, &self.chain.apply(&view, self.clock.now_ms())),
-                Err(error) => tracing::warn!(%error, "the progress cannot be told"),
-            }
+            self.watch_once().await;
+        }
+    }
+
+    /// Looks at the bucket, only to show what is outstanding.
+    pub async fn watch_once(&self) {
+        match self.fetcher.fetch().await {
+            Ok(view) => self.show(&view, &self.chain.apply(&view, self.clock.now_ms())),
+            Err(error) => tracing::warn!(%error, "the progress cannot be told"),
         }
     }
 

@@ -1,0 +1,138 @@
+//! A bad block is left out with a reason that its mark and a metric show; everything else goes on.
+
+use rutile_block::{Mark, MarkKind, Meta, index_key, meta_key};
+use rutile_objstore::fake::{Fault, Rule};
+
+use crate::world::{HOUR, NOW_MS, Settings, TWO_HOURS, World, id};
+
+/// The block that is damaged: the second of the first 8 h.
+const BAD: &str = TWO_HOURS[1];
+
+fn chunks() -> String {
+    format!("{BAD}/chunks/000001")
+}
+
+fn change(world: &World, key: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut body = world.memory.body(key).unwrap().to_vec();
+    change(&mut body);
+    world.memory.insert(key, body, NOW_MS - HOUR);
+}
+
+fn change_meta(world: &World, change: impl FnOnce(&mut Meta)) {
+    let mut meta = world.meta(id(BAD));
+    change(&mut meta);
+    world
+        .memory
+        .insert(meta_key(id(BAD)), meta.to_json(), NOW_MS - HOUR);
+}
+
+/// The block is damaged; it must be left out for this reason, and everything else be compacted.
+async fn check(reason: &str, damage: impl FnOnce(&World)) {
+    let world = World::with(&TWO_HOURS[..9]);
+    damage(&world);
+    let process = world.start(Settings::default());
+    let report = process.compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{reason}: {:?}", report.errors);
+    assert_eq!(report.quarantined, 1, "{reason}");
+    let mark = world.marked(id(BAD), MarkKind::NoCompact);
+    let Some(Mark::NoCompact(mark)) = mark else {
+        panic!("{reason}: {mark:?}");
+    };
+    assert_eq!(mark.reason, reason);
+    assert!(mark.details.contains(BAD), "{reason}: {}", mark.details);
+    // The second 8 h, and what is left of the first.
+    assert_eq!(report.merged, 2, "{reason}");
+    let bad = id(BAD);
+    let outputs = world.outputs();
+    assert!(
+        outputs
+            .iter()
+            .all(|meta| !meta.compaction.sources.contains(&bad)),
+        "{reason}"
+    );
+    assert!(world.live().contains(&bad), "{reason}: it is not touched");
+    let next = process.compactor.iterate().await;
+    assert_eq!(
+        (next.merged, next.quarantined, next.errors.len()),
+        (0, 0, 0),
+        "{reason}"
+    );
+    let series = format!("rutile_compact_quarantined_blocks{{reason=\"{reason}\"}}");
+    assert_eq!(process.metric(&series), 1.0);
+    let marked = format!(
+        "thanos_compact_blocks_marked_total{{marker=\"no-compact-mark.json\",reason=\"{reason}\"}}"
+    );
+    assert_eq!(process.metric(&marked), 1.0);
+    assert_eq!(process.metric("thanos_compact_halted"), 0.0);
+}
+
+#[tokio::test]
+async fn a_missing_index() {
+    check("index-missing", |world| {
+        world.memory.remove(&index_key(id(BAD)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_damaged_index() {
+    check("index-corrupt", |world| {
+        change(world, &index_key(id(BAD)), |index| {
+            let middle = index.len() / 2;
+            index[middle] ^= 0xff;
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_of_another_version() {
+    check("unsupported-version", |world| {
+        change(world, &index_key(id(BAD)), |index| index[4] = 9);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_missing_segment() {
+    check("chunk-missing", |world| {
+        world.memory.remove(&chunks());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_truncated_segment() {
+    check("chunk-truncated", |world| {
+        change(world, &chunks(), |segment| {
+            segment.truncate(segment.len() / 2)
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_checksum() {
+    check("chunk-checksum", |world| {
+        change(world, &chunks(), |segment| segment[100] ^= 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metadata_that_lie_about_the_times() {
+    check("outside-times", |world| {
+        change_meta(world, |meta| meta.max_time -= HOUR);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_bad_line_damages_is_read_again() {
+    let world = World::with(&TWO_HOURS[..5]);
+    let torn = Rule::new(Fault::Truncate(100)).key(chunks()).times(1);
+    world.bucket.add(torn);
+    let report = world.iterate().await;
+    assert_eq!((report.merged, report.quarantined), (1, 0));
+    assert!(world.marked(id(BAD), MarkKind::NoCompact).is_none());
+}

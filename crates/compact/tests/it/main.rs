@@ -1,0 +1,13 @@
+//! The compactor as a whole, on real blocks.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, and clippy takes their helpers for code"
+)]
+
+mod bad_input;
+mod contract;
+mod crash;
+mod golden;
+mod process;
+mod reader;
+mod world;
