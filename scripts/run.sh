@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# `make run`: a store gateway on a small bucket of real blocks, and what it makes of them.
+# `make run`: a store gateway on a small bucket of real blocks, and a compactor that puts it in order meanwhile.
 # Stays up until Ctrl-C. With RUN_ONCE=1 it checks what it shows and ends; with PROFILE=release it uses the fast build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
+readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902} COMPACT_HTTP=127.0.0.1:${COMPACT_HTTP_PORT:-10912}
 readonly GOLDEN=crates/testkit/golden/raw RUN=run BUCKET=run/bucket
 readonly CONFIG=$RUN/bucket.yml LOG=$RUN/store.log
 # How the store gateway is told to treat young blocks; `bucket inspect` is told the same.
@@ -39,7 +39,11 @@ mark() {
 make_bucket() {
   rm -rf "$RUN"
   mkdir -p "$BUCKET"
-  copy 01M820Q9SJYFHMNPJJ06KPJ51B '3 days ago' # two days, raw
+  local block
+  for block in "$GOLDEN"/01M820P*; do # two days, in blocks of two hours
+    block=${block##*/}
+    [[ $block > 01M820PDVBR9GB19QRC2VSQK3S ]] || copy "$block" '3 days ago'
+  done
   copy 01M820Q9TTYVEY9S7VQHAQVG39 '3 days ago' # the same two days, 5 m resolution
   copy 01M820Q9RQ27VBZF6TJTV2K9HB '3 days ago' # the 8 hours after them
   copy 01M820PDY3FR1T7JP9Q0CC679A '3 days ago' # two of these hours: superseded
@@ -60,9 +64,41 @@ expect() {
   [ "$found" = "$1" ] || fail "$found blocks are $2, expected $1; see $RUN/inspect.json"
 }
 
-check() {
+# states: writes down what is made of each block.
+states() {
   "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY" -o json >"$RUN/inspect.json"
-  expect 3 served
+}
+
+# answer FILE: all samples of a metric, as the store gateway has them now.
+answer() {
+  "$tools" series --store "$GRPC" http_requests_0_total -o json >"$1"
+}
+
+# compact: compacts the bucket while the store gateway is asked again and again.
+compact() {
+  local asked=0
+  answer "$RUN/before.json"
+  "$compactor" --objstore.config-file "$CONFIG" --data-dir "$RUN/compact" --http-address "$COMPACT_HTTP" \
+    --consistency-delay "$CONSISTENCY_DELAY" >"$RUN/compact.log" 2>&1 &
+  local job=$!
+  while kill -0 "$job" 2>/dev/null; do
+    same_answer
+    asked=$((asked + 1))
+  done
+  wait "$job" || fail "rutile-compact failed; its log is $RUN/compact.log"
+  sleep 2 # the store gateway looks at the bucket every second
+  same_answer
+  echo "compacted; the store gateway gave the same answer each of the $asked times that it was asked meanwhile, and after"
+}
+
+same_answer() {
+  answer "$RUN/after.json"
+  cmp -s "$RUN/before.json" "$RUN/after.json" || fail "the answer changed: compare $RUN/before.json and $RUN/after.json"
+}
+
+check_before() {
+  states
+  expect 26 served
   expect 2 superseded
   expect 1 too-fresh
   expect 1 marked
@@ -70,23 +106,33 @@ check() {
   local pods
   pods=$("$tools" series --store "$GRPC" --label-values pod | wc -l)
   [ "$pods" -gt 0 ] || fail "the store gateway knows no pods"
-  "$tools" series --store "$GRPC" http_requests_0_total -o json >"$RUN/series.json"
+  answer "$RUN/series.json"
   grep -q '"values"' "$RUN/series.json" || fail "the store gateway has no samples; see $RUN/series.json"
   # The hours after the last served block are in the fresh and the marked one alone.
   "$tools" series --store "$GRPC" http_requests_0_total --min-time 2026-01-03T08:00:01Z -o json >"$RUN/hidden.json"
   ! grep -q '"values"' "$RUN/hidden.json" || fail "a skipped block was served; see $RUN/hidden.json"
-  say "checked: what is to be served is served, and nothing else"
+}
+
+check_after() {
+  states
+  expect 3 served # two days raw, the same at 5 m, eight hours
+  expect 32 superseded
+  local marks
+  marks=$(find "$BUCKET" -name deletion-mark.json | wc -l)
+  [ "$marks" = 33 ] || fail "$marks blocks are marked, expected 33"
+  say "checked: what is to be served is served, before, during and after the compaction, and nothing else"
 }
 
 say "building"
 profile=${PROFILE:-dev}
-cargo build --locked --profile "$profile" --package rutile-store --package rutile-tools
+cargo build --locked --profile "$profile" --package rutile-store --package rutile-compact --package rutile-tools
+compactor=$(program rutile-compact "$profile")
 tools=$(program rutile-tools "$profile")
 
-say "a bucket of eight real blocks: $BUCKET"
+say "a bucket of 31 real blocks: $BUCKET"
 make_bucket
 start_store "$LOG" "$HTTP" "$(program rutile-store "$profile")" --objstore.config-file "$CONFIG" --data-dir "$RUN/store" \
-  --consistency-delay "$CONSISTENCY_DELAY" --grpc-address "$GRPC" --http-address "$HTTP"
+  --consistency-delay "$CONSISTENCY_DELAY" --sync-block-duration 1s --grpc-address "$GRPC" --http-address "$HTTP"
 
 say "which blocks are served, which are skipped, and why"
 show "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY"
@@ -95,8 +141,15 @@ show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
 show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}' --max-resolution 5m --aggregate counter
 show "$tools" series --store "$GRPC" 'http_requests_0_total' --min-time 2026-01-03T08:00:01Z
 
+[ -z "${RUN_ONCE:-}" ] || check_before
+
+say "the blocks are compacted while they are served"
+compact
+show "$tools" bucket ls --objstore.config-file "$CONFIG" --exclude-delete -o wide
+show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
+
 if [ -n "${RUN_ONCE:-}" ]; then
-  check
+  check_after
   exit 0
 fi
 say "rutile-store is up"
@@ -104,13 +157,13 @@ cat <<END
   StoreAPI (gRPC)  $GRPC
   metrics          http://$HTTP/metrics
   probes           http://$HTTP/-/ready  http://$HTTP/-/healthy
-  log              $LOG
+  logs             $LOG  $RUN/compact.log
   bucket           $BUCKET
 
   Try in another terminal:
     $tools series --store $GRPC 'rpc_duration_native_seconds_0' -o samples
     $tools series --store $GRPC --label-names
-    $tools bucket ls --objstore.config-file $CONFIG -o wide
+    $tools bucket inspect --objstore.config-file $CONFIG
 
   Ctrl-C ends it. This is a ${profile} build: \`make build\` makes the fast one.
 END

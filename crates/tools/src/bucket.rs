@@ -3,8 +3,10 @@
 mod inspect;
 mod ls;
 mod mark;
+mod next;
 mod source;
 mod state;
+mod tidy;
 mod upload;
 
 use std::io::Write;
@@ -32,6 +34,8 @@ enum BucketCommand {
     Ls(ls::LsArgs),
     Inspect(inspect::InspectArgs),
     Mark(mark::MarkArgs),
+    Cleanup(tidy::CleanupArgs),
+    Retention(tidy::RetentionArgs),
     UploadBlocks(upload::UploadArgs),
 }
 
@@ -47,6 +51,8 @@ pub(crate) async fn run(
         BucketCommand::Ls(args) => ls::run(args, &source, out).await,
         BucketCommand::Inspect(args) => inspect::run(args, &source, screen, out).await,
         BucketCommand::Mark(args) => mark::run(args, &source).await,
+        BucketCommand::Cleanup(args) => tidy::cleanup(args, &source).await,
+        BucketCommand::Retention(args) => tidy::retention(args, &source).await,
         BucketCommand::UploadBlocks(args) => upload::run(args, &source).await,
     }
 }

@@ -39,6 +39,19 @@ impl Tools {
         tools
     }
 
+    /// The thirty blocks that were compacted, as they were before.
+    fn on_two_hour_blocks() -> Self {
+        let tools = Self::on_raw();
+        for block in block_dirs(&tools.bucket()) {
+            if block.file_name().unwrap().to_str().unwrap() > NEWEST[1] {
+                fs::remove_dir_all(block).unwrap();
+            } else if block.join("deletion-mark.json").exists() {
+                fs::remove_file(block.join("deletion-mark.json")).unwrap();
+            }
+        }
+        tools
+    }
+
     fn bucket(&self) -> PathBuf {
         self.home.path().join("bucket")
     }
@@ -89,6 +102,16 @@ impl Tools {
             .iter()
             .map(|b| (text(b, "id"), text(b, "state"), text(b, "reason")))
             .collect()
+    }
+
+    /// What a compactor would do with a block, and why.
+    #[track_caller]
+    fn next(&self, id: &str, more: &[&str]) -> (String, String) {
+        let args = [&["inspect", "-o", "json"], more].concat();
+        let blocks: Vec<Value> = serde_json::from_str(&self.ok(&args)).unwrap();
+        let block = blocks.iter().find(|block| block["id"] == id).unwrap();
+        let text = |key: &str| block["next"][key].as_str().unwrap_or_default().to_owned();
+        (text("action"), text("reason"))
     }
 
     #[track_caller]
@@ -254,10 +277,102 @@ fn inspect_tells_what_is_served_and_why_not() {
 
     let table = tools.ok(&["inspect"]);
     assert!(
-        table.ends_with("39 blocks: 5 served, 34 superseded\n"),
+        table.ends_with("39 blocks: 5 served, 34 superseded; next: 34 wait\n"),
         "{table}"
     );
     assert!(!table.contains('\x1b'), "no colour in a pipe");
+}
+
+#[test]
+fn inspect_tells_what_a_compactor_does_next_and_why() {
+    let tools = Tools::on_raw();
+    let next = |id: &str, flags: &[&str]| tools.next(id, flags);
+    let (action, reason) = next("01M820PDXC2FK9EQKT0GRGMCSA", &[]);
+    assert_eq!(
+        (action.as_str(), reason.as_str()),
+        ("wait", "deleted in 1d23h")
+    );
+    assert_eq!(
+        next("01M820PDXC2FK9EQKT0GRGMCSA", &["--delete-delay=0s"]).0,
+        "delete"
+    );
+    assert_eq!(next(NEWEST[1], &[]).0, "");
+    let keep_a_day = &["--retention.resolution-raw=1d", "--downsampling.disable"];
+    assert_eq!(next(EIGHT_HOURS, keep_a_day).0, "mark");
+
+    // As before the compaction.
+    let tools = Tools::on_two_hour_blocks();
+    let (action, reason) = tools.next("01M820PD8CGVZHQSH6D0C2DRFD", &[]);
+    assert_eq!(
+        (action.as_str(), reason.as_str()),
+        ("merge", "4 blocks into one of 8h")
+    );
+    let table = tools.ok(&["inspect"]);
+    assert!(
+        table.ends_with("30 blocks: 30 served; next: 4 merge\n"),
+        "{table}"
+    );
+    // A block that must not be compacted parts its neighbours.
+    tools.ok(&[
+        "mark",
+        "--marker=no-compact-mark.json",
+        "--details=looks odd",
+        "--id=01M820PD8CGVZHQSH6D0C2DRFD",
+    ]);
+    let (action, reason) = tools.next("01M820PD8CGVZHQSH6D0C2DRFD", &[]);
+    assert_eq!(
+        (action.as_str(), reason.as_str()),
+        ("hold", "marked no-compact: manual, looks odd")
+    );
+    let (_, reason) = tools.next("01M820PD9CZWF1R857D2JDBVZV", &[]);
+    assert_eq!(reason, "3 blocks into one of 6h");
+}
+
+#[test]
+fn cleanup_deletes_what_was_marked_long_enough_ago() {
+    let tools = Tools::on_raw();
+    tools.ok(&["cleanup"]);
+    assert_eq!(ids(&tools.bucket()).len(), 39, "the marks are fresh");
+    // Of what a deletion left behind, and of what nothing replaces.
+    let partial = tools.bucket().join("01M820PDXC2FK9EQKT0GRGMCSA/meta.json");
+    fs::remove_file(partial).unwrap();
+    tools.ok(&["cleanup", "--delete-delay=0s"]);
+    assert_eq!(ids(&tools.bucket()).len(), 5);
+    assert_eq!(tools.state(EIGHT_HOURS, &[]).0, "served");
+}
+
+#[test]
+fn cleanup_marks_what_another_block_replaces() {
+    let tools = Tools::on_raw();
+    let mark = tools
+        .bucket()
+        .join("01M820PDXC2FK9EQKT0GRGMCSA/deletion-mark.json");
+    fs::remove_file(&mark).unwrap();
+    tools.ok(&["cleanup", "--consistency-delay=0s"]);
+    let written = fs::read_to_string(mark).unwrap();
+    assert!(written.contains("outdated block"), "{written}");
+}
+
+#[test]
+fn retention_marks_what_is_too_old() {
+    let tools = Tools::on_two_hour_blocks();
+    let keep = "--retention.resolution-raw=1d";
+    let flags = ["retention", keep, "--consistency-delay=0s"];
+    tools.ok(&flags);
+    assert_eq!(
+        marked(&tools),
+        0,
+        "they are to be compacted and downsampled first"
+    );
+    tools.ok(&[&flags[..], &["--downsampling.disable"]].concat());
+    assert_eq!(marked(&tools), 30);
+    tools.fails(&["retention", "--retention.resolution-raw=one"], 2, "one");
+}
+
+fn marked(tools: &Tools) -> usize {
+    let marks = block_dirs(&tools.bucket());
+    let marks = marks.iter().map(|block| block.join("deletion-mark.json"));
+    marks.filter(|mark| mark.exists()).count()
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `bucket inspect`: every block in a table, with what a store gateway would do with it.
+//! `bucket inspect`: every block in a table, with what a store gateway does and a compactor would do with
+//! it.
 
 mod columns;
 
@@ -8,12 +9,15 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use rutile_block::{BlockId, Contract};
+use rutile_compact::Planner;
 use rutile_fetcher::{BlockInfo, FilterChain, Scope, View};
 use rutile_model::{GoDuration, PromDuration};
 use serde_json::{Value, json};
 
+use super::next::{Action, Next, next_steps};
 use super::source::Source;
 use super::state::{State, Verdict, verdicts};
+use super::tidy::{KeepArgs, MAX_INDEX_BYTES, contract as compactor_contract};
 use crate::flags::parse_label;
 use crate::output::golang::thousands;
 use crate::output::screen::{Screen, Style};
@@ -21,7 +25,7 @@ use crate::output::separated;
 use crate::output::table::{Cell, Column, Table};
 use columns::{COLUMNS, Row};
 
-/// Show all blocks in detail, and which of them a store gateway would serve.
+/// Show all blocks in detail, which of them a store gateway would serve, and what a compactor would do next.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Only blocks with this external label, name="value"; repeatable, all must match.
@@ -36,7 +40,7 @@ pub(crate) struct InspectArgs {
     /// How long reading the metadata may take.
     #[arg(long = "timeout", default_value = "5m")]
     timeout: GoDuration,
-    /// The store gateway's --consistency-delay: how old a block must be before it is served.
+    /// The --consistency-delay of store gateway and compactor: how old a block must be before it counts.
     #[arg(
         long = "consistency-delay",
         value_name = "DURATION",
@@ -53,6 +57,14 @@ pub(crate) struct InspectArgs {
     /// The compactor's --delete-delay: how long marked blocks stay in the bucket.
     #[arg(long = "delete-delay", value_name = "DURATION", default_value = "48h")]
     delete_delay: PromDuration,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// What is told of the blocks beside their metadata.
+struct Told {
+    verdicts: BTreeMap<BlockId, Verdict>,
+    next: BTreeMap<BlockId, Next>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,7 +95,15 @@ pub(super) async fn run(
     let view = source.view(args.timeout.to_std()).await?;
     let chain = FilterChain::for_store(Scope::default(), contract);
     let selection = chain.apply(&view, view.fetched_at_ms);
-    let verdicts = verdicts(&view, &selection, chain.contract());
+    let told = Told {
+        verdicts: verdicts(&view, &selection, chain.contract()),
+        next: next_steps(
+            &view,
+            compactor_contract(args.delete_delay, args.consistency_delay),
+            &Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
+            &args.keep.retention(),
+        ),
+    };
 
     let selected = |info: &BlockInfo| {
         selector
@@ -102,23 +122,23 @@ pub(super) async fn run(
         Output::Csv => separated(&rows, ',', out)?,
         Output::Tsv => separated(&rows, '\t', out)?,
         Output::Json => {
-            let unreadable = unreadable(&view, &verdicts, &selector);
+            let unreadable = unreadable(&view, &told.verdicts, &selector);
             let blocks: Vec<Value> = rows
                 .iter()
                 .map(|row| (row.meta.id, Some(row)))
                 .chain(unreadable.map(|id| (id, None)))
-                .map(|(id, row)| json_block(id, row, verdicts.get(&id)))
+                .map(|(id, row)| json_block(id, row, &told))
                 .collect();
             writeln!(out, "{:#}", Value::Array(blocks))?;
         }
         Output::Table => {
-            let unreadable = unreadable(&view, &verdicts, &selector);
+            let unreadable = unreadable(&view, &told.verdicts, &selector);
             let lines: Vec<(BlockId, Option<&Row<'_>>)> = rows
                 .iter()
                 .map(|row| (row.meta.id, Some(row)))
                 .chain(unreadable.map(|id| (id, None)))
                 .collect();
-            table(&lines, &verdicts, screen, out)?;
+            table(&lines, &told, screen, out)?;
         }
     }
     Ok(())
@@ -145,17 +165,21 @@ fn separated(rows: &[Row<'_>], separator: char, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
-fn json_block(id: BlockId, row: Option<&Row<'_>>, verdict: Option<&Verdict>) -> Value {
+fn json_block(id: BlockId, row: Option<&Row<'_>>, told: &Told) -> Value {
     let mut block = json!({ "id": id.to_string() });
     let Some(fields) = block.as_object_mut() else {
         return block;
     };
-    if let Some(verdict) = verdict {
+    if let Some(verdict) = told.verdicts.get(&id) {
         fields.insert("state".to_owned(), verdict.state.name().into());
         fields.insert("reason".to_owned(), verdict.reason.as_str().into());
         if let Some(successor) = verdict.successor {
             fields.insert("supersededBy".to_owned(), successor.to_string().into());
         }
+    }
+    if let Some(next) = told.next.get(&id) {
+        let next = json!({ "action": next.action.name(), "reason": next.reason });
+        fields.insert("next".to_owned(), next);
     }
     if let Some(row) = row {
         fields.insert("meta".to_owned(), json!(row.meta));
@@ -165,18 +189,19 @@ fn json_block(id: BlockId, row: Option<&Row<'_>>, verdict: Option<&Verdict>) -> 
 
 fn table(
     lines: &[(BlockId, Option<&Row<'_>>)],
-    verdicts: &BTreeMap<BlockId, Verdict>,
+    told: &Told,
     screen: Screen,
     out: &mut dyn Write,
 ) -> Result<()> {
     let [id_column, rest @ ..] = &COLUMNS;
     let mut titles = vec![*id_column, Column::left("STATE", 0)];
     titles.extend(rest);
-    titles.push(Column::left("REASON", 0));
+    titles.extend([Column::left("REASON", 0), Column::left("NEXT", 0)]);
     let mut table = Table::new(titles);
     let mut counts = BTreeMap::<State, u64>::new();
+    let mut actions = BTreeMap::<Action, u64>::new();
     for (id, row) in lines {
-        let Some(verdict) = verdicts.get(id) else {
+        let Some(verdict) = told.verdicts.get(id) else {
             continue;
         };
         *counts.entry(verdict.state).or_default() += 1;
@@ -194,18 +219,39 @@ fn table(
             None => cells.extend(rest.iter().map(|_| Cell::default())),
         }
         cells.push(verdict.reason.as_str().into());
+        let next = told.next.get(id);
+        cells.push(next.map_or_else(Cell::default, |Next { action, reason }| {
+            *actions.entry(*action).or_default() += 1;
+            Cell::styled(format!("{}: {reason}", action.name()), action.style())
+        }));
         table.row(cells);
     }
     let total = thousands(lines.len() as u64);
-    let parts: Vec<String> = counts
-        .iter()
-        .map(|(state, count)| format!("{} {}", thousands(*count), state.name()))
-        .collect();
-    let separator = if parts.is_empty() { "" } else { ": " };
-    let summary = format!("{total} blocks{separator}{}", parts.join(", "));
+    let mut summary = format!("{total} blocks");
+    list(
+        &mut summary,
+        ": ",
+        counts.iter().map(|(state, n)| (state.name(), *n)),
+    );
+    list(
+        &mut summary,
+        "; next: ",
+        actions.iter().map(|(action, n)| (action.name(), *n)),
+    );
     if !lines.is_empty() {
         out.write_all(table.render(screen).as_bytes())?;
     }
     writeln!(out, "{}", screen.paint(Style::Faint, summary))?;
     Ok(())
+}
+
+/// Appends how many there are of each name, if there are any.
+fn list(summary: &mut String, before: &str, counts: impl Iterator<Item = (&'static str, u64)>) {
+    let parts: Vec<String> = counts
+        .map(|(name, count)| format!("{} {name}", thousands(count)))
+        .collect();
+    if !parts.is_empty() {
+        summary.push_str(before);
+        summary.push_str(&parts.join(", "));
+    }
 }

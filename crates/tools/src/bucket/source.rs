@@ -32,6 +32,11 @@ impl Source {
         Self { flags, clock }
     }
 
+    /// Wall time.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The bucket for reading and writing, by a command that the provider sees as `component`.
     pub(super) async fn writable(&self, component: &str) -> Result<Arc<dyn Bucket>> {
         let bucket = open(&self.yaml()?, &self.context(component))?;

@@ -195,7 +195,7 @@ fn deletion_details(info: &BlockInfo) -> Option<&str> {
 }
 
 /// A length of time in its two largest units: `2d3h`, `5m10s`.
-fn age(ms: i64) -> String {
+pub(super) fn age(ms: i64) -> String {
     const UNITS: [i64; 5] = [86_400_000, 3_600_000, 60_000, 1_000, 1];
     let largest = UNITS
         .iter()

@@ -1,0 +1,203 @@
+//! What a compactor would do next with each block, and why.
+
+use std::collections::BTreeMap;
+
+use rutile_block::{BlockId, Contract, Mark, Meta};
+use rutile_compact::group::{Group, Groups};
+use rutile_compact::{Planner, Retention, sweep};
+use rutile_fetcher::{BlockInfo, FilterChain, MarkState, Scope, Selection, View};
+
+use super::state::age;
+use crate::output::screen::Style;
+
+/// What a compactor would do with a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Action {
+    /// Merge it with others into a new block.
+    Merge,
+    /// Mark it for deletion.
+    Mark,
+    /// Mark it no-compact: it would make an index too large.
+    Exclude,
+    /// Delete it.
+    Delete,
+    /// Remove what is left of it.
+    Remove,
+    /// Delete it later.
+    Wait,
+    /// Leave it alone, although it might be merged.
+    Hold,
+}
+
+/// An action and its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Next {
+    pub(crate) action: Action,
+    pub(crate) reason: String,
+}
+
+impl Action {
+    /// One word for tables and JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Mark => "mark",
+            Self::Exclude => "exclude",
+            Self::Delete => "delete",
+            Self::Remove => "remove",
+            Self::Wait => "wait",
+            Self::Hold => "hold",
+        }
+    }
+
+    pub(crate) fn style(self) -> Style {
+        match self {
+            Self::Merge => Style::Good,
+            Self::Mark | Self::Delete | Self::Remove | Self::Exclude => Style::Warning,
+            Self::Wait => Style::Faint,
+            Self::Hold => Style::Bad,
+        }
+    }
+}
+
+/// What is next for each block; those for which nothing is to be done are left out.
+pub(crate) fn next_steps(
+    view: &View,
+    contract: Contract,
+    planner: &Planner,
+    retention: &Retention,
+) -> BTreeMap<BlockId, Next> {
+    let now_ms = view.fetched_at_ms;
+    let selection =
+        FilterChain::for_compact(Scope::default(), contract, Vec::new()).apply(view, now_ms);
+    let mut steps = Steps(BTreeMap::new());
+    // What is said first of a block stays: the order is that of an iteration, backwards.
+    steps.add_removals(view, &selection, &contract, now_ms);
+    for block in sweep::tainted(view, &selection) {
+        let reason = "a source of it was marked before it was committed";
+        steps.add(block, Action::Mark, reason);
+    }
+    for outdated in sweep::outdated(view, &selection) {
+        let reason = format!("its data is in {}", outdated.winner);
+        steps.add(outdated.id, Action::Mark, reason);
+    }
+    let Groups { groups, unplaced } = Groups::of(view, &selection);
+    let unsettled = groups
+        .iter()
+        .filter(|_| !unplaced.is_empty())
+        .map(|group| group.key.clone());
+    let verdict = retention.apply(view, &selection, &unsettled.collect(), now_ms);
+    for expired in verdict.expired {
+        steps.add(expired.id, Action::Mark, expired.details);
+    }
+    for id in verdict.waiting {
+        let reason = "outlived its retention, but is to be downsampled first";
+        steps.add(id, Action::Hold, reason);
+    }
+    for group in &groups {
+        if !unplaced.is_empty() || group.unread {
+            let reason = "a block that may belong to its group could not be read";
+            for member in &group.blocks {
+                steps.add(member.meta.id, Action::Hold, reason);
+            }
+        } else {
+            steps.add_group(group, planner, view);
+        }
+    }
+    steps.0
+}
+
+struct Steps(BTreeMap<BlockId, Next>);
+
+impl Steps {
+    fn add(&mut self, id: BlockId, action: Action, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.0.entry(id).or_insert(Next { action, reason });
+    }
+
+    /// What is deleted or removed, now or later.
+    fn add_removals(
+        &mut self,
+        view: &View,
+        selection: &Selection,
+        contract: &Contract,
+        now_ms: i64,
+    ) {
+        for id in sweep::partials(view, contract, now_ms) {
+            let partial = view.partial.get(&id);
+            if partial.is_some_and(|partial| !partial.marked && partial.newest_object_ms.is_none())
+            {
+                let age = age(contract.partial_age_ms);
+                let reason = format!("removed when its newest object is {age} old");
+                self.add(id, Action::Wait, reason);
+            } else {
+                let reason = "nobody can be uploading or deleting it any more";
+                self.add(id, Action::Remove, reason);
+            }
+        }
+        for deletion in sweep::deletions(view, selection, contract, now_ms) {
+            if deletion.needs_successor && deletion.successors.is_empty() {
+                let reason = "marked as replaced, but nothing holds its data";
+                self.add(deletion.id, Action::Hold, reason);
+            } else {
+                let reason = "its mark is older than the delete delay";
+                self.add(deletion.id, Action::Delete, reason);
+            }
+        }
+        for (id, info) in &view.blocks {
+            if let Some(reason) = deleted_later(info, contract, now_ms) {
+                self.add(*id, Action::Wait, reason);
+            }
+        }
+    }
+
+    fn add_group(&mut self, group: &Group, planner: &Planner, view: &View) {
+        let plan = planner.plan(group);
+        for id in plan.too_large {
+            let reason = "with it the index of the merged block would become too large";
+            self.add(id, Action::Exclude, reason);
+        }
+        let metas: Vec<&Meta> = plan.merge.iter().map(|meta| &**meta).collect();
+        if let [first, .., last] = metas.as_slice() {
+            let span = age(last.max_time.saturating_sub(first.min_time));
+            let reason = format!("{} blocks into one of {span}", metas.len());
+            for meta in &metas {
+                self.add(meta.id, Action::Merge, reason.as_str());
+            }
+        }
+        for member in &group.blocks {
+            if let Some(hold) = member.held {
+                let why = view.blocks.get(&member.meta.id).and_then(no_compact_reason);
+                let reason = match why {
+                    Some(why) => format!("{hold}: {why}"),
+                    None => hold.to_string(),
+                };
+                self.add(member.meta.id, Action::Hold, reason);
+            }
+        }
+    }
+}
+
+/// In how long a marked block is deleted.
+fn deleted_later(info: &BlockInfo, contract: &Contract, now_ms: i64) -> Option<String> {
+    let present = info.marks.deletion.present()?;
+    let Mark::Deletion(mark) = &present.mark else {
+        return None;
+    };
+    let modified_ms = Some(present.attributes.last_modified_ms);
+    let age_ms = Contract::mark_age_ms(mark, modified_ms, now_ms);
+    let left = contract.delete_delay_ms.saturating_sub(age_ms).max(0);
+    Some(format!("deleted in {}", age(left)))
+}
+
+/// What the block's no-compact mark says.
+fn no_compact_reason(info: &BlockInfo) -> Option<String> {
+    match &info.marks.no_compact {
+        MarkState::Present(present) => match &present.mark {
+            Mark::NoCompact(mark) if mark.details.is_empty() => Some(mark.reason.clone()),
+            Mark::NoCompact(mark) => Some(format!("{}, {}", mark.reason, mark.details)),
+            Mark::Deletion(_) | Mark::NoDownsample(_) => None,
+        },
+        MarkState::Absent | MarkState::Torn | MarkState::UnknownVersion => None,
+    }
+}
