@@ -149,7 +149,7 @@ fn common_routes(context: &Context) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(show_metrics))
         .with_state(context.registry.clone());
-    probes.merge(metrics).merge(profile::routes())
+    probes.merge(metrics).merge(profile::routes(context))
 }
 
 fn answer(good: bool) -> Response {

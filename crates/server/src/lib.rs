@@ -10,6 +10,7 @@ pub mod allocator;
 pub mod cli;
 mod component;
 mod config_flag;
+mod cpu_profile;
 mod failure;
 mod flags;
 mod grpc;

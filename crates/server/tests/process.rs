@@ -8,6 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flate2::read::GzDecoder;
 
 /// The example, which cargo builds beside the tests.
 fn program() -> PathBuf {
@@ -100,6 +103,10 @@ impl Running {
     }
 
     fn get(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(path)).into_owned()
+    }
+
+    fn bytes(&self, path: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         write!(
             stream,
@@ -108,7 +115,7 @@ impl Running {
         .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        answer
     }
 
     fn signal(&self, name: &str) {
@@ -169,4 +176,52 @@ fn a_second_signal_ends_the_drain() {
     process.signal("-INT");
     process.wait_for("caught a second signal");
     assert_eq!(process.child.wait().unwrap().code(), Some(1));
+}
+
+/// What busies the process is in its profile; another one at the same time is refused.
+#[test]
+fn a_cpu_profile_names_the_functions_that_run() {
+    let process = Running::start(&[]);
+    let done = AtomicBool::new(false);
+    let profile = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                process.get("/metrics");
+            }
+        });
+        let profile = threads.spawn(|| process.bytes("/debug/pprof/profile?seconds=2"));
+        // The first one may not have begun when the second one asks.
+        let mut refused = false;
+        while !refused && !profile.is_finished() {
+            let second = process.get("/debug/pprof/profile?seconds=1");
+            refused = second.starts_with("HTTP/1.1 409 ");
+            assert!(
+                !refused || second.contains("another CPU profile"),
+                "{second}"
+            );
+        }
+        let profile = profile.join().unwrap();
+        done.store(true, Ordering::Relaxed);
+        assert!(refused);
+        profile
+    });
+    assert!(profile.starts_with(b"HTTP/1.1 200 OK"));
+    let body = profile.windows(4).position(|window| window == b"\r\n\r\n");
+    let mut message = Vec::new();
+    GzDecoder::new(&profile[body.unwrap() + 4..])
+        .read_to_end(&mut message)
+        .unwrap();
+    let message = String::from_utf8_lossy(&message);
+    for name in [
+        "nanoseconds",
+        "examples/minimal",
+        "rutile_server::http::show_metrics",
+    ] {
+        assert!(message.contains(name), "{name} is not in the profile");
+    }
+    assert!(
+        process
+            .get("/debug/pprof/profile?seconds=1")
+            .starts_with("HTTP/1.1 200 OK")
+    );
 }

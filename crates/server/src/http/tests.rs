@@ -91,16 +91,14 @@ async fn metrics_are_compressed_when_asked() {
 
 #[tokio::test]
 async fn profiles_that_are_missing_say_so() {
-    let routes = profile::routes();
+    let tasks = TaskGroup::new("test");
+    let routes = profile::routes(&Context::new("store", Ledger::new(1 << 20), &tasks));
     check(&routes, "/debug/pprof/", 200, "heap").await;
     check(&routes, "/debug/pprof/goroutine", 501, "not supported").await;
-    check(
-        &routes,
-        "/debug/pprof/profile?seconds=5",
-        501,
-        "perf for the CPU",
-    )
-    .await;
+    for seconds in ["0", "301", "-1", "1.5", "x", ""] {
+        let path = format!("/debug/pprof/profile?seconds={seconds}");
+        check(&routes, &path, 400, "from 1 to 300").await;
+    }
     check(&routes, "/debug/fgprof", 501, "not supported").await;
     check(&routes, "/debug/pprof/nonsense", 404, "unknown").await;
 }
