@@ -1,8 +1,8 @@
 //! The command line, with the habits of the reference's flag library.
 //!
 //! Beyond what clap does: every flag that is on or off also has a `--no-` form, `@file` stands for
-//! the lines of a file, `--help-long` is `--help`, and a wrong command line ends the process with
-//! code 2 and a hint. All flags may be written `--flag value` or `--flag=value`.
+//! the lines of a file, `--help-long` is `--help`, `--help-man` prints a manual page, and a wrong
+//! command line ends the process with code 2 and a hint. All flags may be written `--flag value` or `--flag=value`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,7 +33,9 @@ pub fn parse<A: Args>(
     about: &'static str,
     argv: Vec<String>,
 ) -> Result<A, Answer> {
-    let command = A::augment_args(Command::new(name).about(about).version(version_text()));
+    // What the flags say about themselves would take the place of `about`.
+    let command = A::augment_args(Command::new(name)).about(about);
+    let command = command.long_about(None).version(version_text());
     let matches = parse_command(command, argv)?;
     A::from_arg_matches(&matches).map_err(|error| Answer::from(&error))
 }
@@ -46,6 +48,10 @@ pub fn parse_command(command: Command, argv: Vec<String>) -> Result<ArgMatches, 
     let mut switches = BTreeSet::new();
     let command = kingpin_habits(command, &mut switches);
     let argv = expand_files(argv)?;
+    let mut flags = argv.iter().take_while(|argument| *argument != "--");
+    if flags.any(|argument| argument == "--help-man") {
+        return Err(manual(command));
+    }
     let argv = argv
         .into_iter()
         .map(|argument| rewrite(argument, &switches));
@@ -101,6 +107,20 @@ fn switch(arg: Arg) -> Arg {
         .hide_possible_values(true)
         .value_name("true|false")
         .value_parser(clap::value_parser!(bool))
+}
+
+/// The page that `man -l -` shows.
+fn manual(command: Command) -> Answer {
+    let mut command = command.version(BuildInfo::CURRENT.version);
+    command.build();
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(command).render(&mut page) {
+        Ok(()) => Answer {
+            text: String::from_utf8_lossy(&page).into_owned(),
+            exit_code: 0,
+        },
+        Err(error) => Answer::usage(&format!("cannot make the manual page: {error}")),
+    }
 }
 
 fn rewrite(argument: String, switches: &BTreeSet<String>) -> String {

@@ -121,7 +121,18 @@ fn help_and_version_end_with_code_0() {
     for flag in ["--help", "-h", "--help-long"] {
         let answer = parse_flags(&[flag]).unwrap_err();
         assert_eq!(answer.exit_code, 0);
+        assert!(answer.text.starts_with("A test.\n"), "{}", answer.text);
         assert!(answer.text.contains("--grpc-address"), "{}", answer.text);
+    }
+    let page = parse_flags(&["--help-man"]).unwrap_err();
+    assert_eq!(page.exit_code, 0);
+    for part in [
+        ".TH rutile-test 1",
+        ".SH OPTIONS",
+        "grpc\\-address",
+        "A test.",
+    ] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
     }
     let answer = parse_flags(&["--version"]).unwrap_err();
     assert_eq!(answer.exit_code, 0);
