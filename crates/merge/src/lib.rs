@@ -23,6 +23,7 @@ mod progress;
 mod rewrite;
 mod run;
 mod source;
+mod spill;
 mod symbols;
 mod verify;
 
@@ -37,6 +38,7 @@ use rutile_runtime::{CpuPool, Ledger, Spawner};
 pub use error::{Error, Fault, Reason, Result};
 pub use function::{ChunkSink, Concatenate, Conflict, MergeFunction, Piece};
 pub use progress::{Progress, ProgressSnapshot};
+pub use verify::Contents;
 
 /// Merges blocks of one bucket. Clones share what they use.
 #[derive(Debug, Clone)]
@@ -89,5 +91,13 @@ impl Merger {
     /// be, `Internal` when the output read back is not what the inputs hold; the bucket's own.
     pub async fn merge(&self, plan: MergePlan<'_>, progress: &Arc<Progress>) -> Result<Merged> {
         run::merge(self, plan, progress).await
+    }
+
+    /// Reads all of a block, as a merge would, and writes nothing.
+    ///
+    /// # Errors
+    /// See [`Error::fault`] for what is wrong with the block; the bucket's own.
+    pub async fn check(&self, meta: &Meta, progress: &Arc<Progress>) -> Result<Contents> {
+        verify::contents(self, meta, progress).await
     }
 }

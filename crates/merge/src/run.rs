@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::source::{Settings, Source};
+use crate::spill::Scratch;
 use crate::symbols::{SymbolMap, unite};
 use crate::{MergePlan, Merged, Merger, output, plan, verify};
 
@@ -26,6 +27,8 @@ const OPENING: usize = 8;
 const SOURCES: u64 = 64 << 20;
 /// Bytes of a batch's chunks: no range read is longer, and none shorter for its own sake.
 const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=2 << 20;
+/// Bytes of compressed postings that stay in memory.
+const POSTINGS: usize = 64 << 20;
 /// Full parts that wait to be uploaded.
 const PARTS: usize = 2;
 /// Batches of series that wait to be indexed.
@@ -40,7 +43,7 @@ pub(crate) async fn merge(
     // Tasks of the merge end with it, whichever way it ends.
     let group = merger.spawner.child(format!("merge {}", plan.output));
     let metas = plan::by_time(plan.inputs, plan.output)?;
-    let inputs = open(merger, &metas, &plan).await?;
+    let inputs = open(merger, &group, &metas, &plan).await?;
     let bytes = inputs.iter().map(|input| input.bytes()).sum();
     let series = metas.iter().map(|meta| meta.stats.num_series).sum();
     progress.expect(bytes, series);
@@ -50,9 +53,10 @@ pub(crate) async fn merge(
     let reserved = account.reserve(buffers).await;
     let mut memory = reserved.map_err(|e| Error::exhausted(plan.output, e))?;
 
+    let spill = Scratch::new(Arc::clone(merger.scratch.disk()), plan.output);
     let (writer, maps) = unite(
         &inputs,
-        IndexWriter::new(),
+        IndexWriter::with_spill(POSTINGS, Box::new(spill)),
         &merger.pool,
         &mut memory,
         Progress::read,
@@ -79,16 +83,25 @@ pub(crate) async fn merge(
     }
 }
 
-async fn open(merger: &Merger, metas: &[&Meta], plan: &MergePlan<'_>) -> Result<Vec<Arc<Input>>> {
+async fn open(
+    merger: &Merger,
+    group: &TaskGroup,
+    metas: &[&Meta],
+    plan: &MergePlan<'_>,
+) -> Result<Vec<Arc<Input>>> {
+    let spawner = &group.spawner();
     let open = metas.iter().map(|meta| async {
         let bucket = Arc::clone(&merger.bucket);
-        Input::open(bucket, meta, plan.output).await.map(Arc::new)
+        Input::open(bucket, spawner, meta, plan.output)
+            .await
+            .map(Arc::new)
     });
     let open: Vec<_> = open.collect();
     stream::iter(open).buffered(OPENING).try_collect().await
 }
 
-fn settings(
+/// How the sources of so many inputs work.
+pub(crate) fn settings(
     merger: &Merger,
     group: &TaskGroup,
     inputs: usize,

@@ -7,15 +7,48 @@ use rutile_block::Meta;
 use rutile_model::ErrorKind;
 use rutile_runtime::{CpuPool, Reservation};
 
-use crate::Merger;
 use crate::batch::Batch;
 use crate::digest::{self, Tally};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Reason, Result};
 use crate::input::Input;
 use crate::postings;
 use crate::progress::Progress;
 use crate::source::{Settings, Source};
 use crate::symbols::{self, SymbolSink};
+use crate::{Merger, run};
+
+/// What a block was found to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    /// Series.
+    pub series: u64,
+    /// Chunks of all series.
+    pub chunks: u64,
+    /// Samples of all chunks; of downsampled ones none are counted.
+    pub samples: u64,
+}
+
+/// See [`Merger::check`].
+pub(crate) async fn contents(
+    merger: &Merger,
+    meta: &Meta,
+    progress: &Arc<Progress>,
+) -> Result<Contents> {
+    let name = format!("check {}", meta.id);
+    let group = merger.spawner.child(name.clone());
+    let settings = Settings {
+        sum_postings: true,
+        ..run::settings(merger, &group, 1, progress)
+    };
+    let reserved = merger.ledger.account(name).reserve(settings.memory()).await;
+    let mut memory = reserved.map_err(|e| Error::exhausted(meta.id, e))?;
+    let found = read(merger, meta, &settings, &mut memory).await?;
+    Ok(Contents {
+        series: found.series,
+        chunks: found.chunks,
+        samples: found.samples,
+    })
+}
 
 /// Checks that the uploaded objects of `meta` hold what `expected` says.
 pub(crate) async fn verify(
@@ -43,7 +76,31 @@ async fn check(
     settings: &Settings,
     memory: &mut Reservation,
 ) -> Result<()> {
-    let input = Input::open(Arc::clone(&merger.bucket), meta, meta.id).await?;
+    let found = read(merger, meta, settings, memory).await?;
+    let Some(series) = expected.difference(&found) else {
+        return Ok(());
+    };
+    let message = format!(
+        "read back: it differs from its inputs, from series {series} on: {} series, {} chunks and {} \
+         samples instead of {}, {} and {}",
+        found.series,
+        found.chunks,
+        found.samples,
+        expected.series,
+        expected.chunks,
+        expected.samples,
+    );
+    Err(Error::passing(meta.id, ErrorKind::Internal, message))
+}
+
+/// Reads all of a block: symbols, series, chunks, postings. Whatever is wrong with it is a fault.
+pub(crate) async fn read(
+    merger: &Merger,
+    meta: &Meta,
+    settings: &Settings,
+    memory: &mut Reservation,
+) -> Result<Tally> {
+    let input = Input::open(Arc::clone(&merger.bucket), &settings.spawner, meta, meta.id).await?;
     let input = Arc::new(input);
     let progress = &settings.progress;
     let inputs = [Arc::clone(&input)];
@@ -52,7 +109,7 @@ async fn check(
         Ordinals::default(),
         &settings.pool,
         memory,
-        Progress::verified,
+        settings.count,
         progress,
     )
     .await?;
@@ -60,27 +117,18 @@ async fn check(
     let source = Source::start(Arc::clone(&input), map, settings);
     let (found, postings) = futures::try_join!(
         tally(source, &settings.pool),
-        postings::read(&input, |bytes| progress.verified(bytes)),
+        postings::read(&input, |bytes| (settings.count)(progress, bytes)),
     )?;
     let (found, sum) = found;
-    if let Some(series) = expected.difference(&found) {
-        let message = format!(
-            "read back: it differs from its inputs, from series {series} on: {} series, {} chunks and {} \
-             samples instead of {}, {} and {}",
-            found.series,
-            found.chunks,
-            found.samples,
-            expected.series,
-            expected.chunks,
-            expected.samples,
-        );
-        return Err(Error::passing(meta.id, ErrorKind::Internal, message));
-    }
     if postings.sum != sum || postings.all != found.series {
-        let message = "read back: its postings are not those of its series";
-        return Err(Error::passing(meta.id, ErrorKind::Internal, message));
+        let fault = Fault {
+            block: meta.id,
+            reason: Reason::IndexCorrupt,
+        };
+        let message = "its postings are not those of its series";
+        return Err(Error::bad(fault, message));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What a block holds, and the sum of its postings.

@@ -8,6 +8,7 @@ mod source;
 mod state;
 mod tidy;
 mod upload;
+mod verify;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ enum BucketCommand {
     Ls(ls::LsArgs),
     Inspect(inspect::InspectArgs),
     Mark(mark::MarkArgs),
+    Verify(verify::VerifyArgs),
     Cleanup(tidy::CleanupArgs),
     Retention(tidy::RetentionArgs),
     UploadBlocks(upload::UploadArgs),
@@ -51,6 +53,7 @@ pub(crate) async fn run(
         BucketCommand::Ls(args) => ls::run(args, &source, out).await,
         BucketCommand::Inspect(args) => inspect::run(args, &source, screen, out).await,
         BucketCommand::Mark(args) => mark::run(args, &source).await,
+        BucketCommand::Verify(args) => verify::run(args, &source, screen, out).await,
         BucketCommand::Cleanup(args) => tidy::cleanup(args, &source).await,
         BucketCommand::Retention(args) => tidy::retention(args, &source).await,
         BucketCommand::UploadBlocks(args) => upload::run(args, &source).await,

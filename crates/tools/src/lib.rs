@@ -1,8 +1,9 @@
-//! The command line tools: `bucket ls`, `inspect`, `mark` and `upload-blocks` with the reference's flags, and `series`.
+//! The command line tools: `bucket ls`, `inspect`, `verify`, `mark`, `cleanup`, `retention` and `upload-blocks` with the
+//! reference's flags, and `series`.
 //!
 //! Owns what these commands take and print. Results go to standard output, messages and logs to standard error. The
-//! exit code is 0 on success, 1 on failure and 2 when the command line is wrong. Only `bucket mark` and
-//! `bucket upload-blocks` write to a bucket, both through `rutile_lifecycle`.
+//! exit code is 0 on success, 1 on failure and 2 when the command line is wrong. Only `bucket mark`,
+//! `cleanup`, `retention` and `upload-blocks` change a bucket, all of them through `rutile_lifecycle`.
 
 mod bucket;
 mod flags;

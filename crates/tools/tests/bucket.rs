@@ -45,8 +45,9 @@ impl Tools {
         for block in block_dirs(&tools.bucket()) {
             if block.file_name().unwrap().to_str().unwrap() > NEWEST[1] {
                 fs::remove_dir_all(block).unwrap();
-            } else if block.join("deletion-mark.json").exists() {
-                fs::remove_file(block.join("deletion-mark.json")).unwrap();
+            } else {
+                // The newest two have none.
+                let _absent = fs::remove_file(block.join("deletion-mark.json")).is_err();
             }
         }
         tools
@@ -369,10 +370,54 @@ fn retention_marks_what_is_too_old() {
     tools.fails(&["retention", "--retention.resolution-raw=one"], 2, "one");
 }
 
+#[test]
+fn verify_finds_what_is_damaged_and_what_overlaps() {
+    let tools = Tools::on_raw();
+    assert_eq!(tools.ok(&["verify"]), "no issues\n");
+
+    let segment = tools.bucket().join(EIGHT_HOURS).join("chunks/000001");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let id = format!("--id={EIGHT_HOURS}");
+    let run = tools.run(&["verify", &id]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(
+        run.out.contains("index_known_issues") && run.out.contains("chunk-checksum"),
+        "{}",
+        run.out
+    );
+    assert!(run.err.contains("1 issue was found"), "{}", run.err);
+
+    let meta = tools.bucket().join(NEWEST[0]).join("meta.json");
+    let text = fs::read_to_string(&meta).unwrap();
+    assert!(text.contains("\"numSeries\": 200"), "{text}");
+    fs::write(
+        &meta,
+        text.replace("\"numSeries\": 200", "\"numSeries\": 201"),
+    )
+    .unwrap();
+    let id = format!("--id={}", NEWEST[0]);
+    let run = tools.run(&["verify", &id, "-o", "json"]);
+    let found: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(
+        found[0]["message"],
+        "meta.json says 201 series, the block has 200"
+    );
+
+    tools.fails(&["verify", "--repair"], 1, "not supported yet");
+    tools.fails(
+        &["verify", "--id=01M820PDZMK3SZGA9JJPRVBEKB"],
+        1,
+        "no block of the bucket",
+    );
+}
+
 fn marked(tools: &Tools) -> usize {
     let marks = block_dirs(&tools.bucket());
     let marks = marks.iter().map(|block| block.join("deletion-mark.json"));
-    marks.filter(|mark| mark.exists()).count()
+    marks.filter(|mark| mark.is_file()).count()
 }
 
 #[test]
