@@ -32,6 +32,9 @@ pub enum Error {
         /// The bound in bytes.
         limit: u64,
     },
+    /// Postings could not be kept outside of memory, or not be read back.
+    #[error("postings beyond the memory bound: {0}")]
+    Spill(String),
 }
 
 impl Error {
@@ -43,6 +46,7 @@ impl Error {
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::Exhausted,
+            Self::Spill(_) => ErrorKind::Unavailable,
         }
     }
 

@@ -43,4 +43,4 @@ pub use symbols::{SymbolSpan, Symbols, SymbolsIter};
 pub use toc::Toc;
 pub use tombstones::{Tombstone, read_tombstones, write_tombstones};
 pub use version::IndexVersion;
-pub use writer::{IndexTail, IndexWriter};
+pub use writer::{IndexTail, IndexWriter, Spill};

@@ -2,8 +2,8 @@
 //!
 //! The caller feeds symbols, then series, both in order, and takes the bytes away as they come; the
 //! writer does no I/O and keeps no written byte. Memory: the symbol table until it is complete
-//! (its length stands in front of it), then the postings, about two bytes for each label of each
-//! series ([`accumulator::Postings`], which a later version may spill to disk).
+//! (its length stands in front of it), then the postings, two or three bytes for each label of each
+//! series, up to a bound if there is a [`Spill`] for the rest.
 
 use crate::cursor::crc32c;
 use crate::varint::{put_string, put_uvarint, put_varint};
@@ -13,6 +13,7 @@ use crate::{ChunkMeta, Error, IndexVersion, Result, Toc};
 mod accumulator;
 mod tail;
 
+pub use accumulator::Spill;
 pub use tail::IndexTail;
 
 /// The format cannot address series beyond 2^32 × 16 bytes.
@@ -68,6 +69,16 @@ impl IndexWriter {
         }
     }
 
+    /// As [`Self::new`]; postings beyond `bound` bytes are kept by `spill`. Besides, up to 16 MiB
+    /// are not compressed yet.
+    #[must_use]
+    pub fn with_spill(bound: usize, spill: Box<dyn Spill>) -> Self {
+        Self {
+            postings: accumulator::Postings::new(bound, Some(spill)),
+            ..Self::new()
+        }
+    }
+
     /// Adds the next symbol, greater than the last, and returns its reference for
     /// [`Self::add_series`].
     pub fn add_symbol(&mut self, symbol: &[u8]) -> Result<u32> {
@@ -94,7 +105,7 @@ impl IndexWriter {
         self.out.extend_from_slice(&self.content);
         self.out.extend(crc32c(&self.content).to_be_bytes());
         self.len += (self.out.len() - before) as u64;
-        self.postings.add(labels, reference);
+        self.postings.add(labels, reference)?;
         self.last_labels.clear();
         self.last_labels.extend_from_slice(labels);
         self.last_chunk_ref = chunks
@@ -127,7 +138,7 @@ impl IndexWriter {
             self.len,
             self.toc,
             self.symbols,
-            self.postings.finish(),
+            self.postings.finish()?,
         ))
     }
 

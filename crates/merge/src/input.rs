@@ -10,6 +10,7 @@ use rutile_chunk::segment;
 use rutile_index::{IndexVersion, Toc};
 use rutile_model::ErrorKind;
 use rutile_objstore::{BucketReader, Depth};
+use rutile_runtime::{Spawner, TaskError};
 
 use crate::error::{Error, Fault, Reason, Result};
 
@@ -34,6 +35,7 @@ pub(crate) struct Input {
     /// Its tombstones by series, if it has any.
     pub(crate) tombstones: Vec<rutile_index::Tombstone>,
     pub(crate) bucket: Arc<dyn BucketReader>,
+    spawner: Spawner,
     output: BlockId,
 }
 
@@ -48,6 +50,7 @@ impl Input {
     /// Looks at the index and the segments of a block. Errors that are nobody's fault name `output`.
     pub(crate) async fn open(
         bucket: Arc<dyn BucketReader>,
+        spawner: &Spawner,
         meta: &Meta,
         output: BlockId,
     ) -> Result<Self> {
@@ -62,6 +65,7 @@ impl Input {
             segments: Vec::new(),
             tombstones: Vec::new(),
             bucket,
+            spawner: spawner.clone(),
             output,
         };
         input.open_index().await?;
@@ -189,7 +193,8 @@ impl Input {
             rutile_index::Error::Unsupported { .. } => Reason::UnsupportedVersion,
             rutile_index::Error::Corrupt { .. }
             | rutile_index::Error::Invalid(_)
-            | rutile_index::Error::TooLarge { .. } => Reason::IndexCorrupt,
+            | rutile_index::Error::TooLarge { .. }
+            | rutile_index::Error::Spill(_) => Reason::IndexCorrupt,
         };
         self.fault(reason, format!("{}: {error}", self.index_key))
     }
@@ -214,26 +219,41 @@ pub(crate) fn windows(
     starts
         .take_while(move |start| futures::future::ready(*start < end))
         .map(move |start| {
-            let (input, key) = (Arc::clone(&input), key.clone());
-            async move {
-                let range = start..end.min(start + window);
-                let len = range.end - range.start;
-                let bytes = input.bucket.get_range(&key, range).await;
-                let bytes = bytes.map_err(|e| input.bucket_error(e, short))?;
-                if (bytes.len() as u64) < len {
-                    let message = format!("{key} ends before byte {}", start + len);
-                    return Err(input.fault(short, message));
-                }
-                Ok(bytes)
-            }
+            // A task of its own: a request that nobody polls would hold its place among the
+            // bucket's requests.
+            let range = start..end.min(start + window);
+            let read = window_at(Arc::clone(&input), key.clone(), range, short);
+            let task = input.spawner.spawn("read window", read).abort_on_drop();
+            let input = Arc::clone(&input);
+            async move { task.await.unwrap_or_else(|e| Err(input.ended(&e))) }
         })
         .buffered(2)
 }
 
+async fn window_at(
+    input: Arc<Input>,
+    key: String,
+    range: Range<u64>,
+    short: Reason,
+) -> Result<Bytes> {
+    let end = range.end;
+    let len = end - range.start;
+    let bytes = input.bucket.get_range(&key, range).await;
+    let bytes = bytes.map_err(|e| input.bucket_error(e, short))?;
+    if (bytes.len() as u64) < len {
+        return Err(input.fault(short, format!("{key} ends before byte {end}")));
+    }
+    Ok(bytes)
+}
+
 impl Input {
-    /// What is no fault of the block.
-    pub(crate) fn passing(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::passing(self.output, kind, message)
+    /// A task of the merge was ended.
+    pub(crate) fn ended(&self, error: &TaskError) -> Error {
+        let kind = match error {
+            TaskError::Panicked(_) => ErrorKind::Internal,
+            TaskError::Aborted => ErrorKind::Canceled,
+        };
+        Error::passing(self.output, kind, error.to_string())
     }
 
     pub(crate) fn exhausted(&self, error: rutile_runtime::Exhausted) -> Error {

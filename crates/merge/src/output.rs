@@ -138,6 +138,9 @@ fn refused(upload: &Upload, largest: &Input, error: &rutile_index::Error) -> Err
         rutile_index::Error::TooLarge { .. } => {
             largest.fault(Reason::IndexTooLarge, error.to_string())
         }
+        rutile_index::Error::Spill(_) => {
+            Error::passing(upload.id(), ErrorKind::Unavailable, error.to_string())
+        }
         _ => Error::passing(upload.id(), ErrorKind::Internal, format!("index: {error}")),
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::stream::{self, BoxStream, Stream, StreamExt as _};
-use rutile_model::ErrorKind;
+use futures::stream::{self, StreamExt as _};
 use rutile_runtime::{CpuPool, Spawner, Task};
 use tokio::sync::mpsc;
 
@@ -43,7 +41,8 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Source {
     batches: mpsc::Receiver<Result<Batch>>,
-    task: Task<()>,
+    decoding: Task<()>,
+    reading: Task<()>,
     input: Arc<Input>,
 }
 
@@ -61,13 +60,20 @@ impl Settings {
 
 impl Source {
     pub(crate) fn start(input: Arc<Input>, symbols: SymbolMap, settings: &Settings) -> Self {
+        // Decoding is a task of its own: work that waits for the pool must always be polled, or it
+        // would keep a place there that everybody else waits for.
+        let (entries, decoded) = mpsc::channel(QUEUED);
+        let name = format!("decode {}", input.id);
+        let decode = decode(Arc::clone(&input), symbols, settings.clone(), entries);
+        let decoding = settings.spawner.spawn(name, decode).abort_on_drop();
         let (sender, batches) = mpsc::channel(QUEUED);
         let name = format!("read {}", input.id);
-        let run = run(Arc::clone(&input), symbols, settings.clone(), sender);
-        let task = settings.spawner.spawn(name, run).abort_on_drop();
+        let read = read(Arc::clone(&input), decoded, settings.clone(), sender);
+        let reading = settings.spawner.spawn(name, read).abort_on_drop();
         Self {
             batches,
-            task,
+            decoding,
+            reading,
             input,
         }
     }
@@ -77,37 +83,33 @@ impl Source {
         if let Some(batch) = self.batches.recv().await {
             return batch.map(Some);
         }
-        match (&mut self.task).await {
-            Ok(()) => Ok(None),
-            Err(error) => Err(self.input.passing(ErrorKind::Canceled, error.to_string())),
+        for task in [&mut self.decoding, &mut self.reading] {
+            task.await.map_err(|e| self.input.ended(&e))?;
         }
+        Ok(None)
     }
 }
 
-async fn run(
+/// Reads and checks the chunks of what was decoded.
+async fn read(
     input: Arc<Input>,
-    symbols: SymbolMap,
+    decoded: mpsc::Receiver<Result<Entries>>,
     settings: Settings,
     sender: mpsc::Sender<Result<Batch>>,
 ) {
-    let batches = entries(&input, symbols, &settings).map(|entries| {
+    let entries = stream::unfold(decoded, |mut decoded| async move {
+        decoded.recv().await.map(|entries| (entries, decoded))
+    });
+    let batches = entries.map(|entries| {
         let (input, settings) = (Arc::clone(&input), settings.clone());
         let spawner = settings.spawner.clone();
         let reading = Arc::clone(&input);
         let work = async move {
-            let Settings {
-                pool,
-                progress,
-                count,
-                ..
-            } = settings;
-            frames::read(&reading, entries?, &pool, |bytes| count(&progress, bytes)).await
+            let count = |bytes| (settings.count)(&settings.progress, bytes);
+            frames::read(&reading, entries?, &settings.pool, count).await
         };
         let task = spawner.spawn("read chunks", work).abort_on_drop();
-        async move {
-            let done = task.await;
-            done.unwrap_or_else(|e| Err(input.passing(ErrorKind::Canceled, e.to_string())))
-        }
+        async move { task.await.unwrap_or_else(|e| Err(input.ended(&e))) }
     });
     let mut batches = std::pin::pin!(batches.buffered(IN_FLIGHT));
     while let Some(batch) = batches.next().await {
@@ -118,65 +120,57 @@ async fn run(
     }
 }
 
-/// The series in batches, as they are decoded.
-fn entries(
-    input: &Arc<Input>,
+/// Decodes the series section, batch by batch.
+async fn decode(
+    input: Arc<Input>,
     symbols: SymbolMap,
-    settings: &Settings,
-) -> impl Stream<Item = Result<Entries>> + Send + use<> {
+    settings: Settings,
+    sender: mpsc::Sender<Result<Entries>>,
+) {
+    let Settings {
+        pool,
+        progress,
+        batch,
+        count,
+        sum_postings,
+        ..
+    } = &settings;
     let reason = Reason::IndexCorrupt;
     let (section, key) = (input.toc.series_section(), input.index_key.clone());
-    let window = settings.window();
-    let windows = windows(Arc::clone(input), key, section, window, reason).boxed();
-    let decoder = Decoder::new(
-        Arc::clone(input),
-        symbols,
-        settings.batch,
-        settings.sum_postings,
-    );
-    let decoding = Decoding {
-        windows,
-        decoder: Some(decoder),
-        settings: settings.clone(),
+    let windows = windows(Arc::clone(&input), key, section, settings.window(), reason);
+    let mut windows = std::pin::pin!(windows);
+    let mut decoder = Decoder::new(Arc::clone(&input), symbols, *batch, *sum_postings);
+    let send = async |entries: Result<Entries>| {
+        let failed = entries.is_err();
+        sender.send(entries).await.is_ok() && !failed
     };
-    stream::unfold(decoding, |mut decoding| async move {
-        let batches = decoding.next().await?;
+    while let Some(window) = windows.next().await {
+        let window = match window {
+            Ok(window) => window,
+            Err(error) => {
+                send(Err(error)).await;
+                return;
+            }
+        };
+        count(progress, window.len() as u64);
+        let work = move || {
+            let batches = decoder.feed(&window);
+            (decoder, batches)
+        };
+        let (back, batches) = pool.run(work).await;
+        decoder = back;
         let batches: Vec<Result<Entries>> = match batches {
             Ok(batches) => batches.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
-        Some((stream::iter(batches), decoding))
-    })
-    .flatten()
-}
-
-struct Decoding {
-    windows: BoxStream<'static, Result<Bytes>>,
-    /// Gone at the end, or after an error.
-    decoder: Option<Decoder>,
-    settings: Settings,
-}
-
-impl Decoding {
-    async fn next(&mut self) -> Option<Result<Vec<Entries>>> {
-        let mut decoder = self.decoder.take()?;
-        let window = match self.windows.next().await {
-            None => {
-                return Some(decoder.finish().map(|last| match last.series.is_empty() {
-                    true => Vec::new(),
-                    false => vec![last],
-                }));
+        for entries in batches {
+            if !send(entries).await {
+                return;
             }
-            Some(Err(error)) => return Some(Err(error)),
-            Some(Ok(window)) => window,
-        };
-        (self.settings.count)(&self.settings.progress, window.len() as u64);
-        let decode = move || {
-            let batches = decoder.feed(&window);
-            (decoder, batches)
-        };
-        let (decoder, batches) = self.settings.pool.run(decode).await;
-        self.decoder = batches.is_ok().then_some(decoder);
-        Some(batches)
+        }
+    }
+    let last = decoder.finish();
+    if !matches!(&last, Ok(last) if last.series.is_empty()) {
+        send(last).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What follows the series: postings lists, their offset table, the table of contents.
 
 use super::SymbolTable;
-use super::accumulator::List;
+use super::accumulator::Lists;
 use crate::cursor::crc32c;
 use crate::varint::{put_string, put_uvarint};
 use crate::{Error, Result, Toc};
@@ -18,7 +18,9 @@ pub struct IndexTail {
     len: u64,
     toc: Toc,
     symbols: SymbolTable,
-    lists: std::vec::IntoIter<(Option<(u32, u32)>, List)>,
+    lists: Lists,
+    /// The list that is being written.
+    references: Vec<u32>,
     /// Entries of the postings offset table so far, and their number.
     table: Vec<u8>,
     table_count: u32,
@@ -31,15 +33,15 @@ impl IndexTail {
         len: u64,
         toc: Toc,
         symbols: SymbolTable,
-        lists: Vec<(Option<(u32, u32)>, List)>,
+        lists: Lists,
     ) -> Self {
-        let lists = lists.into_iter();
         Self {
             out,
             len,
             toc,
             symbols,
             lists,
+            references: Vec::new(),
             table: Vec::new(),
             table_count: 0,
             done: false,
@@ -55,7 +57,7 @@ impl IndexTail {
         Ok(bytes)
     }
 
-    fn write_list(&mut self, label: Option<(u32, u32)>, list: &List) -> Result<()> {
+    fn write_list(&mut self, label: Option<(u32, u32)>) -> Result<()> {
         let (name, value) = match label {
             None => (&[][..], &[][..]),
             Some((name, value)) => (self.symbols.get(name), self.symbols.get(value)),
@@ -70,14 +72,16 @@ impl IndexTail {
             what: "a postings list",
             limit: u64::from(u32::MAX),
         };
-        let content_len = list
-            .count()
-            .checked_mul(4)
-            .and_then(|len| len.checked_add(4));
-        self.out.extend(content_len.ok_or(too_large)?.to_be_bytes());
+        let count = u32::try_from(self.references.len()).ok();
+        let content_len = count.and_then(|count| count.checked_mul(4)?.checked_add(4));
+        let (Some(count), Some(content_len)) = (count, content_len) else {
+            return Err(too_large);
+        };
+        self.out.extend(content_len.to_be_bytes());
         let content = self.out.len();
-        self.out.extend(list.count().to_be_bytes());
-        list.write(&mut self.out);
+        self.out.extend(count.to_be_bytes());
+        self.out
+            .extend(self.references.iter().flat_map(|r| r.to_be_bytes()));
         let crc = crc32c(self.out.get(content..).unwrap_or_default());
         self.out.extend(crc.to_be_bytes());
         self.len += (self.out.len() - content) as u64 + 4;
@@ -111,12 +115,13 @@ impl Iterator for IndexTail {
             return None;
         }
         while self.out.len() < PIECE {
-            let written = match self.lists.next() {
-                Some((label, list)) => self.write_list(label, &list),
-                None => {
+            let written = match self.lists.next(&mut self.references) {
+                Ok(Some(label)) => self.write_list(label),
+                Ok(None) => {
                     self.done = true;
                     self.write_tables()
                 }
+                Err(error) => Err(error),
             };
             if let Err(error) = written {
                 self.done = true;

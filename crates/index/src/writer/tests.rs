@@ -117,3 +117,70 @@ fn empty_string_is_a_symbol() {
     let reader = IndexReader::open(writer.finish().unwrap().into_bytes().unwrap().into()).unwrap();
     assert_eq!(reader.label_values("a").collect::<Vec<_>>(), [""]);
 }
+
+/// Spilled postings in a vector.
+#[derive(Debug, Default)]
+struct Kept(Vec<Vec<u8>>);
+
+impl Spill for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<u64, String> {
+        self.0.push(bytes.to_vec());
+        Ok(self.0.len() as u64 - 1)
+    }
+
+    fn read(
+        &mut self,
+        number: u64,
+        offset: u64,
+        len: usize,
+    ) -> std::result::Result<Vec<u8>, String> {
+        let words = |_| "no such place".to_owned();
+        let run = &self.0[usize::try_from(number).map_err(words)?];
+        let start = usize::try_from(offset).map_err(words)?;
+        Ok(run[start..run.len().min(start + len)].to_vec())
+    }
+}
+
+#[test]
+fn spilled_postings_make_the_same_index() {
+    let written = |mut writer: IndexWriter| {
+        let symbols: Vec<String> = (0..30_000).map(|i| format!("v{i:05}")).collect();
+        for symbol in &symbols {
+            writer.add_symbol(symbol.as_bytes()).unwrap();
+        }
+        for series in 0..20_000 {
+            // Names that come and go, values of one series, of many and of all.
+            let mut labels = vec![(0, series), (1, series % 7), (2, 9)];
+            labels.extend((series % 3 == 0).then_some((3 + series % 50, series / 100)));
+            writer.add_series(&labels, &[]).unwrap();
+        }
+        writer.finish().unwrap().into_bytes().unwrap()
+    };
+    let plain = written(IndexWriter::new());
+    IndexReader::open(plain.clone().into())
+        .unwrap()
+        .verify()
+        .unwrap();
+    for bound in [0, 20_000] {
+        assert!(written(IndexWriter::with_spill(bound, Box::new(Kept::default()))) == plain);
+    }
+}
+
+#[test]
+fn postings_that_cannot_be_spilled_are_an_error() {
+    #[derive(Debug)]
+    struct Full;
+    impl Spill for Full {
+        fn write(&mut self, _: &[u8]) -> std::result::Result<u64, String> {
+            Err("no room".to_owned())
+        }
+        fn read(&mut self, _: u64, _: u64, _: usize) -> std::result::Result<Vec<u8>, String> {
+            Err("no room".to_owned())
+        }
+    }
+    let mut writer = IndexWriter::with_spill(0, Box::new(Full));
+    writer.add_symbol(b"a").unwrap();
+    writer.add_series(&[(0, 0)], &[]).unwrap();
+    let error = writer.finish().unwrap_err();
+    assert_eq!(error.kind(), rutile_model::ErrorKind::Unavailable);
+}
