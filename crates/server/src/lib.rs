@@ -4,7 +4,8 @@
 //! that ends when it is told to. [`run`] does the rest: it reads the command line as the reference
 //! does ([`cli`]), sets up log, metrics and the memory ledger, waits for signals, drains, and turns
 //! the outcome into an exit code. [`HttpServer`] and [`GrpcServer`] are the only listeners of the
-//! workspace; the table from error kinds to status codes is in [`status`].
+//! workspace, with one log of requests for both ([`RequestLog`]) and profiles of CPU and memory; the
+//! table from error kinds to status codes is in [`status`].
 
 pub mod allocator;
 pub mod cli;
