@@ -9,5 +9,6 @@ mod contract;
 mod crash;
 mod golden;
 mod process;
+mod prometheus;
 mod reader;
 mod world;
