@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rutile_block::Contract;
+use rutile_block::{Contract, InvariantId};
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
@@ -405,7 +405,18 @@ impl CompactArgs {
             partial_age_ms: self.keep.partial_age.as_ms(),
             ..Contract::default()
         };
-        for violation in contract.check() {
+        for mut violation in contract.check() {
+            if violation.clause == InvariantId::Bc9 {
+                let seen_after_ms = contract
+                    .sync_interval_ms
+                    .saturating_add(contract.load_allowance_ms);
+                let least = PromDuration::from_ms(seen_after_ms.saturating_mul(2));
+                violation.advice = format!(
+                    "set --delete-delay to more than {least}, or --wait-interval to less: a marked \
+                     block is left out of sight after half the delete delay, and what replaces it \
+                     must have been seen by then"
+                );
+            }
             if self.keep.contract_strict {
                 return Err(invalid(format!("--contract.strict: {violation}")));
             }

@@ -4,6 +4,13 @@ use rutile_model::Labels;
 use super::*;
 use crate::group::Hold;
 
+/// Name, blocks, which of them are held, which are planned.
+type Held<'a> = (&'a str, &'a str, &'a [usize], &'a [u64]);
+/// Name, blocks, which of them overlap, which are planned.
+type Overlapping<'a> = (&'a str, &'a str, &'a [u64], &'a [u64]);
+/// Name, sizes of the indexes, which are left out, which are planned.
+type TooLarge<'a> = (&'a str, [u64; 5], &'a [u64], &'a [u64]);
+
 /// A block from hour `from` to hour `to`.
 fn block(n: u8, from: i64, to: i64) -> Member {
     let id = BlockId::from_parts(u64::from(n), [n; 10]);
@@ -31,11 +38,14 @@ fn group(blocks: Vec<Member>) -> Group {
     Group::new(key, blocks)
 }
 
-fn of(ranges: &[(i64, i64)]) -> Vec<Member> {
-    let numbered = (1..).zip(ranges);
-    numbered
-        .map(|(n, (from, to))| block(n, *from, *to))
-        .collect()
+/// Blocks from one hour to another, as `0..2 2..4`.
+fn of(ranges: &str) -> Vec<Member> {
+    let numbered = (1..).zip(ranges.split_whitespace());
+    let blocks = numbered.map(|(n, range)| {
+        let (from, to) = range.split_once("..").unwrap();
+        block(n, from.parse().unwrap(), to.parse().unwrap())
+    });
+    blocks.collect()
 }
 
 fn planner() -> Planner {
@@ -52,143 +62,98 @@ fn numbers(merge: &[Arc<Meta>]) -> Vec<u64> {
     ids.collect()
 }
 
+/// What is there, and which of it is planned.
+const PLANNED: [(&str, &str, &[u64]); 21] = [
+    ("nothing", "", &[]),
+    ("one block", "0..2", &[]),
+    ("the newest block is left out", "0..2 2..4", &[]),
+    (
+        "8 h are not full, and nothing newer than them is there",
+        "0..2 2..4 4..6",
+        &[],
+    ),
+    (
+        "three of four, the fourth is the newest",
+        "0..2 2..4 4..6 6..8",
+        &[],
+    ),
+    ("8 h are full", "0..2 2..4 4..6 6..8 8..10", &[1, 2, 3, 4]),
+    (
+        "a gap at the end of the 8 h: not full until something newer came than the newest",
+        "0..2 2..4 4..6 8..10",
+        &[],
+    ),
+    (
+        "something newer came",
+        "0..2 2..4 4..6 8..10 10..12",
+        &[1, 2, 3],
+    ),
+    (
+        "a gap in the middle is no hindrance",
+        "0..2 2..4 6..8 8..10",
+        &[1, 2, 3],
+    ),
+    (
+        "a gap at the start neither, once something newer came",
+        "2..4 4..6 6..8 8..10 10..12",
+        &[1, 2, 3],
+    ),
+    (
+        "hours into 2 h first",
+        "0..1 1..2 2..4 4..6 6..8 8..10",
+        &[1, 2],
+    ),
+    (
+        "the earlier of two full ranges",
+        "0..2 2..4 4..6 6..8 8..10 10..12 12..14 14..16 16..18",
+        &[1, 2, 3, 4],
+    ),
+    (
+        "a smaller range before a larger one that is older",
+        "0..8 8..16 16..24 24..32 32..40 40..48 48..50 50..52 52..54 54..56 56..58",
+        &[7, 8, 9, 10],
+    ),
+    (
+        "2 d of 8 h",
+        "0..8 8..16 16..24 24..32 32..40 40..48 48..50",
+        &[1, 2, 3, 4, 5, 6],
+    ),
+    (
+        "blocks of several sizes fill a range",
+        "0..8 8..32 32..40 40..48 48..50",
+        &[1, 2, 3, 4],
+    ),
+    (
+        "14 d of 2 d",
+        "0..48 48..96 96..144 144..192 192..240 240..288 288..336 336..338",
+        &[1, 2, 3, 4, 5, 6, 7],
+    ),
+    ("nothing above 14 d", "0..336 336..672 672..1008", &[]),
+    (
+        "ranges are aligned to the epoch, not to the first block",
+        "4..6 6..8 8..10 10..12 12..14",
+        &[1, 2],
+    ),
+    (
+        "a block across a border belongs to no range",
+        "6..10 10..12 12..14 14..16 16..18 18..20",
+        &[2, 3, 4],
+    ),
+    (
+        "before the epoch",
+        "-8..-6 -6..-4 -4..-2 -2..0 0..2",
+        &[1, 2, 3, 4],
+    ),
+    (
+        "across the epoch there are two ranges",
+        "-4..-2 -2..0 0..2 2..4 4..6 6..8",
+        &[1, 2],
+    ),
+];
+
 #[test]
 fn ranges_are_filled_the_smallest_first_and_the_newest_block_waits() {
-    let cases: [(&str, &[(i64, i64)], &[u64]); 21] = [
-        ("nothing", &[], &[]),
-        ("one block", &[(0, 2)], &[]),
-        ("the newest block is left out", &[(0, 2), (2, 4)], &[]),
-        (
-            "8 h are not full, and nothing newer than them is there",
-            &[(0, 2), (2, 4), (4, 6)],
-            &[],
-        ),
-        (
-            "three of four, the fourth is the newest",
-            &[(0, 2), (2, 4), (4, 6), (6, 8)],
-            &[],
-        ),
-        (
-            "8 h are full",
-            &[(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)],
-            &[1, 2, 3, 4],
-        ),
-        (
-            "a gap at the end of the 8 h: not full until something newer came than the newest",
-            &[(0, 2), (2, 4), (4, 6), (8, 10)],
-            &[],
-        ),
-        (
-            "something newer came",
-            &[(0, 2), (2, 4), (4, 6), (8, 10), (10, 12)],
-            &[1, 2, 3],
-        ),
-        (
-            "a gap in the middle is no hindrance",
-            &[(0, 2), (2, 4), (6, 8), (8, 10)],
-            &[1, 2, 3],
-        ),
-        (
-            "a gap at the start neither, once something newer came",
-            &[(2, 4), (4, 6), (6, 8), (8, 10), (10, 12)],
-            &[1, 2, 3],
-        ),
-        (
-            "hours into 2 h first",
-            &[(0, 1), (1, 2), (2, 4), (4, 6), (6, 8), (8, 10)],
-            &[1, 2],
-        ),
-        (
-            "the earlier of two full ranges",
-            &[
-                (0, 2),
-                (2, 4),
-                (4, 6),
-                (6, 8),
-                (8, 10),
-                (10, 12),
-                (12, 14),
-                (14, 16),
-                (16, 18),
-            ],
-            &[1, 2, 3, 4],
-        ),
-        (
-            "a smaller range before a larger one that is older",
-            &[
-                (0, 8),
-                (8, 16),
-                (16, 24),
-                (24, 32),
-                (32, 40),
-                (40, 48),
-                (48, 50),
-                (50, 52),
-                (52, 54),
-                (54, 56),
-                (56, 58),
-            ],
-            &[7, 8, 9, 10],
-        ),
-        (
-            "2 d of 8 h",
-            &[
-                (0, 8),
-                (8, 16),
-                (16, 24),
-                (24, 32),
-                (32, 40),
-                (40, 48),
-                (48, 50),
-            ],
-            &[1, 2, 3, 4, 5, 6],
-        ),
-        (
-            "blocks of several sizes fill a range",
-            &[(0, 8), (8, 32), (32, 40), (40, 48), (48, 50)],
-            &[1, 2, 3, 4],
-        ),
-        (
-            "14 d of 2 d",
-            &[
-                (0, 48),
-                (48, 96),
-                (96, 144),
-                (144, 192),
-                (192, 240),
-                (240, 288),
-                (288, 336),
-                (336, 338),
-            ],
-            &[1, 2, 3, 4, 5, 6, 7],
-        ),
-        (
-            "nothing above 14 d",
-            &[(0, 336), (336, 672), (672, 1008)],
-            &[],
-        ),
-        (
-            "ranges are aligned to the epoch, not to the first block",
-            &[(4, 6), (6, 8), (8, 10), (10, 12), (12, 14)],
-            &[1, 2],
-        ),
-        (
-            "a block across a border belongs to no range",
-            &[(6, 10), (10, 12), (12, 14), (14, 16), (16, 18), (18, 20)],
-            &[2, 3, 4],
-        ),
-        (
-            "before the epoch",
-            &[(-8, -6), (-6, -4), (-4, -2), (-2, 0), (0, 2)],
-            &[1, 2, 3, 4],
-        ),
-        (
-            "across the epoch there are two ranges",
-            &[(-4, -2), (-2, 0), (0, 2), (2, 4), (4, 6), (6, 8)],
-            &[1, 2],
-        ),
-    ];
-    for (name, ranges, expected) in cases {
+    for (name, ranges, expected) in PLANNED {
         assert_eq!(planned(of(ranges)), expected, "{name}");
         let mut reversed = of(ranges);
         reversed.reverse();
@@ -198,65 +163,41 @@ fn ranges_are_filled_the_smallest_first_and_the_newest_block_waits() {
 
 #[test]
 fn the_largest_range_can_be_limited() {
-    let level = |max, ranges: &[(i64, i64)]| {
-        numbers(&Planner::new(max, 64 << 30).plan(&group(of(ranges))).merge)
-    };
-    let two_hours = [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)];
-    let two_days = [
-        (0, 8),
-        (8, 16),
-        (16, 24),
-        (24, 32),
-        (32, 40),
-        (40, 48),
-        (48, 50),
-    ];
-    assert_eq!(level(4, &two_hours), [1, 2, 3, 4]);
-    assert_eq!(level(2, &two_hours), [1, 2, 3, 4]);
-    assert_eq!(level(1, &two_hours), [0; 0]);
-    assert_eq!(level(0, &two_hours), [0; 0]);
-    assert_eq!(level(3, &two_days), [1, 2, 3, 4, 5, 6]);
-    assert_eq!(level(2, &two_days), [0; 0]);
+    let level =
+        |max, ranges: &str| numbers(&Planner::new(max, 64 << 30).plan(&group(of(ranges))).merge);
+    let two_hours = "0..2 2..4 4..6 6..8 8..10";
+    let two_days = "0..8 8..16 16..24 24..32 32..40 40..48 48..50";
+    assert_eq!(level(4, two_hours), [1, 2, 3, 4]);
+    assert_eq!(level(2, two_hours), [1, 2, 3, 4]);
+    assert_eq!(level(1, two_hours), [0; 0]);
+    assert_eq!(level(0, two_hours), [0; 0]);
+    assert_eq!(level(3, two_days), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(level(2, two_days), [0; 0]);
 }
 
 #[test]
 fn held_blocks_keep_their_place() {
-    let five = [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)];
-    let nine = [
-        (0, 2),
-        (2, 4),
-        (4, 6),
-        (6, 8),
-        (8, 10),
-        (10, 12),
-        (12, 14),
-        (14, 16),
-        (16, 18),
-    ];
-    let cases: [(&str, &[(i64, i64)], &[usize], &[u64]); 8] = [
-        ("the first one", &five, &[0], &[2, 3, 4]),
-        ("the last one of the range", &five, &[3], &[1, 2, 3]),
-        ("between: nothing is merged across it", &five, &[1], &[3, 4]),
-        ("runs of one are left", &five, &[1, 3], &[]),
+    let five = "0..2 2..4 4..6 6..8 8..10";
+    let nine = "0..2 2..4 4..6 6..8 8..10 10..12 12..14 14..16 16..18";
+    let cases: [Held<'_>; 8] = [
+        ("the first one", five, &[0], &[2, 3, 4]),
+        ("the last one of the range", five, &[3], &[1, 2, 3]),
+        ("between: nothing is merged across it", five, &[1], &[3, 4]),
+        ("runs of one are left", five, &[1, 3], &[]),
         (
             "the first run that is long enough",
-            &nine,
+            nine,
             &[1, 2],
             &[5, 6, 7, 8],
         ),
-        (
-            "all of the first range",
-            &nine,
-            &[0, 1, 2, 3],
-            &[5, 6, 7, 8],
-        ),
+        ("all of the first range", nine, &[0, 1, 2, 3], &[5, 6, 7, 8]),
         (
             "the newest one still is the newest",
-            &five,
+            five,
             &[4],
             &[1, 2, 3, 4],
         ),
-        ("all", &five, &[0, 1, 2, 3, 4], &[]),
+        ("all", five, &[0, 1, 2, 3, 4], &[]),
     ];
     for hold in [Hold::NoCompact, Hold::MarkedForDeletion] {
         for (name, ranges, held, expected) in cases {
@@ -269,25 +210,15 @@ fn held_blocks_keep_their_place() {
 
 #[test]
 fn a_range_with_a_block_whose_compaction_failed_is_skipped() {
-    let ranges = [
-        (0, 2),
-        (2, 4),
-        (4, 6),
-        (6, 8),
-        (8, 10),
-        (10, 12),
-        (12, 14),
-        (14, 16),
-        (16, 18),
-    ];
-    let mut blocks = of(&ranges);
+    let ranges = "0..2 2..4 4..6 6..8 8..10 10..12 12..14 14..16 16..18";
+    let mut blocks = of(ranges);
     change(&mut blocks[2], |meta| meta.compaction.failed = true);
     assert_eq!(planned(blocks), [5, 6, 7, 8]);
 }
 
 #[test]
 fn tombstones_are_no_reason_to_write_a_block_again() {
-    let mut blocks = of(&[(0, 48), (48, 96), (96, 98)]);
+    let mut blocks = of("0..48 48..96 96..98");
     change(&mut blocks[0], |meta| {
         meta.stats.num_series = 10;
         meta.stats.num_tombstones = 10;
@@ -297,58 +228,40 @@ fn tombstones_are_no_reason_to_write_a_block_again() {
 
 #[test]
 fn blocks_that_overlap_are_left_alone_and_the_others_go_on() {
-    let cases: [(&str, &[(i64, i64)], &[u64], &[u64]); 6] = [
+    let cases: [Overlapping<'_>; 6] = [
         (
             "two of the same time",
-            &[(0, 2), (0, 2), (2, 4), (4, 6), (6, 8), (8, 10)],
+            "0..2 0..2 2..4 4..6 6..8 8..10",
             &[1, 2],
             &[3, 4, 5],
         ),
         (
             "one across two",
-            &[(0, 2), (2, 4), (3, 5), (4, 6), (6, 8), (8, 10)],
+            "0..2 2..4 3..5 4..6 6..8 8..10",
             &[2, 3, 4],
             &[],
         ),
         (
             "a large one over several small ones",
-            &[
-                (0, 8),
-                (2, 4),
-                (6, 8),
-                (8, 10),
-                (10, 12),
-                (12, 14),
-                (14, 16),
-                (16, 18),
-            ],
+            "0..8 2..4 6..8 8..10 10..12 12..14 14..16 16..18",
             &[1, 2, 3],
             &[4, 5, 6, 7],
         ),
         (
             "a large one that reaches over what a smaller one hides",
-            &[
-                (0, 20),
-                (2, 4),
-                (18, 20),
-                (24, 26),
-                (26, 28),
-                (28, 30),
-                (30, 32),
-                (32, 34),
-            ],
+            "0..20 2..4 18..20 24..26 26..28 28..30 30..32 32..34",
             &[1, 2, 3],
             &[4, 5, 6, 7],
         ),
         (
             "the newest",
-            &[(0, 2), (2, 4), (4, 6), (6, 8), (8, 10), (9, 11)],
+            "0..2 2..4 4..6 6..8 8..10 9..11",
             &[5, 6],
             &[1, 2, 3, 4],
         ),
         (
             "borders do not overlap",
-            &[(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)],
+            "0..2 2..4 4..6 6..8 8..10",
             &[],
             &[1, 2, 3, 4],
         ),
@@ -371,7 +284,7 @@ fn blocks_that_overlap_are_left_alone_and_the_others_go_on() {
 
 #[test]
 fn blocks_with_a_common_source_are_left_alone() {
-    let mut blocks = of(&[(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]);
+    let mut blocks = of("0..2 2..4 4..6 6..8 8..10");
     let source = blocks[0].meta.id;
     change(&mut blocks[1], |meta| meta.compaction.sources.push(source));
     let group = group(blocks);
@@ -381,7 +294,7 @@ fn blocks_with_a_common_source_are_left_alone() {
 
 #[test]
 fn an_overlap_with_a_marked_block_is_waited_for_and_not_reported() {
-    let mut blocks = of(&[(0, 2), (0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]);
+    let mut blocks = of("0..2 0..2 2..4 4..6 6..8 8..10");
     blocks[0].held = Some(Hold::MarkedForDeletion);
     let group = group(blocks);
     assert_eq!(group.conflicts().count(), 0);
@@ -390,9 +303,9 @@ fn an_overlap_with_a_marked_block_is_waited_for_and_not_reported() {
 
 #[test]
 fn an_index_that_would_become_too_large_is_left_out() {
-    let five = [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)];
+    let five = "0..2 2..4 4..6 6..8 8..10";
     // 85 % of 100.
-    let cases: [(&str, [u64; 5], &[u64], &[u64]); 6] = [
+    let cases: [TooLarge<'_>; 6] = [
         ("small enough", [21, 21, 21, 21, 99], &[], &[1, 2, 3, 4]),
         (
             "the limit itself is too much",
@@ -416,7 +329,7 @@ fn an_index_that_would_become_too_large_is_left_out() {
         ),
     ];
     for (name, sizes, too_large, expected) in cases {
-        let mut blocks = of(&five);
+        let mut blocks = of(five);
         blocks
             .iter_mut()
             .zip(sizes)
@@ -450,16 +363,19 @@ fn index_sizes_come_from_the_metadata() {
 #[test]
 fn what_is_outstanding_counts_merges_of_merges() {
     // 2 d and 8 h of 2 h blocks, and one that is the newest.
-    let ranges: Vec<(i64, i64)> = (0..29).map(|n| (2 * n, 2 * n + 2)).collect();
-    let outstanding = planner().outstanding(&group(of(&ranges)));
+    let ranges: Vec<String> = (0..29)
+        .map(|n| format!("{}..{}", 2 * n, 2 * n + 2))
+        .collect();
+    let ranges = &ranges.join(" ");
+    let outstanding = planner().outstanding(&group(of(ranges)));
     let (eight_hours, two_days) = (7, 1);
     assert_eq!(outstanding.compactions, eight_hours + two_days);
     assert_eq!(outstanding.blocks, 7 * 4 + 6);
     assert_eq!(
-        planner().outstanding(&group(of(&[(0, 2)]))),
+        planner().outstanding(&group(of("0..2"))),
         Outstanding::default()
     );
-    let limited = Planner::new(4, 4).outstanding(&group(of(&ranges)));
+    let limited = Planner::new(4, 4).outstanding(&group(of(ranges)));
     assert!(limited.compactions > 0, "{limited:?}");
 }
 
@@ -468,9 +384,9 @@ fn metadata_that_lies_about_times_does_no_harm() {
     let extremes = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
     for min_time in extremes {
         for max_time in extremes {
-            let mut blocks = of(&[(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]);
+            let mut blocks = of("0..2 2..4 4..6 6..8 8..10");
             change(&mut blocks[2], |meta| {
-                (meta.min_time, meta.max_time) = (min_time, max_time)
+                (meta.min_time, meta.max_time) = (min_time, max_time);
             });
             let group = group(blocks);
             let plan = planner().plan(&group);

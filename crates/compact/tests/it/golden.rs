@@ -43,28 +43,8 @@ fn place(meta: &Meta) -> (i64, i64) {
     (meta.min_time, meta.max_time)
 }
 
-async fn check(bucket: Arc<dyn Bucket>) {
-    for block in TWO_HOURS {
-        let mut objects = objects(block);
-        // meta.json comes last, as an uploader has it.
-        objects.sort_by_key(|(path, _)| path == "meta.json");
-        for (path, body) in objects {
-            let key = format!("{block}/{path}");
-            bucket
-                .put(&key, body.into(), PutMode::Create)
-                .await
-                .unwrap();
-        }
-    }
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_MS));
-    let settings = Settings {
-        contract: Contract::default(),
-        ..Settings::default()
-    };
-    let process = start(Arc::clone(&bucket), Arc::clone(&clock), settings);
-    let report = process.compactor.iterate().await;
-    assert!(report.errors.is_empty(), "{:?}", report.errors);
-
+/// The blocks that were made, by their place, and the blocks that are marked.
+async fn look(bucket: &dyn Bucket) -> (BTreeMap<(i64, i64), Meta>, BTreeSet<BlockId>) {
     let keys: Vec<String> = bucket
         .list("", Depth::Recursive)
         .map_ok(|entry| entry.key)
@@ -91,6 +71,32 @@ async fn check(bucket: Arc<dyn Bucket>) {
             made.insert(place(&meta), meta);
         }
     }
+    (made, marked)
+}
+
+async fn check(bucket: Arc<dyn Bucket>) {
+    for block in TWO_HOURS {
+        let mut objects = objects(block);
+        // meta.json comes last, as an uploader has it.
+        objects.sort_by_key(|(path, _)| path == "meta.json");
+        for (path, body) in objects {
+            let key = format!("{block}/{path}");
+            bucket
+                .put(&key, body.into(), PutMode::Create)
+                .await
+                .unwrap();
+        }
+    }
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_MS));
+    let settings = Settings {
+        contract: Contract::default(),
+        ..Settings::default()
+    };
+    let process = start(Arc::clone(&bucket), Arc::clone(&clock), settings);
+    let report = process.compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+
+    let (made, marked) = look(&*bucket).await;
     let expected: BTreeMap<_, _> = recorded()
         .into_iter()
         .map(|meta| (place(&meta), meta))

@@ -23,7 +23,7 @@ fn with_another_group() -> World {
     let world = World::with(five());
     for block in others() {
         world.add_changed(block, |meta| {
-            meta.thanos.labels = Labels::from([("cluster", "other")])
+            meta.thanos.labels = Labels::from([("cluster", "other")]);
         });
     }
     world
@@ -202,7 +202,7 @@ async fn p16_a_meta_json_that_was_replaced_is_seen() {
     let process = world.start(Settings::default());
     process.compactor.watch_once().await;
     world.add_changed(five()[1], |meta| {
-        meta.thanos.labels = Labels::from([("cluster", "moved")])
+        meta.thanos.labels = Labels::from([("cluster", "moved")]);
     });
     let key = meta_key(id(five()[1]));
     let body = world.memory.body(&key).unwrap();
