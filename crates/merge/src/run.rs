@@ -121,6 +121,7 @@ pub(crate) fn settings(
     settings
 }
 
+/// A commit that fails leaves the objects where they are: `meta.json` may still arrive.
 async fn commit(mut upload: Upload, meta: Meta) -> Result<Merged> {
     let id = upload.id();
     let committed = upload.commit(meta).await;

@@ -5,5 +5,7 @@
     reason = "a test fails by panicking, and shares what it made"
 )]
 
+mod faults;
 mod golden;
+mod naive;
 mod world;

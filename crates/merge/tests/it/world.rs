@@ -21,8 +21,7 @@ pub(crate) struct World {
     pub(crate) bucket: FaultyBucket,
     pub(crate) merger: Merger,
     pub(crate) progress: Arc<Progress>,
-    /// Ends all tasks with the world.
-    _tasks: TaskGroup,
+    pub(crate) tasks: TaskGroup,
 }
 
 impl World {
@@ -53,7 +52,7 @@ impl World {
             bucket,
             merger,
             progress: Arc::default(),
-            _tasks: tasks,
+            tasks,
         }
     }
 
