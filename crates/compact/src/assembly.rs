@@ -128,6 +128,7 @@ impl Compactor {
             tracker: Tracker::new(&parts.registry),
             clock: parts.clock,
             entropy: parts.entropy,
+            sweeping: tokio::sync::Mutex::new(()),
         })
     }
 }

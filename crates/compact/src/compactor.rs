@@ -46,6 +46,8 @@ pub struct Compactor {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tracker: Arc<Tracker>,
+    /// Held by who deletes: two at once would take each other's half-deleted blocks for damaged.
+    pub(crate) sweeping: tokio::sync::Mutex<()>,
 }
 
 /// What an iteration did.
@@ -69,6 +71,7 @@ impl Compactor {
     pub async fn iterate(&self) -> Report {
         let mut report = Report::default();
         let mut unsettled = BTreeSet::new();
+        let mut first = true;
         loop {
             let (view, selection) = match self.look().await {
                 Ok(looked) => looked,
@@ -77,11 +80,16 @@ impl Compactor {
                     return report;
                 }
             };
+            // Not between the merges: what is outstanding costs a plan for each merge to come.
+            if std::mem::take(&mut first) {
+                self.show(&view, &selection);
+            }
             self.collect_garbage(&view, &selection, &mut report).await;
             let groups = Groups::of(&view, &selection);
             if self.compact(groups, &mut unsettled, &mut report).await {
                 continue;
             }
+            self.show(&view, &selection);
             if !view.complete {
                 let unread = selection.unread.len();
                 report.errors.push(Error::Incomplete(unread));
@@ -115,10 +123,9 @@ impl Compactor {
         }
     }
 
-    /// Looks at the bucket and shows what is outstanding.
+    /// Looks at the bucket.
     pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
-        self.show(&view, &selection);
         self.loadable.retain(|id| view.blocks.contains_key(id));
         if let Err(error) = self.fetcher.save_cache().await {
             tracing::warn!(%error, "the metadata are not kept for the next start");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, GroupKey, MarkKind};
 use rutile_fetcher::{Selection, View};
-use rutile_lifecycle::Cleaned;
+use rutile_lifecycle::{Cleaned, Deleted};
 use rutile_model::ErrorKind;
 use tokio::time::Instant;
 
@@ -106,6 +106,7 @@ impl Compactor {
 
     /// Deletes what was marked long enough ago, and what uploads and deletions left behind.
     pub(crate) async fn sweep(&self, view: &View, selection: &Selection, report: &mut Report) {
+        let _alone = self.sweeping.lock().await;
         let now_ms = self.clock.now_ms();
         let due = sweep::deletions(view, selection, &self.contract, now_ms);
         let deletions = due
@@ -127,12 +128,11 @@ impl Compactor {
         self.clean_up(view, report).await;
     }
 
-    /// Whether the block was deleted; not, if it must stay.
+    /// Whether the block was deleted; not, if it must stay or was gone already.
     async fn delete(&self, view: &View, deletion: &Deletion) -> Result<bool> {
         let id = deletion.id;
         if !deletion.needs_successor {
-            self.lifecycle.delete(id, None).await?;
-            return Ok(true);
+            return Ok(self.lifecycle.delete(id, None).await? == Deleted::Now);
         }
         let mut last = None;
         for successor in &deletion.successors {
@@ -145,7 +145,7 @@ impl Compactor {
                 Err(error) => Err(error),
             };
             match deleted {
-                Ok(_) => return Ok(true),
+                Ok(deleted) => return Ok(deleted == Deleted::Now),
                 Err(error) => last = Some(error),
             }
         }
@@ -189,6 +189,10 @@ impl Compactor {
     pub async fn sweep_often(&self, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
+            if self.sweeping.try_lock().is_err() {
+                // An iteration is at it.
+                continue;
+            }
             self.metrics.cleanup_loops.inc();
             let mut report = Report::default();
             match self.fetcher.fetch().await {

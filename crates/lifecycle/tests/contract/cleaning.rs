@@ -1,7 +1,8 @@
 use rutile_block::{MarkKind, mark_key, meta_key};
 use rutile_lifecycle::{Cleaned, HashFunc, KeptBecause};
-use rutile_objstore::Operation;
-use rutile_objstore::fake::Rule;
+use rutile_model::ErrorKind;
+use rutile_objstore::fake::{Fault, Rule};
+use rutile_objstore::{Bucket, Operation};
 
 use crate::world::{HOUR, START, World, block, id, put_files, upload};
 
@@ -130,4 +131,43 @@ async fn p4_the_rest_of_a_block_with_an_unknown_mark_is_left_alone() {
     let kept = Cleaned::Kept(KeptBecause::UnknownMark);
     assert_eq!(world.lifecycle.clean_partial(id(1)).await.unwrap(), kept);
     assert_eq!(world.keys(id(1)).len(), 4);
+}
+
+#[tokio::test]
+async fn bc_16_uploads_in_parts_that_nobody_can_be_at_are_aborted() {
+    let world = World::new();
+    for key in [
+        "01M820PD8CGVZHQSH6D0C2DRFD/index",
+        "01M820PD9CZWF1R857D2JDBVZV/index",
+    ] {
+        drop(world.bucket.start_multipart(key).await.unwrap());
+    }
+    let foreign = "somebody/else";
+    drop(world.bucket.start_multipart(foreign).await.unwrap());
+    world.clock.set(START + 48 * HOUR);
+    assert_eq!(
+        world.lifecycle.abort_dangling().await.unwrap(),
+        0,
+        "one may be under way"
+    );
+    world.clock.set(START + 48 * HOUR + 1);
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    world
+        .bucket
+        .add(Rule::new(fault).on([Operation::AbortMultipart]).times(1));
+    let error = world.lifecycle.abort_dangling().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        world.memory.unfinished_uploads().await.unwrap().len(),
+        2,
+        "the other one is"
+    );
+    assert_eq!(world.lifecycle.abort_dangling().await.unwrap(), 1);
+    let left = world.memory.unfinished_uploads().await.unwrap();
+    let keys: Vec<_> = left.iter().map(|upload| upload.key.as_deref()).collect();
+    assert_eq!(
+        keys,
+        [Some(foreign)],
+        "what others keep in the bucket is theirs"
+    );
 }

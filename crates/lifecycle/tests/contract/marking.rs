@@ -1,5 +1,5 @@
 use rutile_block::{MarkKind, details, mark_key, meta_key};
-use rutile_lifecycle::Marked;
+use rutile_lifecycle::{Marked, Standing};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::Rule;
@@ -208,4 +208,38 @@ async fn bc_10_a_crash_while_marking_is_repaired_by_marking_again() {
         );
         assert!(world.memory.body(&meta_key(id(1))).is_some());
     }
+}
+
+#[tokio::test]
+async fn bc_14_a_block_is_looked_at_again_before_something_is_made_of_it() {
+    let world = World::new();
+    assert_eq!(
+        world.lifecycle.standing(id(1)).await.unwrap(),
+        Standing::Gone
+    );
+    world.add(&block(1, &[1])).await;
+    assert_eq!(
+        world.lifecycle.standing(id(1)).await.unwrap(),
+        Standing::Unmarked
+    );
+    let key = mark_key(id(1), MarkKind::Deletion);
+    for mark in ["{", r#"{"version": 2}"#] {
+        world.memory.insert(&key, mark, START);
+        assert_eq!(
+            world.lifecycle.standing(id(1)).await.unwrap(),
+            Standing::Marked,
+            "{mark}"
+        );
+    }
+    world.mark(id(1), "by hand");
+    assert_eq!(
+        world.lifecycle.standing(id(1)).await.unwrap(),
+        Standing::Marked
+    );
+    // Its deletion is under way: the mark goes last.
+    world.memory.remove(&meta_key(id(1)));
+    assert_eq!(
+        world.lifecycle.standing(id(1)).await.unwrap(),
+        Standing::Marked
+    );
 }
