@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::upload::Session;
 use crate::{HashFunc, Result};
 
-/// Length of a part in bytes, all but the last of a file. Keeps the largest index there is (64 GiB)
+/// Length of a part in bytes, all but the last of a file: below what allocators give back to the
+/// system at once, and large enough to keep the largest index there is (64 GiB)
 /// below the 10,000 parts that providers allow.
-pub const PART_BYTES: usize = 8 << 20;
+pub const PART_BYTES: usize = 7 << 20;
 
 /// Writes one file of a block; several may be written at a time. Nothing is visible before
 /// [`FileWriter::finish`]; a writer that is dropped leaves at most parts that nobody sees.

@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rutile_block::{IndexStats, Meta};
 use rutile_chunk::segment;
 use rutile_index::IndexWriter;
-use rutile_lifecycle::{PART_BYTES, Upload};
+use rutile_lifecycle::{PART_BYTES, Standing, Upload};
 use rutile_model::ErrorKind;
 use rutile_runtime::{Reservation, TaskGroup};
 use tokio::sync::mpsc;
@@ -73,9 +73,13 @@ pub(crate) async fn merge(
         settings,
         upload: &upload,
     };
-    match job.run(writer, maps, &mut memory).await {
-        Ok(None) => Ok(Merged::Empty),
-        Ok(Some(meta)) => commit(upload, meta).await,
+    let made = match job.run(writer, maps, &mut memory).await {
+        Ok(None) => return Ok(Merged::Empty),
+        Ok(Some(meta)) => unmarked(merger, &plan).await.map(|()| meta),
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(meta) => commit(upload, meta).await,
         Err(error) => {
             abandon(upload).await;
             Err(error)
@@ -119,6 +123,20 @@ pub(crate) fn settings(
         settings.batch /= 2;
     }
     settings
+}
+
+/// Merging took time: what was marked or went away meanwhile must not live on in the output (BC-14,
+/// BC-15).
+async fn unmarked(merger: &Merger, plan: &MergePlan<'_>) -> Result<()> {
+    for input in plan.inputs {
+        let standing = merger.lifecycle.standing(input.id).await;
+        let standing = standing.map_err(|e| Error::lifecycle(plan.output, e))?;
+        if standing != Standing::Unmarked {
+            let message = format!("input {} was marked or removed meanwhile", input.id);
+            return Err(Error::passing(plan.output, ErrorKind::Unavailable, message));
+        }
+    }
+    Ok(())
 }
 
 /// A commit that fails leaves the objects where they are: `meta.json` may still arrive.
