@@ -207,6 +207,27 @@ async fn bc_14_an_input_that_is_marked_during_the_merge_takes_the_output_with_it
 }
 
 #[tokio::test]
+async fn bc_14_an_input_that_is_marked_before_the_commit_keeps_it_from_being_made() {
+    let world = World::with(five());
+    let gate = world.bucket.pause(|fault| {
+        Rule::new(fault)
+            .on([Operation::Put])
+            .key_suffix("/chunks/000001")
+            .times(1)
+    });
+    let process = world.start(Settings::default());
+    let mark_meanwhile = async {
+        gate.reached().await;
+        world.mark(five()[1], "erase this");
+        gate.open();
+    };
+    let (report, ()) = tokio::join!(process.compactor.iterate(), mark_meanwhile);
+    assert_eq!((report.merged, report.errors.len()), (0, 1), "{report:?}");
+    assert_eq!(world.blocks().len(), 5, "nothing was committed");
+    world.check_readable(five(), "as before").await;
+}
+
+#[tokio::test]
 async fn bc_14_a_crash_before_the_second_look_keeps_nothing_that_was_marked() {
     let world = World::with(five());
     let gate = world.bucket.pause(|fault| {
