@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::upload::Session;
 use crate::{HashFunc, Result};
 
-/// Length of a part in bytes, all but the last of a file: below what allocators give back to the
-/// system at once, and large enough to keep the largest index there is (64 GiB)
-/// below the 10,000 parts that providers allow.
+/// Length of a part in bytes, all but the last of a file: short of what allocators give back to the
+/// system at once, and long enough to keep the largest index there is (64 GiB) below the 10,000
+/// parts that providers allow.
 pub const PART_BYTES: usize = 7 << 20;
 
 /// Writes one file of a block; several may be written at a time. Nothing is visible before
@@ -48,12 +48,18 @@ impl FileWriter {
     /// # Errors
     /// Whatever keeps the bucket from answering, and when the upload has become too old (BC-3). The
     /// file is then to be started anew.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.account(bytes);
-        self.buffer.extend_from_slice(bytes);
-        while self.buffer.len() >= PART_BYTES {
-            let part = self.buffer.split_to(PART_BYTES).freeze();
-            self.send(part).await?;
+        while !bytes.is_empty() {
+            // Never more than a part, however much comes at once.
+            let room = PART_BYTES - self.buffer.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() == PART_BYTES {
+                let part = std::mem::take(&mut self.buffer).freeze();
+                self.send(part).await?;
+            }
         }
         Ok(())
     }

@@ -8,4 +8,5 @@
 mod faults;
 mod golden;
 mod naive;
+mod rewriting;
 mod world;
