@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make bench`: a store gateway on 2 GB of blocks against a bare gRPC stream of the same frames, and the fetcher.
+# `make bench`: a store gateway on 2 GB of blocks against a bare gRPC stream of the same frames, the fetcher, and the
+# compactor against `cp -r` of the same blocks.
 # Prints what goes into docs/benchmarks.md. SERIES makes it smaller, BUCKET takes blocks that are there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +43,7 @@ if [ ! -d "$BUCKET" ]; then
 fi
 
 say "building"
-cargo build --locked --profile "$PROFILE" --package rutile-store
+cargo build --locked --profile "$PROFILE" --package rutile-store --package rutile-compact
 stream --help >/dev/null
 
 say "the machine: $(nproc) cores; cp -r of the data"
@@ -89,3 +90,53 @@ stop_store
 
 say "fetcher: filter chain of 100,000 blocks, cold and warm load of 10,000"
 cargo bench --locked --quiet --profile "$PROFILE" --package rutile-fetcher --bench filter_chain --bench cold_load
+
+# compact NAME FOLDER: copies the folder, then compacts the copy; each is timed from start to end, without a sync. The
+# files are older than the consistency delay.
+compact() {
+  local bucket=$HOME_DIR/compact begin copied peak=0 now job
+  rm -rf "$bucket" "$bucket-data"
+  sync
+  begin=$(date +%s%N)
+  cp -r "$2" "$bucket"
+  copied=$((($(date +%s%N) - begin) / 1000000))
+  find "$bucket" -exec touch -d '3 days ago' {} +
+  sync
+  printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$bucket" >"$HOME_DIR/compact.yml"
+  begin=$(date +%s%N)
+  "$(program rutile-compact "$PROFILE")" --objstore.config-file "$HOME_DIR/compact.yml" --data-dir "$bucket-data" \
+    --http-address "$HTTP" >"$HOME_DIR/compact.log" 2>&1 &
+  job=$!
+  while now=$(grep -o 'VmHWM:.*' "/proc/$job/status" 2>/dev/null); do
+    peak=$now
+    sleep 0.05
+  done
+  wait "$job" || fail "rutile-compact failed; its log is $HOME_DIR/compact.log"
+  printf '%s: cp -r %d ms, rutile-compact %d ms, %s, scratch %s, %d merges\n' "$1" "$copied" \
+    $((($(date +%s%N) - begin) / 1000000)) "$peak" "$(du -sh "$bucket-data" | cut -f1)" \
+    "$(grep -c 'msg="merged blocks"' "$HOME_DIR/compact.log")"
+  rm -rf "$bucket" "$bucket-data"
+}
+
+say "compaction: four blocks of two hours into one of eight"
+FOUR=$HOME_DIR/four-$SERIES
+if [ ! -d "$FOUR" ]; then
+  cp -r "$BUCKET" "$FOUR.new"
+  # The newest block of a group waits for a neighbour, so there must be a newer one.
+  genblocks -out "$FOUR.new" -series 300 -blocks 1 -start 2026-01-01T08:00:00Z
+  mv "$FOUR.new" "$FOUR"
+fi
+for _ in 1 2 3; do compact "$SERIES series" "$FOUR"; done
+
+say "compaction: 26 blocks from two hours to two days"
+CHAIN=$HOME_DIR/chain
+[ -d "$CHAIN" ] || { genblocks -out "$CHAIN.new" -series 20000 -blocks 26 && mv "$CHAIN.new" "$CHAIN"; }
+compact "20,000 series" "$CHAIN"
+
+say "compaction: blocks of five million series"
+WIDE=$HOME_DIR/wide
+if [ ! -d "$WIDE" ]; then
+  cargo run --locked --quiet --release --package rutile-merge --example wide_blocks -- "$WIDE.new" "${WIDE_SERIES:-5000000}" 5
+  mv "$WIDE.new" "$WIDE"
+fi
+compact "5,000,000 series" "$WIDE"
