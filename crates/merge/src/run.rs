@@ -26,7 +26,7 @@ const OPENING: usize = 8;
 /// Bytes of the buffers of all sources together.
 const SOURCES: u64 = 64 << 20;
 /// Bytes of a batch's chunks: no range read is longer, and none shorter for its own sake.
-const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=2 << 20;
+const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=1 << 20;
 /// Bytes of compressed postings that stay in memory.
 const POSTINGS: usize = 64 << 20;
 /// Full parts that wait to be uploaded.
