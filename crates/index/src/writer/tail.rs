@@ -9,8 +9,8 @@ use crate::{Error, Result, Toc};
 /// Size in bytes from which a piece is handed out.
 const PIECE: usize = 1 << 20;
 
-/// The rest of an index in pieces of about a MiB; longer only where one postings list or the offset
-/// table is. Ends after an error.
+/// The rest of an index in pieces of about a MiB; longer only where one postings list is. Ends after
+/// an error.
 #[derive(Debug)]
 pub struct IndexTail {
     out: Vec<u8>,
@@ -21,10 +21,28 @@ pub struct IndexTail {
     lists: Lists,
     /// The list that is being written.
     references: Vec<u32>,
-    /// Entries of the postings offset table so far, and their number.
-    table: Vec<u8>,
-    table_count: u32,
-    done: bool,
+    table: OffsetTable,
+    state: State,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Lists,
+    /// The entries of the offset table, from this one on.
+    Table(usize),
+    Done,
+}
+
+/// The postings offset table. Its length stands in front of it and is known only behind the last
+/// list; till then an entry is kept as numbers, not as strings, of which there may be millions.
+#[derive(Debug)]
+struct OffsetTable {
+    /// Label, none for that of all series, and the offset of its list in the index.
+    entries: Vec<(Option<(u32, u32)>, u64)>,
+    /// Bytes that the entries will take.
+    len: u64,
+    crc: crc_fast::Digest,
 }
 
 impl IndexTail {
@@ -42,9 +60,12 @@ impl IndexTail {
             symbols,
             lists,
             references: Vec::new(),
-            table: Vec::new(),
-            table_count: 0,
-            done: false,
+            table: OffsetTable {
+                entries: Vec::new(),
+                len: 0,
+                crc: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi),
+            },
+            state: State::Lists,
         }
     }
 
@@ -58,15 +79,10 @@ impl IndexTail {
     }
 
     fn write_list(&mut self, label: Option<(u32, u32)>) -> Result<()> {
-        let (name, value) = match label {
-            None => (&[][..], &[][..]),
-            Some((name, value)) => (self.symbols.get(name), self.symbols.get(value)),
-        };
-        put_uvarint(&mut self.table, 2);
-        put_string(&mut self.table, name);
-        put_string(&mut self.table, value);
-        put_uvarint(&mut self.table, self.len);
-        self.table_count += 1;
+        let (name, value) = strings(&self.symbols, label);
+        let text = |string: &[u8]| uvarint_len(string.len() as u64) + string.len() as u64;
+        self.table.len += 1 + text(name) + text(value) + uvarint_len(self.len);
+        self.table.entries.push((label, self.len));
 
         let too_large = Error::TooLarge {
             what: "a postings list",
@@ -88,47 +104,86 @@ impl IndexTail {
         Ok(())
     }
 
-    fn write_tables(&mut self) -> Result<()> {
+    /// Writes what stands in front of the entries of the offset table.
+    fn begin_table(&mut self) -> Result<()> {
         self.toc.label_indices_table = self.len;
         self.toc.postings_table = self.len;
-        let too_large = Error::TooLarge {
+        let too_large = || Error::TooLarge {
             what: "the postings offset table",
             limit: u64::from(u32::MAX),
         };
-        let content_len = u32::try_from(self.table.len() + 4).map_err(|_| too_large)?;
+        let content_len = u32::try_from(self.table.len + 4).map_err(|_| too_large())?;
+        let count = u32::try_from(self.table.entries.len()).map_err(|_| too_large())?;
         self.out.extend(content_len.to_be_bytes());
-        let content = self.out.len();
-        self.out.extend(self.table_count.to_be_bytes());
-        self.out.append(&mut self.table);
-        let crc = crc32c(self.out.get(content..).unwrap_or_default());
-        self.out.extend(crc.to_be_bytes());
-        self.toc.write(&mut self.out);
+        self.out.extend(count.to_be_bytes());
+        self.table.crc.update(&count.to_be_bytes());
         Ok(())
     }
+
+    /// Writes about a piece of entries from `first` on; behind the last one all that follows.
+    fn write_entries(&mut self, first: usize) -> State {
+        let OffsetTable { entries, crc, .. } = &mut self.table;
+        let (start, mut at) = (self.out.len(), first);
+        while let Some((label, offset)) = entries.get(at)
+            && self.out.len() < PIECE
+        {
+            let (name, value) = strings(&self.symbols, *label);
+            put_uvarint(&mut self.out, 2);
+            put_string(&mut self.out, name);
+            put_string(&mut self.out, value);
+            put_uvarint(&mut self.out, *offset);
+            at += 1;
+        }
+        crc.update(self.out.get(start..).unwrap_or_default());
+        if at < entries.len() {
+            return State::Table(at);
+        }
+        // A CRC-32 has no higher bits.
+        let crc = u32::try_from(crc.finalize()).unwrap_or_default();
+        self.out.extend(crc.to_be_bytes());
+        self.toc.write(&mut self.out);
+        State::Done
+    }
+
+    /// Writes some more.
+    fn step(&mut self) -> Result<State> {
+        match self.state {
+            State::Lists => match self.lists.next(&mut self.references)? {
+                Some(label) => self.write_list(label).map(|()| State::Lists),
+                None => self.begin_table().map(|()| State::Table(0)),
+            },
+            State::Table(first) => Ok(self.write_entries(first)),
+            State::Done => Ok(State::Done),
+        }
+    }
+}
+
+/// Name and value of a list's label; both empty for the list of all series.
+fn strings(symbols: &SymbolTable, label: Option<(u32, u32)>) -> (&[u8], &[u8]) {
+    label.map_or((&[], &[]), |(name, value)| {
+        (symbols.get(name), symbols.get(value))
+    })
+}
+
+/// Bytes that a uvarint takes.
+fn uvarint_len(value: u64) -> u64 {
+    u64::from(64 - (value | 1).leading_zeros()).div_ceil(7)
 }
 
 impl Iterator for IndexTail {
     type Item = Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
+        if self.state == State::Done {
             return None;
         }
-        while self.out.len() < PIECE {
-            let written = match self.lists.next(&mut self.references) {
-                Ok(Some(label)) => self.write_list(label),
-                Ok(None) => {
-                    self.done = true;
-                    self.write_tables()
+        while self.out.len() < PIECE && self.state != State::Done {
+            match self.step() {
+                Ok(state) => self.state = state,
+                Err(error) => {
+                    self.state = State::Done;
+                    return Some(Err(error));
                 }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
-                self.done = true;
-                return Some(Err(error));
-            }
-            if self.done {
-                break;
             }
         }
         Some(Ok(std::mem::take(&mut self.out)))
