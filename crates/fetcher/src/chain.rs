@@ -96,6 +96,18 @@ impl FilterChain {
     /// Applies the filters. The same view and the same time give the same selection.
     #[must_use]
     pub fn apply(&self, view: &View, now_ms: i64) -> Selection {
+        self.apply_relying(view, now_ms, |_| false)
+    }
+
+    /// The same for a reader that relies on some blocks already. These are not fresh any more, even
+    /// if a clock that jumped back says so: a reader never covers less than before (BC-4, BC-7).
+    #[must_use]
+    pub fn apply_relying(
+        &self,
+        view: &View,
+        now_ms: i64,
+        relied_on: impl Fn(BlockId) -> bool,
+    ) -> Selection {
         let mut selection = Selection {
             deduplicates: self.deduplicate,
             ..Selection::default()
@@ -106,6 +118,7 @@ impl FilterChain {
                 elsewhere.insert(*id);
                 selection.excluded.insert(*id, exclusion);
             } else if self.consistency
+                && !relied_on(*id)
                 && let Some(exclusion) = consistency::exclusion(&self.contract, info, now_ms)
             {
                 selection.excluded.insert(*id, exclusion);

@@ -131,6 +131,19 @@ impl Fetcher {
     /// # Errors
     /// As [`Fetcher::fetch`].
     pub async fn sync(&self, chain: &FilterChain) -> Result<(Arc<View>, Selection)> {
+        self.sync_relying(chain, |_| false).await
+    }
+
+    /// As [`Fetcher::sync`], for a reader that relies on some blocks already; see
+    /// [`FilterChain::apply_relying`].
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub async fn sync_relying(
+        &self,
+        chain: &FilterChain,
+        relied_on: impl Fn(BlockId) -> bool,
+    ) -> Result<(Arc<View>, Selection)> {
         let metrics = &self.inner.metrics;
         metrics.syncs.inc();
         let timer = metrics.sync_duration.start_timer();
@@ -138,7 +151,8 @@ impl Fetcher {
         let failed = fetched.as_ref().map_or(true, |view| !view.complete);
         metrics.sync_failures.inc_by(u64::from(failed));
         let view = fetched?;
-        let selection = chain.apply(&view, self.inner.parts.clock.now_ms());
+        let now_ms = self.inner.parts.clock.now_ms();
+        let selection = chain.apply_relying(&view, now_ms, relied_on);
         timer.observe_duration();
         metrics.publish(&view, &selection);
         self.report(&view, &selection);

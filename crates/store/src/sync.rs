@@ -81,8 +81,9 @@ impl Syncer {
     /// When the bucket cannot be listed: what is served stays as it is. A block that cannot be
     /// loaded is no error: what it replaces stays served, and the next sync tries again.
     pub async fn sync(&self) -> Result<Synced> {
-        let (view, selection) = self.fetcher.sync(&self.chain).await?;
         let before = self.serving.load_full();
+        let served = |id| before.set.blocks.contains_key(&id);
+        let (view, selection) = self.fetcher.sync_relying(&self.chain, served).await?;
         let mut known: Blocks = before.set.blocks.clone();
         let replaced = self.take_replaced(&mut known, &selection).await;
         let (fresh, failed) = self.load(&view, &selection, &mut known).await;

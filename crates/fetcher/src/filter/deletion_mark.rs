@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
-use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta};
+use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta, details};
 
 use super::deduplicate::sources;
 use super::replica_labels::DEDUPED;
@@ -151,6 +151,7 @@ fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
     new.id != old.id
         && new.thanos.downsample == old.thanos.downsample
         && (!other.marks.deletion.is_there() || rank(new) < rank(old))
+        && !is_tainted(other)
         && new
             .thanos
             .labels
@@ -160,6 +161,14 @@ fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
                 None => false,
             })
         && (holds(sources(new), sources(old)) || holds(&new.rewritten_sources(), sources(old)))
+}
+
+/// Whether a block goes because it should never have been made: it replaces nothing.
+fn is_tainted(info: &BlockInfo) -> bool {
+    match info.marks.deletion.present().map(|present| &present.mark) {
+        Some(Mark::Deletion(mark)) => mark.details == details::TAINTED,
+        _ => false,
+    }
 }
 
 /// Whether all of `few` are in `many`, which is usually sorted.
