@@ -28,6 +28,9 @@ pub mod details {
     pub const REPAIRED: &str = "source of repaired block";
     /// The block was rewritten into another one (deletions, relabelling).
     pub const REWRITTEN: &str = "block rewritten";
+    /// An input of the block was marked by a person or by retention before the block was committed. It
+    /// needs no replacement, and replaces nothing.
+    pub const TAINTED: &str = "an input was marked for deletion before this block was committed";
     /// How the details of a mark by retention start; the retention follows as a Go duration.
     pub const RETENTION_PREFIX: &str = "block exceeding retention of ";
 }

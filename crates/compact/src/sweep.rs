@@ -3,9 +3,11 @@
 //!
 //! These are decisions of one look at the bucket; `lifecycle` looks again before it acts on them.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rutile_block::{BlockId, Contract, Mark, MarkKind, Source};
+use rutile_block::{BlockId, Contract, DeletionMark, Mark, MarkKind, Meta, Source, details};
+use rutile_fetcher::filter::replica_labels::DEDUPED;
 use rutile_fetcher::{Exclusion, MarkState, Selection, View};
 
 /// A block that another one replaces and that is not marked yet.
@@ -15,6 +17,17 @@ pub struct Outdated {
     pub id: BlockId,
     /// The block that holds all its sources.
     pub winner: BlockId,
+}
+
+/// A block that is marked as replaced, and whose replacements are all marked to go without any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bereaved {
+    /// The block.
+    pub id: BlockId,
+    /// Why it goes too; none when it is to count again, since its replacement was a mistake.
+    pub details: Option<String>,
+    /// Its replacements: they stay until this is settled.
+    pub replacements: Vec<BlockId>,
 }
 
 /// A marked block whose delete delay has passed.
@@ -65,6 +78,10 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
         let parents = info.meta.compaction.parents.iter();
         let mut early = false;
         for parent in parents {
+            if !view.blocks.contains_key(&parent.id) {
+                // It was deleted for this block's sake: nothing else may hold its samples.
+                return false;
+            }
             let present = deletion_mark(view, parent.id).and_then(MarkState::present);
             let Some(Mark::Deletion(mark)) = present.map(|present| &present.mark) else {
                 continue;
@@ -79,6 +96,73 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
     tainted.collect()
 }
 
+/// Blocks that were marked as replaced by what now goes itself: with it, if a person or retention gave
+/// it up; not at all, if it was tainted. Otherwise they would stay for ever, and be read by nobody.
+#[must_use]
+pub fn bereaved(view: &View) -> Vec<Bereaved> {
+    let marks: BTreeMap<BlockId, &DeletionMark> = view
+        .blocks
+        .iter()
+        .filter_map(|(id, info)| match &info.marks.deletion.present()?.mark {
+            Mark::Deletion(mark) => Some((*id, mark)),
+            Mark::NoCompact(_) | Mark::NoDownsample(_) => None,
+        })
+        .collect();
+    let going: Vec<(&Meta, &DeletionMark)> = marks
+        .iter()
+        .filter(|(_, mark)| !mark.needs_successor())
+        .filter_map(|(id, mark)| Some((&*view.blocks.get(id)?.meta, *mark)))
+        .collect();
+    let replaced = marks.iter().filter(|(_, mark)| mark.needs_successor());
+    let bereaved = replaced.filter_map(|(id, _)| {
+        let meta = &*view.blocks.get(id)?.meta;
+        let gone = going.iter().filter(|(new, _)| holds(new, meta));
+        let gone: Vec<_> = gone.collect();
+        let left = view.blocks.values().any(|info| {
+            let mark = marks.get(&info.meta.id);
+            let stays = match mark {
+                Some(mark) => mark.needs_successor() && outranks(&info.meta, meta),
+                None => true,
+            };
+            stays && holds(&info.meta, meta)
+        });
+        if left || gone.is_empty() {
+            return None;
+        }
+        let given_up = gone
+            .iter()
+            .find(|(_, mark)| mark.details != details::TAINTED);
+        Some(Bereaved {
+            id: *id,
+            details: given_up.map(|(_, mark)| mark.details.clone()),
+            replacements: gone.iter().map(|(new, _)| new.id).collect(),
+        })
+    });
+    bereaved.collect()
+}
+
+fn holds(new: &Meta, old: &Meta) -> bool {
+    let rewritten = new.rewritten_sources();
+    let all = |from: &[BlockId]| match old.compaction.sources.as_slice() {
+        [] => from.contains(&old.id),
+        sources => sources.iter().all(|source| from.contains(source)),
+    };
+    // A compaction may take replica labels off.
+    let mut labels = new.thanos.labels.iter();
+    new.id != old.id
+        && new.thanos.downsample == old.thanos.downsample
+        && labels.all(|(name, value)| {
+            let before = old.thanos.labels.get(name);
+            before.is_some_and(|before| before == value || value == DEDUPED)
+        })
+        && (all(&new.compaction.sources) || all(&rewritten))
+}
+
+fn outranks(new: &Meta, old: &Meta) -> bool {
+    let rank = |meta: &Meta| (Reverse(meta.compaction.sources.len()), meta.id);
+    rank(new) < rank(old)
+}
+
 /// The marked blocks of this process's share that may be deleted now, in order of their ULIDs.
 #[must_use]
 pub fn deletions(
@@ -87,7 +171,15 @@ pub fn deletions(
     contract: &Contract,
     now_ms: i64,
 ) -> Vec<Deletion> {
+    let bereaved = bereaved(view);
+    let needed: BTreeSet<BlockId> = bereaved
+        .iter()
+        .flat_map(|bereaved| bereaved.replacements.iter().copied())
+        .collect();
     let due = view.blocks.iter().filter_map(|(id, info)| {
+        if needed.contains(id) {
+            return None;
+        }
         let elsewhere = matches!(
             selection.excluded.get(id),
             Some(Exclusion::TimeExcluded | Exclusion::LabelExcluded)

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use rutile_block::{BlockId, GroupKey, MarkKind};
+use rutile_block::{BlockId, GroupKey, MarkKind, details};
 use rutile_fetcher::{Selection, View};
 use rutile_lifecycle::{Cleaned, Deleted};
 use rutile_model::ErrorKind;
@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::retention::Expired;
 use crate::sweep::{self, Deletion, Outdated};
-use crate::work::TAINTED;
 use crate::{Compactor, Error, Report, Result};
 
 /// Blocks that are deleted at a time.
@@ -33,9 +32,20 @@ impl Compactor {
         garbage.runs.inc();
         let started = Instant::now();
         let failed_before = report.errors.len();
+        for bereaved in sweep::bereaved(view) {
+            let details = bereaved.details.as_deref();
+            match self.lifecycle.bereave(bereaved.id, details).await {
+                Ok(true) => {
+                    tracing::warn!(block = %bereaved.id, ?details, "what replaced it goes: it goes too, or counts again");
+                    report.marked += 1;
+                }
+                Ok(false) => {}
+                Err(error) => report.errors.push(error.into()),
+            }
+        }
         for block in sweep::tainted(view, selection) {
             tracing::warn!(%block, "it holds a block that was marked before it was committed: it goes again");
-            match self.mark(block, TAINTED).await {
+            match self.mark(block, details::TAINTED).await {
                 Ok(()) => report.marked += 1,
                 Err(error) => report.errors.push(error),
             }
@@ -62,8 +72,7 @@ impl Compactor {
     /// Nothing is superseded by a block that is not whole or cannot be loaded (BC-2, BC-7).
     async fn mark_outdated(&self, view: &View, outdated: Outdated) -> Result<()> {
         self.check_successor(view, outdated.winner).await?;
-        self.mark(outdated.id, rutile_block::details::OUTDATED)
-            .await
+        self.mark(outdated.id, details::OUTDATED).await
     }
 
     async fn check_successor(&self, view: &View, id: BlockId) -> Result<()> {

@@ -18,9 +18,6 @@ use crate::{Compactor, Error, Result};
 
 /// In the deletion mark of blocks that hold no sample. It names no replacement: there is none.
 pub(crate) const EMPTY: &str = "block without samples";
-/// In the deletion mark of an output of which an input was marked or went away meanwhile. It needs no
-/// replacement either: the inputs were not marked for its sake.
-pub(crate) const TAINTED: &str = "an input was marked for deletion before this block was committed";
 
 /// What became of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,15 +114,19 @@ impl Compactor {
             Merged::Empty => (None, EMPTY),
             Merged::Block(meta) => (Some(meta.id), details::COMPACTED),
         };
-        if let Err(error) = self.require_live(inputs).await {
-            if let (Some(output), Error::InputGone(input)) = (output, &error) {
-                tracing::warn!(%output, %input, "an input was marked or went away during the merge: its output goes again");
-                self.mark(output, TAINTED).await?;
+        if let Some(input) = self.given_up(inputs).await? {
+            if let Some(output) = output {
+                tracing::warn!(%output, %input, "an input was marked during the merge: its output goes again");
+                self.mark(output, details::TAINTED).await?;
             }
-            return Err(error);
+            return Err(Error::InputGone(input));
         }
         for input in inputs {
-            self.mark(input.id, details).await?;
+            match self.mark(input.id, details).await {
+                // Another compactor has marked and deleted it, for the sake of this output.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                marked => marked?,
+            }
         }
         let sources = inputs.len();
         Ok(match output {
@@ -169,6 +170,22 @@ impl Compactor {
             }
         }
         Ok(())
+    }
+
+    /// An input that was given up while it was merged, by a person or by retention: what it held must
+    /// not live on (BC-15). One that another compactor marked as replaced is a reason to keep the
+    /// output, which may be the replacement; one that is gone even more so, since nothing else may
+    /// hold its samples now.
+    async fn given_up(&self, inputs: &[Arc<Meta>]) -> Result<Option<BlockId>> {
+        let mut given_up = None;
+        for input in inputs {
+            match self.lifecycle.standing(input.id).await? {
+                Standing::Unmarked | Standing::Replaced => {}
+                Standing::Marked => given_up = Some(input.id),
+                Standing::Gone => return Ok(None),
+            }
+        }
+        Ok(given_up)
     }
 
     async fn quarantine(&self, fault: Fault, error: &Error) -> Result<Outcome> {

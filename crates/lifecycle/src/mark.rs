@@ -25,7 +25,9 @@ pub enum Marked {
 pub enum Standing {
     /// It is there and carries no deletion mark.
     Unmarked,
-    /// It carries a deletion mark, of whatever state.
+    /// It is marked as replaced by another block.
+    Replaced,
+    /// It carries another deletion mark, or one that cannot be read.
     Marked,
     /// It has no `meta.json` any more.
     Gone,
@@ -42,8 +44,14 @@ impl Lifecycle {
             block: id,
         };
         // First the mark: a deletion takes it last.
-        if self.find_mark(step, MarkKind::Deletion).await? != FoundMark::Absent {
-            return Ok(Standing::Marked);
+        match self.find_mark(step, MarkKind::Deletion).await? {
+            FoundMark::Absent => {}
+            FoundMark::Whole(Mark::Deletion(mark), _) if mark.needs_successor() => {
+                return Ok(Standing::Replaced);
+            }
+            FoundMark::Whole(..) | FoundMark::Torn | FoundMark::UnknownVersion => {
+                return Ok(Standing::Marked);
+            }
         }
         Ok(match self.has_meta(step).await? {
             true => Standing::Unmarked,
@@ -84,6 +92,38 @@ impl Lifecycle {
         details: &str,
     ) -> Result<Marked> {
         self.mark(id, MarkKind::NoDownsample, reason, details).await
+    }
+
+    /// Ends what the mark of a replaced block promises, when what replaced it goes too. With `details`
+    /// the block goes for that reason, and its delay begins anew; without, it is given back and counts
+    /// again. Nothing happens to a block whose mark needs no replacement. Whether anything did.
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering.
+    pub async fn bereave(&self, id: BlockId, details: Option<&str>) -> Result<bool> {
+        let step = Step {
+            operation: "mark",
+            block: id,
+        };
+        let found = self.find_mark(step, MarkKind::Deletion).await?;
+        let FoundMark::Whole(Mark::Deletion(mark), _) = found else {
+            return Ok(false);
+        };
+        if !mark.needs_successor() {
+            return Ok(false);
+        }
+        let key = mark_key(id, MarkKind::Deletion);
+        let changed = match details {
+            // In one request: between two the block would count again.
+            Some(details) => {
+                let mark = Mark::new(MarkKind::Deletion, id, "", details, self.clock.now_ms());
+                let body = Bytes::from(mark.to_json());
+                self.bucket.put(&key, body, PutMode::Overwrite).await
+            }
+            None => self.bucket.delete(&key).await,
+        };
+        changed.map_err(|e| step.bucket(e))?;
+        Ok(true)
     }
 
     /// Removes a mark; whether there was one.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,6 +20,10 @@ use rutile_objstore::PutMode;
 use crate::error::Step;
 use crate::verify::{FoundMark, Objects, check_objects};
 use crate::{FileWriter, Lifecycle, Result};
+
+/// A block that looks damaged right after its commit is looked at again after so long: longer than
+/// answers of a bucket lag.
+const LOOK_AGAIN: Duration = Duration::from_secs(120);
 
 /// Which hash of its files a block records (`--hash-func`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -191,9 +196,18 @@ impl Session {
 
     /// Lists the block once more now that it is visible; takes it back when it is not whole.
     async fn check_committed(&self, meta: &Meta) -> Result<()> {
-        let objects = self.owner.objects(self.step).await?;
-        let whole = check_objects(self.step, meta, &objects);
-        if whole.is_err() {
+        let damaged = |whole: &Result<()>| {
+            // Only what is certain: an answer that failed to come says nothing.
+            matches!(whole, Err(error) if error.kind() == ErrorKind::Corrupt)
+        };
+        let mut whole = self.owner.require_whole(self.step, meta).await;
+        if damaged(&whole) {
+            // The bucket may lag, and another uploader of the same block may have been told already
+            // that it is safe.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            whole = self.owner.require_whole(self.step, meta).await;
+        }
+        if damaged(&whole) {
             self.owner.event(InvariantId::Bc2);
             let key = meta_key(self.step.block);
             self.owner

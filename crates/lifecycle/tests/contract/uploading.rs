@@ -77,7 +77,7 @@ async fn bc_02_an_object_that_went_before_the_commit_prevents_it() {
     assert!(!world.is_block(id(1)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bc_02_an_object_that_went_during_the_commit_takes_it_back() {
     let world = World::new();
     let mut session = world.lifecycle.upload(id(1), HashFunc::None).await.unwrap();
