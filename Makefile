@@ -25,7 +25,7 @@ test: lint test-servers ## Lint, then all tests, against real storage servers to
 
 .PHONY: build
 build: ## Build the programs as they are released.
-	$(CARGO) build $(LOCKED) --release --bins
+	$(CARGO) build $(LOCKED) --release --bins --workspace --exclude rutile-sim
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -45,6 +45,11 @@ test-servers: ## Install the S3 and Azure servers that the tests start.
 .PHONY: fuzz
 fuzz: ## Replay the corpora and fuzz every decoder for SECONDS_PER_TARGET (60).
 	fuzz/run.sh $(SECONDS_PER_TARGET)
+
+.PHONY: sim
+sim: ## Simulate SEEDS (1000) seeds from FIRST_SEED (1) in PROFILE (strong, s3-like, eventual, hostile; all); LIMIT_SECONDS ends it.
+	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) PROFILE=$(PROFILE) LIMIT_SECONDS=$(LIMIT_SECONDS) \
+	  $(CARGO) run --quiet $(LOCKED) --profile sim -p rutile-sim
 
 .PHONY: bench
 bench: ## Measure speed and memory on 2 GB of blocks; takes a while, 6 GB of disk, and Go to make the blocks.

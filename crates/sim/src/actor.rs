@@ -1,0 +1,115 @@
+//! The processes of a run, and who starts them again when they end.
+
+pub(crate) mod compactor;
+pub(crate) mod person;
+pub(crate) mod reader;
+pub(crate) mod thanos;
+pub(crate) mod uploader;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rutile_block::Contract;
+use rutile_objstore::{Bucket, BucketReader};
+use rutile_runtime::{Clock, Entropy};
+
+use crate::client::Client;
+use crate::oracle::Role;
+use crate::scenario::{CONTRACT, MINUTE};
+use crate::world::{Actor, World};
+
+/// What a process is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) world: Arc<World>,
+    pub(crate) actor: Arc<Actor>,
+    pub(crate) client: Client,
+}
+
+impl Process {
+    /// A process of this name; its chance depends on seed and name only, so that leaving out others
+    /// changes nothing for it but what they do.
+    pub(crate) fn new(world: &Arc<World>, name: String, role: Role) -> Self {
+        let mut seed = world.scenario.seed;
+        for byte in name.bytes() {
+            seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let draw = rutile_runtime::SeededEntropy::new(seed);
+        let bound = CONTRACT.clock_bound_ms as u64 / 2;
+        let offset_ms = (draw.next_u64() % bound) as i64 - bound as i64 / 2;
+        let drift = (draw.next_u64() % 400) as i64 - 200;
+        let actor = world.actor(name, role, draw.next_u64(), (offset_ms, drift));
+        let actor = Arc::new(actor);
+        let client = Client {
+            world: Arc::clone(world),
+            actor: Arc::clone(&actor),
+        };
+        Self {
+            world: Arc::clone(world),
+            actor,
+            client,
+        }
+    }
+
+    pub(crate) fn bucket(&self) -> Arc<dyn Bucket> {
+        Arc::new(self.client.clone())
+    }
+
+    pub(crate) fn reader(&self) -> Arc<dyn BucketReader> {
+        Arc::new(self.client.clone())
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.actor.clock) as Arc<dyn Clock>
+    }
+
+    pub(crate) fn entropy(&self) -> Arc<dyn Entropy> {
+        Arc::clone(&self.actor.entropy) as Arc<dyn Entropy>
+    }
+
+    pub(crate) fn note(&self, note: impl Into<String>) {
+        self.world.note(&self.actor.name, note);
+    }
+
+    /// A number below `below`.
+    pub(crate) fn roll(&self, below: u64) -> u64 {
+        self.actor.entropy.next_u64() % below
+    }
+
+    /// Sleeps for about this long: processes do not march in step.
+    pub(crate) async fn sleep(&self, ms: i64) {
+        let about = ms as u64 / 2 + self.roll(ms as u64);
+        tokio::time::sleep(Duration::from_millis(about)).await;
+    }
+
+    /// Runs the process, again and again when it crashes, until faults stop; once more then, for good.
+    pub(crate) async fn supervise<F: Future<Output = ()>>(&self, life: impl Fn() -> F) {
+        loop {
+            let ended = tokio::select! {
+                biased;
+                () = self.actor.crashed.notified() => false,
+                () = life() => true,
+            };
+            if ended {
+                return;
+            }
+            *self.actor.frozen_until.lock() = None;
+            self.note("crashed");
+            let down = match self.roll(10) {
+                0 => CONTRACT.delete_delay_ms,
+                _ => MINUTE,
+            };
+            self.sleep(down).await;
+            self.note("starts again");
+        }
+    }
+}
+
+/// The delays as a compactor has them.
+pub(crate) fn compactor_contract() -> Contract {
+    Contract {
+        ignore_delay_ms: CONTRACT.delete_delay_ms / 2,
+        ..CONTRACT
+    }
+}

@@ -1,0 +1,60 @@
+//! The real compactor: it merges, marks, applies retention, deletes and cleans up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Retention};
+use rutile_disk::MemoryDisk;
+use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
+use rutile_lifecycle::HashFunc;
+use rutile_runtime::{CpuPool, Ledger, TaskGroup};
+use rutile_telemetry::Registry;
+
+use crate::actor::{Process, compactor_contract};
+use crate::scenario::{ITERATION_MS, Scenario};
+
+/// Memory that nobody gets to the end of here.
+const MEMORY: u64 = 8 << 30;
+
+pub(crate) fn strategy(scenario: &Scenario) -> FetcherConfig {
+    FetcherConfig {
+        strategy: match scenario.recursive {
+            true => ListStrategy::Recursive,
+            false => ListStrategy::Concurrent,
+        },
+        ..FetcherConfig::default()
+    }
+}
+
+pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
+    let tasks = TaskGroup::new("compact");
+    let scenario = &process.world.scenario;
+    let parts = Parts {
+        bucket: process.bucket(),
+        disk,
+        clock: process.clock(),
+        entropy: process.entropy(),
+        cpu: CpuPool::inline(),
+        files: CpuPool::inline(),
+        ledger: Ledger::new(MEMORY),
+        tasks: tasks.spawner(),
+        registry: Registry::new(),
+    };
+    let config = CompactConfig {
+        fetcher: strategy(scenario),
+        scope: Scope::default(),
+        contract: compactor_contract(),
+        planner: Planner::new(2, 64 << 30),
+        retention: Retention {
+            raw: scenario.retention_ms,
+            ..Retention::default()
+        },
+        concurrency: 1,
+        hash: HashFunc::None,
+    };
+    let compactor = Compactor::build(parts, config).expect("settings that can be");
+    let interval = Duration::from_millis(ITERATION_MS as u64);
+    // The background clean-up meets iterations, as in the real process.
+    let cleanup = Duration::from_millis(ITERATION_MS as u64 * 2 + process.roll(60_000));
+    tokio::join!(compactor.run(interval), compactor.sweep_often(cleanup));
+}

@@ -1,0 +1,234 @@
+//! The real store gateway: it syncs, restarts with its caches, and answers; every answer is checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use parking_lot::Mutex;
+use prost::Message;
+use rutile_block::{BlockId, InvariantId};
+use rutile_blockio::NoCache;
+use rutile_disk::{Disk, MemoryDisk};
+use rutile_fetcher::Scope;
+use rutile_proto::hintspb::LabelNamesResponseHints;
+use rutile_proto::thanos::{
+    LabelMatcher, LabelNamesRequest, SeriesRequest, label_matcher, series_response,
+};
+use rutile_runtime::{CpuPool, Ledger, TaskGroup};
+use rutile_store::{
+    CallLimits, GatewayConfig, HeaderDownload, Parts, Store, StoreConfig, SyncConfig,
+};
+use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_telemetry::Registry;
+
+use crate::actor::Process;
+use crate::actor::compactor::strategy;
+use crate::cell::{Samples, add_samples};
+use crate::oracle::{Cells, cells_in};
+use crate::scenario::{CONTRACT, MINUTE, SYNC_MS};
+
+/// What a reader last answered when all was well.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    /// The cells of the answer.
+    pub(crate) cells: Cells,
+    /// When, ms since the start.
+    pub(crate) at_ms: i64,
+}
+
+/// An answer: samples by stream, and the blocks that it was read from.
+#[derive(Debug, Default)]
+struct Answer {
+    samples: BTreeMap<String, Samples>,
+    blocks: Vec<BlockId>,
+    warnings: Vec<String>,
+    /// What is wrong with the samples of a series.
+    twice: Option<String>,
+}
+
+pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex<Last>>) {
+    let tasks = TaskGroup::new("store");
+    let store = build(&process, disk, &tasks);
+    let mut served: Cells = 0;
+    loop {
+        if let Err(error) = store.syncer.sync().await {
+            process.note(format!("sync fails: {error}"));
+        }
+        for _ in 0..2 {
+            match ask(&store).await {
+                Ok(answer) if answer.warnings.is_empty() => {
+                    check(&process, &answer, &mut served, &last);
+                }
+                Ok(answer) => {
+                    excuse(&process, format!("warns: {}", answer.warnings.join("; ")));
+                }
+                Err(error) => excuse(&process, format!("answers with an error: {error}")),
+            }
+            process.sleep(SYNC_MS * 4 / 10).await;
+        }
+    }
+}
+
+fn excuse(process: &Process, note: String) {
+    process.note(note);
+    process.world.lock().counts.excused += 1;
+}
+
+fn build(process: &Process, disk: Arc<MemoryDisk>, tasks: &TaskGroup) -> Store {
+    let parts = Parts {
+        bucket: process.reader(),
+        disk: Some(disk as Arc<dyn Disk>),
+        index_cache: Arc::new(NoCache),
+        clock: process.clock(),
+        cpu: CpuPool::inline(),
+        ledger: Ledger::new(1 << 30),
+        registry: Registry::new(),
+    };
+    let header_download = match process.world.scenario.seed % 2 {
+        0 => HeaderDownload::Eager,
+        _ => HeaderDownload::Lazy,
+    };
+    let config = StoreConfig {
+        fetcher: strategy(&process.world.scenario),
+        scope: Scope::default(),
+        sync: SyncConfig {
+            concurrency: 4,
+            header_download,
+            close_idle_after: None,
+        },
+        gateway: GatewayConfig {
+            limits: CallLimits::default(),
+            max_concurrency: 20,
+            series_batch: 10_000,
+            min_time: "0000-01-01T00:00:00Z".parse().expect("a time"),
+            max_time: "9999-12-31T23:59:59Z".parse().expect("a time"),
+            contract: CONTRACT,
+        },
+        header_sampling: 32,
+        max_series_bytes: 64 * 1024,
+        max_chunk_bytes: 16_000,
+    };
+    Store::build(parts, config, tasks).expect("settings that can be")
+}
+
+/// Asks for everything.
+async fn ask(store: &Store) -> Result<Answer, String> {
+    let request = SeriesRequest {
+        min_time: i64::MIN,
+        max_time: i64::MAX,
+        matchers: vec![LabelMatcher {
+            r#type: label_matcher::Type::Eq as i32,
+            name: "__name__".to_owned(),
+            value: "m".to_owned(),
+        }],
+        aggregates: vec![0],
+        ..SeriesRequest::default()
+    };
+    let context = RequestContext::default;
+    let mut answer = Answer {
+        blocks: blocks(store).await?,
+        ..Answer::default()
+    };
+    let stream = store.gateway.series(context(), request).await;
+    let stream = stream.map_err(|e| e.to_string())?;
+    let frames: Vec<_> = stream.try_collect().await.map_err(|e| e.to_string())?;
+    for frame in frames {
+        for message in frame.decode().map_err(|e| e.to_string())? {
+            match message.result {
+                Some(series_response::Result::Series(series)) => add(&mut answer, &series)?,
+                Some(series_response::Result::Warning(warning)) => answer.warnings.push(warning),
+                _ => {}
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// The blocks that are served now. A call that reads the label names of all of them tells.
+async fn blocks(store: &Store) -> Result<Vec<BlockId>, String> {
+    let request = LabelNamesRequest {
+        start: i64::MIN,
+        end: i64::MAX,
+        ..LabelNamesRequest::default()
+    };
+    let context = RequestContext::default();
+    let names = store.gateway.label_names(context, request).await;
+    let hints = names.map_err(|e| e.to_string())?.hints.unwrap_or_default();
+    let hints = LabelNamesResponseHints::decode(&*hints.value).map_err(|e| e.to_string())?;
+    let blocks = hints.queried_blocks.iter();
+    let blocks = blocks.map(|block| block.id.parse::<BlockId>().map_err(|e| e.to_string()));
+    blocks.collect()
+}
+
+fn add(answer: &mut Answer, series: &rutile_proto::thanos::Series) -> Result<(), String> {
+    let label = |name: &str| {
+        let label = series.labels.iter().find(|label| label.name == name);
+        label.map(|label| label.value.clone()).unwrap_or_default()
+    };
+    let of_stream = answer.samples.entry(label("stream")).or_default();
+    let samples = of_stream.entry(label("series")).or_default();
+    for chunk in &series.chunks {
+        let raw = chunk.raw.as_ref().ok_or("a chunk without samples")?;
+        if let Err(error) = add_samples(&raw.data, samples) {
+            answer.twice.get_or_insert(error);
+        }
+    }
+    Ok(())
+}
+
+fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<Last>) {
+    let world = &process.world;
+    let now_ms = world.now_ms();
+    let at_ms = world.elapsed_ms();
+    let name = &process.actor.name;
+    world.change(|shared| {
+        shared.counts.answers += 1;
+        let oracle = &mut shared.oracle;
+        let held: Vec<Cells> = answer.blocks.iter().map(|id| oracle.held_by(*id)).collect();
+        let all = held.iter().fold(0, |all, cells| all | cells);
+        for (at, cells) in held.iter().enumerate() {
+            let twice = held.iter().enumerate();
+            let mut twice = twice.filter(|(other, more)| *other != at && cells & !*more == 0);
+            if let Some((other, _)) = twice.next() {
+                let (a, b) = (answer.blocks[at], answer.blocks[other]);
+                let what = format!("no double counting: {name} reads {a} and {b}, which holds it");
+                oracle.violate(InvariantId::Bc8, what);
+            }
+        }
+        if let Some(error) = &answer.twice {
+            let what = format!("no double counting: {name}: {error}");
+            oracle.violate(InvariantId::Bc8, what);
+        }
+        let mut expected: BTreeMap<String, Samples> = BTreeMap::new();
+        for cell in cells_in(all) {
+            let cell = &oracle.cells[cell];
+            let of_stream = expected.entry(cell.group.to_string()).or_default();
+            for (series, samples) in &cell.samples {
+                of_stream.entry(series.clone()).or_default().extend(samples);
+            }
+        }
+        if expected != answer.samples {
+            let what = format!("{name} does not answer with what the blocks that it reads hold");
+            oracle.violate(InvariantId::Bc17, what);
+        }
+        let lost = *served & !oracle.given_up & !all;
+        if let Some(at) = cells_in(lost).next() {
+            let id = oracle.cells[at].id;
+            let what =
+                format!("monotonic coverage: {name} does not say that it lacks {id}, which it had");
+            oracle.violate(InvariantId::Bc7, what);
+        }
+        let bound = 2 * CONTRACT.delete_delay_ms + CONTRACT.ignore_delay_ms + 60 * MINUTE;
+        let returned = cells_in(all).find(|cell| {
+            let erased = oracle.erased.get(cell);
+            erased.is_some_and(|(since_ms, _)| now_ms - since_ms > bound)
+        });
+        if let Some(at) = returned {
+            let id = oracle.cells[at].id;
+            let what = format!("no return: {name} answers with {id}, which was erased long ago");
+            oracle.violate(InvariantId::Bc15, what);
+        }
+        *served = all & !oracle.given_up;
+        *last.lock() = Last { cells: all, at_ms };
+    });
+}

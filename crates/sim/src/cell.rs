@@ -1,0 +1,166 @@
+//! Small real blocks, and what they hold: the index and chunks are made by our own writers, and read
+//! back by our own readers.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rutile_block::{BlockId, FileStat, Meta, Source};
+use rutile_chunk::segment::{self, SegmentWriter, Verify};
+use rutile_chunk::{Chunk, ChunkRef, Encoding, XorAppender, XorIter};
+use rutile_index::{ChunkMeta, IndexReader, IndexWriter};
+use rutile_model::Labels;
+
+use crate::scenario::BLOCK_MS;
+
+/// Samples by series.
+pub(crate) type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
+
+/// The samples of one block as a head wrote it: the unit in which everything is counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    pub(crate) id: BlockId,
+    pub(crate) group: usize,
+    pub(crate) samples: Samples,
+    pub(crate) meta: Meta,
+    pub(crate) index: Bytes,
+    pub(crate) chunks: Bytes,
+}
+
+/// The external labels of a stream.
+pub(crate) fn labels_of(group: usize) -> Labels {
+    Labels::from([("stream", group.to_string().as_str())])
+}
+
+impl Cell {
+    /// Block `number` of a stream.
+    pub(crate) fn make(id: BlockId, group: usize, min_time: i64, number: usize) -> Self {
+        let series = 1 + number % 2;
+        let names: Vec<String> = (0..series).map(|n| format!("s{n}")).collect();
+        let mut samples = Samples::new();
+        for (n, name) in names.iter().enumerate() {
+            let times = (0..3).map(|at| min_time + at * BLOCK_MS / 4 + 1);
+            let value = (group * 1_000 + number * 10 + n) as f64;
+            let of_series = times.map(|t| (t, value.to_bits())).collect();
+            samples.insert(name.clone(), of_series);
+        }
+        let (index, chunks) = encode(&samples);
+        let mut meta = Meta::new(id);
+        (meta.min_time, meta.max_time) = (min_time, min_time + BLOCK_MS);
+        meta.stats.num_series = series as u64;
+        meta.stats.num_chunks = series as u64;
+        meta.stats.num_samples = 3 * series as u64;
+        meta.compaction.level = 1;
+        meta.compaction.sources = vec![id];
+        meta.thanos.labels = labels_of(group);
+        meta.thanos.source = Source::Sidecar;
+        meta.thanos.segment_files = vec!["000001".to_owned()];
+        Self {
+            id,
+            group,
+            samples,
+            meta,
+            index,
+            chunks,
+        }
+    }
+
+    /// The metadata as Thanos's sidecar writes it.
+    pub(crate) fn meta_of_thanos(&self, uploaded_ms: i64) -> Meta {
+        let file = |path: &str, size: usize| FileStat {
+            rel_path: path.to_owned(),
+            size_bytes: size as u64,
+            hash: None,
+        };
+        let mut meta = self.meta.clone();
+        meta.thanos.upload_time = rutile_block::UploadTime::from_ms(uploaded_ms);
+        meta.thanos.files = vec![
+            file("chunks/000001", self.chunks.len()),
+            file("index", self.index.len()),
+            file("meta.json", 0),
+        ];
+        meta
+    }
+}
+
+/// Index and the only segment of a block.
+fn encode(samples: &Samples) -> (Bytes, Bytes) {
+    let mut index = IndexWriter::new();
+    let mut symbols: Vec<&str> = vec!["__name__", "m", "series"];
+    symbols.extend(samples.keys().map(String::as_str));
+    symbols.sort_unstable();
+    let mut number = BTreeMap::new();
+    for symbol in symbols {
+        let reference = index.add_symbol(symbol.as_bytes());
+        number.insert(symbol, reference.expect("symbols in order"));
+    }
+    let mut segments = SegmentWriter::new(segment::DEFAULT_SEGMENT_SIZE);
+    let (mut out, mut refs) = (Vec::new(), Vec::new());
+    for (series, of_series) in samples {
+        let mut appender = XorAppender::new();
+        for (t, value) in of_series {
+            let appended = appender.append(*t, f64::from_bits(*value));
+            appended.expect("samples in order");
+        }
+        let data = appender.into_bytes();
+        let chunk = Chunk {
+            encoding: Encoding::Xor,
+            data: &data,
+        };
+        let written = segments.write(&[chunk], &mut out, &mut refs);
+        written.expect("a small segment");
+        let labels = [
+            (number["__name__"], number["m"]),
+            (number["series"], number[series.as_str()]),
+        ];
+        let chunk = ChunkMeta {
+            min_time: *of_series.keys().next().expect("a sample"),
+            max_time: *of_series.keys().next_back().expect("a sample"),
+            chunk_ref: refs
+                .last()
+                .map_or(0, |reference: &ChunkRef| reference.as_u64()),
+        };
+        let added = index.add_series(&labels, &[chunk]);
+        added.expect("series in order");
+    }
+    let tail = index.finish().expect("an index");
+    let index = tail.into_bytes().expect("an index");
+    (index.into(), out.into())
+}
+
+/// All samples of a block with one segment, and whether a sample is there twice.
+pub(crate) fn decode(index: &Bytes, chunks: &Bytes) -> Result<Samples, String> {
+    let reader = IndexReader::open(index.clone()).map_err(|e| e.to_string())?;
+    reader.verify().map_err(|e| e.to_string())?;
+    let mut all = Samples::new();
+    for entry in reader.series() {
+        let (_, entry) = entry.map_err(|e| e.to_string())?;
+        let mut name = String::new();
+        for label in entry.labels() {
+            let (label, value) = label.map_err(|e| e.to_string())?;
+            if reader.symbols().get_str(label) == Ok("series") {
+                let value = reader.symbols().get_str(value);
+                name = value.map_err(|e| e.to_string())?.to_owned();
+            }
+        }
+        let of_series = all.entry(name).or_default();
+        for chunk in entry.chunks() {
+            let chunk = chunk.map_err(|e| e.to_string())?;
+            let place = ChunkRef::from_u64(chunk.chunk_ref);
+            let frame = segment::parse_frame(chunks, place.offset() as usize, Verify::Checksum);
+            let frame = frame.map_err(|e| e.to_string())?;
+            add_samples(frame.data, of_series)?;
+        }
+    }
+    Ok(all)
+}
+
+/// Decodes a chunk of floats into a series; a sample that is there already is an error.
+pub(crate) fn add_samples(data: &[u8], series: &mut BTreeMap<i64, u64>) -> Result<(), String> {
+    for sample in XorIter::new(data).map_err(|e| e.to_string())? {
+        let (t, value) = sample.map_err(|e| e.to_string())?;
+        if series.insert(t, value.to_bits()).is_some() {
+            return Err(format!("the sample at {t} is there twice"));
+        }
+    }
+    Ok(())
+}

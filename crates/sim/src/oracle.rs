@@ -1,0 +1,382 @@
+//! Knows what must be true, and says so as soon as it is not.
+//!
+//! The oracle sees every effect on the bucket in the moment in which it happens, and every answer of a
+//! reader. It knows of each block which source blocks (*cells*) it holds, which of these were
+//! acknowledged to their uploaders, and which a person or retention gave up. It never asks the code
+//! under test what is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use rutile_block::{
+    BlockId, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key, mark_key,
+    meta_key, parse_key,
+};
+
+use crate::cell::{Cell, Samples, decode};
+use crate::objects::Objects;
+use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, MINUTE};
+
+/// A set of cells, by their numbers.
+pub(crate) type Cells = u64;
+
+/// What a process may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Uploader,
+    Compactor,
+    Reader,
+    Person,
+    Thanos,
+}
+
+/// A rule that was broken.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// The clause of the contract.
+    pub clause: InvariantId,
+    /// What happened, in words.
+    pub what: String,
+}
+
+/// What is known of the bucket, and what must hold.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) cells: Vec<Cell>,
+    by_source: BTreeMap<BlockId, usize>,
+    /// Every block that was ever committed: the cells it holds.
+    blocks: BTreeMap<BlockId, Cells>,
+    /// Who wrote objects of a block.
+    makers: BTreeSet<(BlockId, String)>,
+    /// When a deletion mark was last seen to go, by block.
+    unmarked_ms: BTreeMap<BlockId, i64>,
+    /// Cells whose uploaders were told that they are safe.
+    pub(crate) acknowledged: Cells,
+    /// Cells that a person or retention gave up at some time: nothing is promised of them.
+    pub(crate) given_up: Cells,
+    /// Cells that were given up when no other block held them: they must never return.
+    pub(crate) erased: BTreeMap<usize, (i64, BlockId)>,
+    pub(crate) retention_ms: Option<i64>,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) checks: u64,
+    pub(crate) merges: u64,
+}
+
+pub(crate) fn cells_in(cells: Cells) -> impl Iterator<Item = usize> {
+    (0..64).filter(move |at| cells >> at & 1 == 1)
+}
+
+impl Oracle {
+    pub(crate) fn add_cell(&mut self, cell: Cell) -> usize {
+        let at = self.cells.len();
+        self.by_source.insert(cell.id, at);
+        self.cells.push(cell);
+        at
+    }
+
+    pub(crate) fn violate(&mut self, clause: InvariantId, what: impl Into<String>) {
+        let what = what.into();
+        self.violation.get_or_insert(Violation { clause, what });
+    }
+
+    /// The cells that a block holds, by its sources.
+    fn cells_of(&self, meta: &Meta) -> Option<Cells> {
+        let mut numbers = meta
+            .compaction
+            .sources
+            .iter()
+            .map(|id| self.by_source.get(id));
+        numbers.try_fold(0, |all, number| Some(all | 1 << number?))
+    }
+
+    /// The cells of a block that is or was committed.
+    pub(crate) fn held_by(&self, id: BlockId) -> Cells {
+        self.blocks.get(&id).copied().unwrap_or(0)
+    }
+
+    /// What a set of cells of one stream holds.
+    pub(crate) fn samples(&self, cells: Cells) -> Samples {
+        let mut all = Samples::new();
+        for cell in cells_in(cells).filter_map(|at| self.cells.get(at)) {
+            for (series, samples) in &cell.samples {
+                all.entry(series.clone()).or_default().extend(samples);
+            }
+        }
+        all
+    }
+
+    /// The cells that whole blocks hold now.
+    pub(crate) fn covered(&self, objects: &Objects) -> Cells {
+        let there = self.blocks.iter().filter(|(id, _)| {
+            let meta = objects.meta(**id);
+            meta.is_some_and(|meta| objects.is_whole(&meta))
+        });
+        there.fold(0, |all, (_, cells)| all | cells)
+    }
+
+    /// An uploader was told that its block is safe.
+    pub(crate) fn acknowledge(&mut self, cell: usize, objects: &Objects) {
+        self.acknowledged |= 1 << cell;
+        self.check_durable(objects, "it was acknowledged");
+    }
+
+    fn check_durable(&mut self, objects: &Objects, when: &str) {
+        self.checks += 1;
+        let owed = self.acknowledged & !self.given_up;
+        let lost = owed & !self.covered(objects);
+        let lost = cells_in(lost).filter_map(|at| self.cells.get(at)).next();
+        if let Some(lost) = lost.map(|cell| cell.id) {
+            let what = format!("durability: no whole block holds {lost} any more after {when}");
+            self.violate(InvariantId::Bc2, what);
+        }
+    }
+
+    /// An object is written: what it was before, and what it is now.
+    pub(crate) fn on_put(
+        &mut self,
+        objects: &Objects,
+        by: (Role, &str),
+        key: &str,
+        before: Option<Bytes>,
+        now_ms: i64,
+    ) {
+        let Some((id, part)) = parse_key(key) else {
+            return;
+        };
+        let Some((body, _)) = objects.now(key) else {
+            return;
+        };
+        match part {
+            Part::Mark(MarkKind::Deletion) => self.on_mark(objects, by, id, now_ms),
+            Part::Mark(_) => {}
+            Part::Meta => {
+                let replaced = before.is_some_and(|before| !same_block(id, &before, body));
+                if replaced && by.0 != Role::Thanos {
+                    self.violate(
+                        InvariantId::Bc1,
+                        format!("{key} was replaced by another one"),
+                    );
+                }
+                self.on_commit(objects, id);
+            }
+            Part::Index | Part::Chunks(_) | Part::Other(_) => {
+                self.makers.insert((id, by.1.to_owned()));
+                let changed = before.is_none_or(|before| before != *body);
+                if changed && objects.now(&meta_key(id)).is_some() && by.0 != Role::Thanos {
+                    let what = format!("{key} was changed after its block was committed");
+                    self.violate(InvariantId::Bc1, what);
+                }
+            }
+        }
+    }
+
+    fn on_commit(&mut self, objects: &Objects, id: BlockId) {
+        let Some(meta) = objects.meta(id) else {
+            return;
+        };
+        let Some(cells) = self.cells_of(&meta) else {
+            self.violate(
+                InvariantId::Bc13,
+                format!("{id} names sources that never were"),
+            );
+            return;
+        };
+        self.blocks.insert(id, cells);
+        if meta.compaction.level <= 1 {
+            // Its uploader still had it: nothing in the bucket could tell that it was erased.
+            self.erased.retain(|cell, _| cells >> cell & 1 == 0);
+            return;
+        }
+        if !objects.is_whole(&meta) {
+            return;
+        }
+        self.merges += 1;
+        let object = |key: &str| objects.now(key).map(|(body, _)| body.clone());
+        let found = match (object(&index_key(id)), object(&chunk_key(id, 1))) {
+            (Some(index), Some(chunks)) => decode(&index, &chunks),
+            _ => Err("it lacks its first segment".to_owned()),
+        };
+        match found {
+            Ok(found) if found == self.samples(cells) => {}
+            Ok(_) => {
+                let what = format!("output {id} does not hold what its sources hold");
+                self.violate(InvariantId::Bc13, what);
+            }
+            Err(error) => self.violate(InvariantId::Bc13, format!("output {id}: {error}")),
+        }
+    }
+
+    fn on_mark(&mut self, objects: &Objects, by: (Role, &str), id: BlockId, now_ms: i64) {
+        let Some(mark) = mark_of(objects, id) else {
+            return;
+        };
+        let by_retention = mark.starts_with(details::RETENTION_PREFIX);
+        if by_retention {
+            self.check_retention(objects, id, now_ms);
+        }
+        if by.0 != Role::Person && !by_retention {
+            return;
+        }
+        let cells = self.held_by(id);
+        self.given_up |= cells;
+        let others = objects.committed().into_iter().filter(|other| *other != id);
+        let elsewhere = others.fold(0, |all, other| all | self.held_by(other));
+        for cell in cells_in(cells & !elsewhere) {
+            self.erased.entry(cell).or_insert((now_ms, id));
+        }
+    }
+
+    fn check_retention(&mut self, objects: &Objects, id: BlockId, now_ms: i64) {
+        let (Some(meta), Some(kept_ms)) = (objects.meta(id), self.retention_ms) else {
+            return;
+        };
+        if now_ms + 2 * CONTRACT.clock_bound_ms <= meta.max_time + kept_ms {
+            let what = format!("{id} was marked by retention before its time");
+            self.violate(InvariantId::Bc12, what);
+        }
+    }
+
+    /// An object is about to be removed.
+    pub(crate) fn before_delete(
+        &mut self,
+        objects: &Objects,
+        by: (Role, &str),
+        key: &str,
+        now_ms: i64,
+    ) {
+        let (Some((id, part)), Some(_)) = (parse_key(key), objects.now(key)) else {
+            return;
+        };
+        if part == Part::Mark(MarkKind::Deletion) {
+            self.unmarked_ms.insert(id, now_ms);
+            if by.0 == Role::Person {
+                self.erased.retain(|_, (_, block)| *block != id);
+            }
+            return;
+        }
+        if by.0 != Role::Compactor || matches!(part, Part::Mark(_)) {
+            return;
+        }
+        if self.makers.contains(&(id, by.1.to_owned())) {
+            return;
+        }
+        if let Some(why) = self.too_early(objects, id, now_ms) {
+            let clause = match objects.now(&meta_key(id)) {
+                Some(_) => InvariantId::Bc6,
+                None => InvariantId::Bc3,
+            };
+            self.violate(clause, format!("{key} was deleted {why}"));
+        }
+    }
+
+    /// Why an object of this block may not be deleted by a cleaner, if so.
+    fn too_early(&self, objects: &Objects, id: BlockId, now_ms: i64) -> Option<String> {
+        let grace = CONTRACT.clock_bound_ms + 2 * LAG_MS;
+        let marked = objects.now(&mark_key(id, MarkKind::Deletion));
+        let gone = self.unmarked_ms.get(&id).copied();
+        if let Some((_, since_ms)) = marked {
+            let age = now_ms - since_ms;
+            return (age + grace < CONTRACT.delete_delay_ms)
+                .then(|| format!("{} min after it was marked", age / MINUTE));
+        }
+        // Somebody removed the mark while the deletion was under way.
+        if gone.is_some_and(|gone| now_ms - gone < 5 * MINUTE + 2 * LAG_MS) {
+            return None;
+        }
+        if objects.now(&meta_key(id)).is_some() {
+            return Some("although its block is not marked".to_owned());
+        }
+        let prefix = format!("{id}/");
+        let of_block = objects.keys().filter(|key| key.starts_with(&prefix));
+        let newest = of_block.filter_map(|key| Some(objects.now(key)?.1)).max()?;
+        let age = now_ms - newest;
+        (age + grace < CONTRACT.partial_age_ms).then(|| {
+            format!(
+                "{} min after the newest object of a partial block",
+                age / MINUTE
+            )
+        })
+    }
+
+    /// An object was removed.
+    pub(crate) fn after_delete(&mut self, objects: &Objects, key: &str) {
+        let Some((id, part)) = parse_key(key) else {
+            return;
+        };
+        if !matches!(part, Part::Mark(_)) && self.blocks.contains_key(&id) {
+            self.check_durable(objects, &format!("{key} was deleted"));
+        }
+    }
+
+    /// What must hold when faults have stopped and everything had time to come to rest.
+    pub(crate) fn at_rest(&mut self, objects: &Objects, now_ms: i64) {
+        // What was marked a moment ago has its delay before it.
+        let due_ms = now_ms - CONTRACT.delete_delay_ms - 3 * ITERATION_MS;
+        self.check_durable(objects, "all came to rest");
+        let all: Cells = (0..self.cells.len()).fold(0, |all, at| all | 1 << at);
+        if let Some(at) = cells_in(all & !self.acknowledged & !self.given_up).next() {
+            let id = self.cells[at].id;
+            self.violate(
+                InvariantId::Bc16,
+                format!("liveness: {id} was never uploaded"),
+            );
+        }
+        for (cell, (since_ms, marked)) in self.erased.clone() {
+            if since_ms > due_ms {
+                continue;
+            }
+            let holder = objects.committed().into_iter();
+            let waits = |id: &BlockId| marked_ms(objects, *id).is_some_and(|ms| ms > due_ms);
+            let mut holder = holder.filter(|id| self.held_by(*id) >> cell & 1 == 1 && !waits(id));
+            if let Some(holder) = holder.next() {
+                let what = format!("no return: {holder} holds what was erased with {marked}");
+                self.violate(InvariantId::Bc15, what);
+            }
+        }
+        let odd = objects.keys().find(|key| {
+            let Some((id, _)) = parse_key(key) else {
+                return *key != "rutile/clock";
+            };
+            let marked = marked_ms(objects, id).is_some_and(|ms| ms <= due_ms);
+            objects.now(&meta_key(id)).is_none() || marked
+        });
+        if let Some(odd) = odd {
+            self.violate(InvariantId::Bc16, format!("garbage: {odd} is left"));
+        }
+        if let Some(upload) = objects.uploads.values().next() {
+            let key = upload.key.clone().unwrap_or_default();
+            self.violate(
+                InvariantId::Bc16,
+                format!("garbage: an upload to {key} dangles"),
+            );
+        }
+    }
+}
+
+/// Whether two `meta.json` are of one upload of the same files.
+fn same_block(id: BlockId, a: &[u8], b: &[u8]) -> bool {
+    match (Meta::parse(id, a), Meta::parse(id, b)) {
+        (Ok(mut a), Ok(b)) => {
+            a.thanos.upload_time = b.thanos.upload_time;
+            a == b
+        }
+        _ => false,
+    }
+}
+
+/// When a block was marked, from the later of the mark's time and its object's (BC-18).
+fn marked_ms(objects: &Objects, id: BlockId) -> Option<i64> {
+    let (body, since_ms) = objects.now(&mark_key(id, MarkKind::Deletion))?;
+    Some(match Mark::parse(MarkKind::Deletion, id, body) {
+        Ok(Mark::Deletion(mark)) => mark.time_ms().max(since_ms),
+        _ => since_ms,
+    })
+}
+
+fn mark_of(objects: &Objects, id: BlockId) -> Option<String> {
+    let (body, _) = objects.now(&mark_key(id, MarkKind::Deletion))?;
+    match Mark::parse(MarkKind::Deletion, id, body).ok()? {
+        Mark::Deletion(mark) => Some(mark.details),
+        Mark::NoCompact(_) | Mark::NoDownsample(_) => None,
+    }
+}

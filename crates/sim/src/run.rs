@@ -1,0 +1,191 @@
+//! One run from its seed to its verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rutile_block::{BlockId, InvariantId};
+use rutile_disk::MemoryDisk;
+use rutile_runtime::{Entropy, SeededEntropy, TaskGroup};
+
+use crate::actor::reader::Last;
+use crate::actor::uploader::Stream;
+use crate::actor::{Process, compactor, person, reader, thanos, uploader};
+use crate::cell::Cell;
+use crate::oracle::{Role, Violation, cells_in};
+use crate::scenario::{BLOCK_MS, CALM_MS, CHAOS_MS, MINUTE, SYNC_MS, Scenario};
+use crate::world::{Counts, EPOCH_MS, World};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was broken, if anything.
+    pub violation: Option<Violation>,
+    /// What was done.
+    pub counts: Counts,
+    /// What happened, in words.
+    pub trace: String,
+}
+
+/// Runs a scenario, in virtual time on this thread alone. The same scenario gives the same outcome.
+///
+/// # Panics
+/// When the runtime cannot be made, and when code under test panics.
+#[must_use]
+pub fn run(scenario: &Scenario) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without threads");
+    runtime.block_on(play(scenario.clone()))
+}
+
+async fn play(scenario: Scenario) -> Outcome {
+    let world = World::new(scenario);
+    let streams = streams(&world);
+    let tasks = TaskGroup::new("sim");
+    let lasts = start(&world, &streams, &tasks);
+    let end = world.scenario.chaos_ms + CALM_MS;
+    tokio::select! {
+        biased;
+        () = world.broken.notified() => {}
+        () = tokio::time::sleep(Duration::from_millis(end as u64)) => settle(&world, &lasts),
+    }
+    if tasks.panics() + world.effects.panics() > 0 {
+        world.violate(InvariantId::Bc11, "a process panicked");
+    }
+    drop(tasks);
+    let violation = world.violation();
+    let mut shared = world.lock();
+    shared.counts.merges = shared.oracle.merges;
+    shared.counts.checks = shared.oracle.checks;
+    Outcome {
+        violation,
+        counts: shared.counts.clone(),
+        trace: shared.trace.render(),
+    }
+}
+
+/// Makes the blocks of every stream, and says when each turns up.
+fn streams(world: &Arc<World>) -> Vec<Stream> {
+    let scenario = &world.scenario;
+    let entropy = SeededEntropy::new(scenario.seed ^ 0xce11);
+    let mut shared = world.lock();
+    let mut streams = Vec::new();
+    for group in 0..scenario.groups {
+        let mut cells = Vec::new();
+        let mut born_ms = 0;
+        // The first block begins a window of the next level.
+        let first = EPOCH_MS - EPOCH_MS % (4 * BLOCK_MS) - 8 * BLOCK_MS;
+        for number in 0..scenario.blocks {
+            let id = BlockId::generate(EPOCH_MS + born_ms, &entropy);
+            let min_time = first + number as i64 * BLOCK_MS;
+            let cell = Cell::make(id, group, min_time, number);
+            cells.push((shared.oracle.add_cell(cell), born_ms));
+            born_ms += (entropy.next_u64() % (25 * MINUTE as u64)) as i64;
+        }
+        streams.push(Stream {
+            cells,
+            listed: Arc::default(),
+        });
+    }
+    streams
+}
+
+fn start(world: &Arc<World>, streams: &[Stream], tasks: &TaskGroup) -> Vec<Arc<Mutex<Last>>> {
+    let scenario = &world.scenario;
+    for (group, stream) in streams.iter().enumerate() {
+        let twins = 1 + usize::from(scenario.twins);
+        for twin in 0..twins {
+            let process = Process::new(world, format!("uploader-{group}{twin}"), Role::Uploader);
+            let stream = stream.clone();
+            if scenario.thanos_sidecar && group == 0 {
+                let process = Process::new(world, format!("sidecar-{group}{twin}"), Role::Thanos);
+                let life = async move {
+                    let once = || thanos::sidecar(process.clone(), stream.clone());
+                    process.supervise(once).await;
+                };
+                drop(tasks.spawn("sidecar", life));
+                continue;
+            }
+            let life = async move {
+                let once = || uploader::run(process.clone(), stream.clone());
+                process.supervise(once).await;
+            };
+            drop(tasks.spawn("uploader", life));
+        }
+    }
+    for number in 0..scenario.compactors {
+        let process = Process::new(world, format!("compactor-{number}"), Role::Compactor);
+        let disk = Arc::new(MemoryDisk::new());
+        let life = async move {
+            let once = || compactor::run(process.clone(), Arc::clone(&disk));
+            process.supervise(once).await;
+        };
+        drop(tasks.spawn("compactor", life));
+    }
+    if scenario.person {
+        let process = Process::new(world, "person".to_owned(), Role::Person);
+        let life = async move { process.supervise(|| person::run(process.clone())).await };
+        drop(tasks.spawn("person", life));
+    }
+    if scenario.thanos_store {
+        let process = Process::new(world, "thanos-store".to_owned(), Role::Thanos);
+        let life = async move { process.supervise(|| thanos::store(process.clone())).await };
+        drop(tasks.spawn("thanos-store", life));
+    }
+    let readers = (0..scenario.readers).map(|number| start_reader(world, number, tasks));
+    readers.collect()
+}
+
+fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mutex<Last>> {
+    let process = Process::new(world, format!("reader-{number}"), Role::Reader);
+    let (disk, last) = (Arc::new(MemoryDisk::new()), Arc::new(Mutex::default()));
+    let shown = Arc::clone(&last);
+    let life = async move {
+        let once = || reader::run(process.clone(), Arc::clone(&disk), Arc::clone(&last));
+        process.supervise(once).await;
+    };
+    drop(tasks.spawn("reader", life));
+    shown
+}
+
+/// What must hold in the end.
+fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
+    let now = world.elapsed_ms();
+    world.change(|shared| {
+        let objects = &shared.objects;
+        shared.oracle.at_rest(objects, world.now_ms());
+        let oracle = &mut shared.oracle;
+        for (number, last) in lasts.iter().enumerate() {
+            let last = last.lock();
+            if now - last.at_ms > 3 * SYNC_MS {
+                let what = format!("liveness: reader-{number} has not answered in full for long");
+                oracle.violate(InvariantId::Bc7, what);
+            }
+            let lost = oracle.acknowledged & !oracle.given_up & !last.cells;
+            if let Some(at) = cells_in(lost).next() {
+                let id = oracle.cells[at].id;
+                let what = format!("durability: reader-{number} lacks {id} in the end");
+                oracle.violate(InvariantId::Bc7, what);
+            }
+        }
+    });
+}
+
+/// Leaves out of a failing scenario whatever it fails without.
+#[must_use]
+pub fn shrink(scenario: &Scenario) -> Scenario {
+    let mut smallest = scenario.clone();
+    loop {
+        let smaller = smallest.smaller().into_iter();
+        let mut failing = smaller.filter(|candidate| {
+            candidate.chaos_ms >= CHAOS_MS / 16 && run(candidate).violation.is_some()
+        });
+        match failing.next() {
+            Some(next) => smallest = next,
+            None => return smallest,
+        }
+    }
+}

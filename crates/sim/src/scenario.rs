@@ -1,0 +1,128 @@
+//! What a seed stands for: which processes there are, with which settings, and what is left out of
+//! it to find a smaller one.
+
+use rutile_block::Contract;
+use rutile_runtime::{Entropy, SeededEntropy};
+
+use crate::profile::{Fault, Profile};
+
+pub(crate) const MINUTE: i64 = 60_000;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+/// Time between two looks of a reader.
+pub(crate) const SYNC_MS: i64 = 5 * MINUTE;
+/// Time between two iterations of a compactor.
+pub(crate) const ITERATION_MS: i64 = 8 * MINUTE;
+/// How far behind answers of the bucket may be, and how late a write may arrive.
+pub(crate) const LAG_MS: i64 = 90_000;
+/// How long faults are injected.
+pub(crate) const CHAOS_MS: i64 = 150 * MINUTE;
+/// How long everything has then to come to rest.
+pub(crate) const CALM_MS: i64 = 240 * MINUTE;
+/// The length of a block, as heads write them.
+pub(crate) const BLOCK_MS: i64 = 2 * HOUR;
+
+/// The delays of Thanos's defaults, some fifty times shorter, in the same relations.
+pub(crate) const CONTRACT: Contract = Contract {
+    consistency_delay_ms: 2 * MINUTE,
+    ignore_delay_ms: 15 * MINUTE,
+    delete_delay_ms: 60 * MINUTE,
+    sync_interval_ms: SYNC_MS,
+    load_allowance_ms: 5 * MINUTE,
+    partial_age_ms: 60 * MINUTE,
+    meta_cache_ttl_ms: 2 * MINUTE,
+    clock_bound_ms: 5 * MINUTE,
+};
+
+/// A run: a seed, a profile, and what is left out.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Decides everything below and all chance.
+    pub seed: u64,
+    /// How the bucket behaves.
+    pub profile: Profile,
+    /// Streams of blocks, one uploader each.
+    pub groups: usize,
+    /// Blocks of each stream.
+    pub blocks: usize,
+    /// Compactor processes.
+    pub compactors: usize,
+    /// Store gateways.
+    pub readers: usize,
+    /// Whether a person marks and unmarks blocks.
+    pub person: bool,
+    /// Whether each stream has a second uploader, as in a restart that overlaps.
+    pub twins: bool,
+    /// Whether the first uploader is Thanos's.
+    pub thanos_sidecar: bool,
+    /// Whether a store gateway of Thanos reads the bucket too.
+    pub thanos_store: bool,
+    /// Raw retention, if any, ms.
+    pub retention_ms: Option<i64>,
+    /// Whether listings tell sizes and times.
+    pub listed_attributes: bool,
+    /// Whether blocks are found by one deep listing.
+    pub recursive: bool,
+    /// When faults stop, ms from the start.
+    pub chaos_ms: i64,
+    /// Faults that are not injected.
+    pub without: Vec<Fault>,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn new(seed: u64, profile: Profile) -> Self {
+        let entropy = SeededEntropy::new(seed ^ 0x5eed);
+        let pick = |from: u64, to: u64| from + entropy.next_u64() % (to - from + 1);
+        let chance = |percent: u64| pick(0, 99) < percent;
+        Self {
+            seed,
+            profile,
+            groups: pick(1, 2) as usize,
+            blocks: pick(5, 9) as usize,
+            compactors: pick(1, 2) as usize,
+            readers: pick(1, 2) as usize,
+            person: chance(50),
+            twins: chance(25),
+            thanos_sidecar: chance(20),
+            thanos_store: chance(25),
+            retention_ms: chance(25).then(|| pick(4, 30) as i64 * HOUR),
+            listed_attributes: chance(75),
+            recursive: chance(60),
+            chaos_ms: CHAOS_MS,
+            without: Vec::new(),
+        }
+    }
+
+    /// Smaller scenarios, the boldest first.
+    #[must_use]
+    pub fn smaller(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut add = |change: &dyn Fn(&mut Self)| {
+            let mut next = self.clone();
+            change(&mut next);
+            if format!("{next:?}") != format!("{self:?}") {
+                all.push(next);
+            }
+        };
+        add(&|s| s.groups = 1);
+        add(&|s| s.compactors = s.compactors.min(1));
+        add(&|s| s.readers = s.readers.min(1));
+        add(&|s| s.readers = 0);
+        add(&|s| s.person = false);
+        add(&|s| s.twins = false);
+        add(&|s| s.thanos_sidecar = false);
+        add(&|s| s.thanos_store = false);
+        add(&|s| s.retention_ms = None);
+        add(&|s| s.blocks = s.blocks.min(5));
+        add(&|s| s.chaos_ms /= 2);
+        for fault in Fault::ALL {
+            add(&|s| {
+                if !s.without.contains(&fault) {
+                    s.without.push(fault);
+                }
+            });
+        }
+        all
+    }
+}
