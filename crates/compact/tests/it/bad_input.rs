@@ -125,6 +125,68 @@ async fn metadata_that_lie_about_the_times() {
     .await;
 }
 
+/// The 8 h blocks that Thanos made of the two-hour blocks, and the second of them.
+const EIGHT_HOURS: [&str; 7] = [
+    "01M820Q9H47EQ2X5VQJFSM8WRP",
+    "01M820Q9J6N3Q7FDGYG9AHCPFW",
+    "01M820Q9K759G4K995NGSE1VFS",
+    "01M820Q9MQYTM1VTJV55RMEEF9",
+    "01M820Q9PCTXBJ7H4HMJ0C4AQC",
+    "01M820Q9QHFYJ4Y7KXPBD9YGAX",
+    "01M820Q9RQ27VBZF6TJTV2K9HB",
+];
+
+#[tokio::test]
+async fn chunks_out_of_order() {
+    let bad = EIGHT_HOURS[1];
+    let world = World::with(&EIGHT_HOURS);
+    change(&world, &index_key(id(bad)), |index| begin_before_the_end(index));
+    let report = world.start(Settings::default()).compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    // What comes behind it is merged all the same.
+    assert_eq!((report.quarantined, report.merged), (1, 1));
+    match world.marked(id(bad), MarkKind::NoCompact) {
+        Some(Mark::NoCompact(mark)) => {
+            assert_eq!(mark.reason, "block-index-out-of-order-chunk");
+            assert!(mark.details.contains(bad), "{}", mark.details);
+        }
+        mark => panic!("{mark:?}"),
+    }
+}
+
+/// Lets the second chunk of the first series begin when the first one ends, instead of later.
+fn begin_before_the_end(index: &mut [u8]) {
+    let toc = &index[index.len() - 52..];
+    let series = u64::from_be_bytes(toc[8..16].try_into().unwrap()) as usize;
+    let start = series.next_multiple_of(16);
+    // Length; labels, each two references; number of chunks; the first one: time, length, place.
+    let (content_len, content) = uvarint(index, start);
+    let (labels, mut at) = uvarint(index, content);
+    for _ in 0..2 * labels {
+        at = uvarint(index, at).1;
+    }
+    let (chunks, mut at) = uvarint(index, at);
+    assert!(chunks > 1);
+    for _ in 0..3 {
+        at = uvarint(index, at).1;
+    }
+    // A gap of 0, in as many bytes as the one that was there.
+    let end = uvarint(index, at).1;
+    index[at..end].fill(0x80);
+    index[end - 1] = 0;
+    let end = content + content_len;
+    let crc = crc_fast::crc32_iscsi(&index[content..end]);
+    index[end..end + 4].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// The number at `at`, and where it ends.
+fn uvarint(bytes: &[u8], at: usize) -> (usize, usize) {
+    let len = bytes[at..].iter().position(|byte| *byte < 0x80).unwrap() + 1;
+    let digits = bytes[at..at + len].iter().rev();
+    let value = digits.fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
+    (value, at + len)
+}
+
 #[tokio::test]
 async fn what_a_bad_line_damages_is_read_again() {
     let world = World::with(&TWO_HOURS[..5]);
