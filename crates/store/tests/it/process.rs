@@ -93,7 +93,11 @@ fn settings_that_cannot_be() {
         check_end(&[bucket, &zero], 1, &[flag, "must be at least 1"]);
     }
     let log = "--request.logging-config={http: {config: [{path: /, prot: 80}]}}";
-    check_end(&[bucket, log], 1, &["--request.logging-config", "`prot`", "line 1"]);
+    check_end(
+        &[bucket, log],
+        1,
+        &["--request.logging-config", "`prot`", "line 1"],
+    );
     let shard = "--selector.relabel-config=[{action: replace, target_label: a}]";
     check_end(&[bucket, shard], 1, &["replace"]);
 }
@@ -101,10 +105,7 @@ fn settings_that_cannot_be() {
 #[test]
 fn flags_that_are_not_supported_yet_say_so() {
     let golden = filesystem(&golden().join("raw"));
-    for flag in [
-        "--objstore-parquet.config",
-        "--http.config",
-    ] {
+    for flag in ["--objstore-parquet.config", "--http.config"] {
         let set = format!("{flag}=type: FILESYSTEM");
         check_end(&[&golden, &set], 1, &[flag, "not supported yet"]);
     }
