@@ -91,6 +91,14 @@ impl Compactor {
     ) {
         let now_ms = self.clock.now_ms();
         let verdict = self.retention.apply(view, selection, unsettled, now_ms);
+        if verdict.expired.is_empty() {
+            return;
+        }
+        if let Err(error) = self.lifecycle.require_right_clock().await {
+            tracing::warn!(%error, "nothing is marked by retention this time");
+            report.errors.push(error.into());
+            return;
+        }
         for expired in verdict.expired {
             match self.expire(&expired).await {
                 Ok(()) => report.marked += 1,

@@ -33,6 +33,19 @@ struct Comparison {
 }
 
 impl Lifecycle {
+    /// Whether the own clock may decide what is too old: what a clock that is ahead marks stays marked
+    /// when the clock is set right.
+    ///
+    /// # Errors
+    /// `Unavailable` while the clocks differ (BC-18); whatever keeps the bucket from answering.
+    pub async fn require_right_clock(&self) -> Result<()> {
+        let step = Step {
+            operation: "apply retention to",
+            block: rutile_block::BlockId::default(),
+        };
+        self.require_agreeing_clocks(step).await
+    }
+
     /// Refuses to go on while the clocks differ by more than the contract's bound.
     pub(crate) async fn require_agreeing_clocks(&self, step: Step) -> Result<()> {
         let own_now_ms = self.clock.now_ms();

@@ -117,7 +117,10 @@ fn show(profile: Profile, first: u64, done: u64, took: Duration, sum: &Counts) {
 }
 
 fn report(scenario: &Scenario) {
-    let small = shrink(scenario);
+    let small = match std::env::var("SHRINK").as_deref() {
+        Ok("no") => scenario.clone(),
+        _ => shrink(scenario),
+    };
     let outcome = run(&small);
     let seed = scenario.seed;
     println!("{}", outcome.trace);

@@ -34,3 +34,28 @@ fn bc_10_bc_14_few_seeds_of_a_consistent_bucket() {
         );
     }
 }
+
+/// Seeds that found what has been mended since.
+#[test]
+fn seeds_that_once_failed() {
+    let seeds = [
+        // A clock that jumps back hid blocks that were served.
+        (1, Profile::Eventual),
+        (3, Profile::Hostile),
+        // A listing that lagged made an uploader take back a block that its twin was told is safe;
+        // an output whose inputs were deleted for its sake was taken for tainted.
+        (13, Profile::Eventual),
+        (13, Profile::Hostile),
+        // What was marked for the sake of a tainted or erased block stayed for ever, read by nobody.
+        (48, Profile::Strong),
+        (10, Profile::Eventual),
+    ];
+    for (seed, profile) in seeds {
+        if let Some(violation) = run(&Scenario::new(seed, profile)).violation {
+            panic!(
+                "seed {seed} of {profile}: {}: {}",
+                violation.clause, violation.what
+            );
+        }
+    }
+}
