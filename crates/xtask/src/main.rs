@@ -3,6 +3,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::disallowed_types,
     reason = "a command line program"
 )]
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 mod many_blocks;
+mod mutants;
 mod proto;
 mod tidy;
 
@@ -23,6 +25,8 @@ Usage: cargo xtask <TASK>
 
   tidy           check the rules that rustc and clippy do not know
   proto          generate the Rust code of crates/proto from proto/
+  mutants [NAME | rotate]
+                 put mistakes into a copy of the tree: the simulation must find them
   many-blocks FROM TO COUNT
                  make a bucket of COUNT copies of the block in FROM, for benchmarks
 ";
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["tidy"] => tidy::run(&workspace_root()),
         ["proto"] => write_proto(&workspace_root()),
+        ["mutants"] => mutants::run(&workspace_root(), ""),
+        ["mutants", which] => mutants::run(&workspace_root(), which),
         ["many-blocks", from, to, count] => count
             .parse()
             .context("COUNT must be a number")

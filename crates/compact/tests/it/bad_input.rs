@@ -140,7 +140,9 @@ const EIGHT_HOURS: [&str; 7] = [
 async fn chunks_out_of_order() {
     let bad = EIGHT_HOURS[1];
     let world = World::with(&EIGHT_HOURS);
-    change(&world, &index_key(id(bad)), |index| begin_before_the_end(index));
+    change(&world, &index_key(id(bad)), |index| {
+        begin_before_the_end(index);
+    });
     let report = world.start(Settings::default()).compactor.iterate().await;
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     // What comes behind it is merged all the same.

@@ -1,0 +1,134 @@
+//! Deliberate mistakes: each is put into a copy of the tree, and the simulation must find it.
+//!
+//! A simulation that finds nothing proves little until it is known what it would find. A mistake is a
+//! replacement of one piece of source by another, and must still fit the source it was made for.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+
+mod list;
+
+use list::MUTANTS;
+
+/// How long the simulation may take to find a mistake.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Mistakes of a run in rotation.
+const ROTATION: usize = 3;
+
+/// A mistake.
+struct Mutant {
+    /// What is wrong, in a few words.
+    name: &'static str,
+    /// The file.
+    file: &'static str,
+    /// What stands there, once.
+    from: &'static str,
+    /// What stands there instead.
+    to: &'static str,
+    /// The profile that finds it soonest.
+    profile: &'static str,
+}
+
+/// Runs the mistakes whose names contain `which`; `rotate` takes three of them, others each day.
+pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
+    let chosen: Vec<&Mutant> = match which {
+        "rotate" => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+            let day = (now.as_secs() / 86_400) as usize;
+            let all = MUTANTS.iter().cycle().skip(day * ROTATION % MUTANTS.len());
+            all.take(ROTATION).collect()
+        }
+        part => MUTANTS.iter().filter(|m| m.name.contains(part)).collect(),
+    };
+    ensure!(!chosen.is_empty(), "no mistake is named {which:?}");
+    let work = root.join("target/mutants");
+    let tree = work.join("tree");
+    copy_tree(root, &tree)?;
+    let mut missed = Vec::new();
+    for mutant in chosen {
+        let file = tree.join(mutant.file);
+        let text = fs::read_to_string(&file).with_context(|| mutant.file.to_owned())?;
+        let count = text.matches(mutant.from).count();
+        ensure!(
+            count == 1,
+            "mistake {:?} fits {count} places of {}: bring it up to date",
+            mutant.name,
+            mutant.file
+        );
+        fs::write(&file, text.replace(mutant.from, mutant.to))?;
+        let found = try_mutant(&tree, &work.join("build"), mutant);
+        fs::write(&file, text)?;
+        match found? {
+            Some(line) => println!("found   {}: {line}", mutant.name),
+            None => {
+                println!("MISSED  {}", mutant.name);
+                missed.push(mutant.name);
+            }
+        }
+    }
+    ensure!(missed.is_empty(), "the simulation missed {missed:?}");
+    Ok(())
+}
+
+/// The files that git knows, or would know.
+fn copy_tree(root: &Path, tree: &Path) -> Result<()> {
+    let arguments = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
+    let listed = Command::new("git")
+        .args(arguments)
+        .current_dir(root)
+        .output()?;
+    ensure!(listed.status.success(), "git ls-files failed");
+    for path in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+        let (from, to) = (root.join(path), tree.join(path));
+        let Ok(body) = fs::read(&from) else {
+            continue;
+        };
+        // What is as it was keeps its time, so that it is not built again.
+        if fs::read(&to).is_ok_and(|there| there == body) {
+            continue;
+        }
+        fs::create_dir_all(to.parent().context("a file at the root of the disk")?)?;
+        fs::write(to, body)?;
+    }
+    Ok(())
+}
+
+/// What the simulation says of the mistake, if it finds it.
+fn try_mutant(tree: &Path, build: &Path, mutant: &Mutant) -> Result<Option<String>> {
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--profile", "sim", "-p", "rutile-sim"])
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", build)
+        .env("RUSTFLAGS", "-Awarnings")
+        .stderr(Stdio::inherit())
+        .status()?;
+    if !built.success() {
+        bail!("mistake {:?} does not compile", mutant.name);
+    }
+    let begun = Instant::now();
+    let ran = Command::new(build.join("sim/rutile-sim"))
+        .env("SEEDS", "100000")
+        .env("PROFILE", mutant.profile)
+        .env("LIMIT_SECONDS", LIMIT.as_secs().to_string())
+        .env("SHRINK", "no")
+        .output()?;
+    if ran.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let violation = said.lines().rev().find(|line| line.starts_with("BC-"));
+    let replay = said.lines().rev().find(|line| line.starts_with("replay:"));
+    let (violation, replay) = (violation.unwrap_or("?"), replay.unwrap_or("?"));
+    let seconds = begun.elapsed().as_secs();
+    Ok(Some(format!("{violation} | {replay} | {seconds} s")))
+}

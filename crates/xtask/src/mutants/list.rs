@@ -1,0 +1,118 @@
+//! The mistakes; `docs/CONTRACT.md` has the table of what finds each.
+
+use super::Mutant;
+
+pub(super) const MUTANTS: [Mutant; 16] = [
+    Mutant {
+        name: "the delete delay is ignored",
+        file: "crates/block/src/contract.rs",
+        from: "mark_age_ms > self.delete_delay_ms",
+        to: "mark_age_ms > self.delete_delay_ms / 4",
+        profile: "strong",
+    },
+    Mutant {
+        name: "the age of partial blocks is that of their ULIDs",
+        file: "crates/lifecycle/src/clean.rs",
+        from: "let newest_ms = objects.values().map(|a| a.last_modified_ms).max();",
+        to: "let newest_ms = Some(id.time_ms());",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "sources are dropped before their successor is loaded",
+        file: "crates/fetcher/src/selection.rs",
+        from: "self.resolve(|id| loaded.contains(&id)).0",
+        to: "self.resolve(|_| true).0",
+        profile: "eventual",
+    },
+    Mutant {
+        name: "an output goes when an input is gone",
+        file: "crates/compact/src/work.rs",
+        from: "Standing::Gone => return Ok(None),",
+        to: "Standing::Gone => given_up = Some(input.id),",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "what a tainted or erased block replaced is left alone",
+        file: "crates/compact/src/sweep.rs",
+        from: "let replaced = marks.iter().filter(|(_, mark)| mark.needs_successor());",
+        to: "let replaced = marks.iter().filter(|_| false);",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a block is taken back on the word of a listing",
+        file: "crates/lifecycle/src/verify.rs",
+        from: "if let Some(attributes) = self.attributes(step, &key).await? {",
+        to: "if let Some(attributes) = self.attributes(step, &key).await?.filter(|_| false) {",
+        profile: "eventual",
+    },
+    Mutant {
+        name: "a clock that jumps back hides served blocks",
+        file: "crates/store/src/sync.rs",
+        from: "let served = |id| before.set.blocks.contains_key(&id);",
+        to: "let served = |_| false;",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a listing that lacks a block is believed",
+        file: "crates/fetcher/src/fetcher.rs",
+        from: ".filter(|id| !listed.contains_key(id))",
+        to: ".filter(|_| false)",
+        profile: "eventual",
+    },
+    Mutant {
+        name: "duplicates are served",
+        file: "crates/fetcher/src/chain.rs",
+        from: "            marks: Some(MarkRule::Contract),\n            deduplicate: true,",
+        to: "            marks: Some(MarkRule::Contract),\n            deduplicate: false,",
+        profile: "strong",
+    },
+    Mutant {
+        name: "clocks always agree",
+        file: "crates/block/src/contract.rs",
+        from: "own_ms.abs_diff(bucket_ms) <= self.clock_bound_ms.unsigned_abs()",
+        to: "own_ms.abs_diff(bucket_ms) < u64::MAX",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "marked blocks are merged",
+        file: "crates/compact/src/group.rs",
+        from: "if marked(MarkKind::Deletion) {",
+        to: "if marked(MarkKind::Deletion) && selection.no_compact.is_empty() {",
+        profile: "strong",
+    },
+    Mutant {
+        name: "the mark goes first",
+        file: "crates/lifecycle/src/delete.rs",
+        from: "            .delete(&meta_key(id))\n",
+        to: "            .delete(&mark_key(id, MarkKind::Deletion))\n",
+        profile: "strong",
+    },
+    Mutant {
+        name: "old views are served",
+        file: "crates/fetcher/src/view.rs",
+        from: "age_ms(self.fetched_at_ms, now_ms) <= contract.max_view_age_ms()",
+        to: "age_ms(self.fetched_at_ms, now_ms) <= contract.max_view_age_ms() * 100",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "partial blocks are never removed",
+        file: "crates/lifecycle/src/clean.rs",
+        from: "if !interrupted && !self.contract.partial_due(newest_ms, self.clock.now_ms()) {",
+        to: "if !interrupted {",
+        profile: "strong",
+    },
+    Mutant {
+        name: "a failed upload is forgotten: its answer counts as success",
+        file: "crates/lifecycle/src/writer.rs",
+        from: "put.await.map_err(|e| step.bucket(e))?;",
+        to: "put.await.map_err(|e| step.bucket(e)).ok();",
+        profile: "s3-like",
+    },
+    Mutant {
+        name: "retention begins too early",
+        file: "crates/compact/src/retention.rs",
+        from: "(now_ms > max_time.saturating_add(kept_ms)).then_some(kept_ms)",
+        to: "(now_ms > max_time.saturating_add(kept_ms / 2)).then_some(kept_ms)",
+        profile: "strong",
+    },
+];
