@@ -81,11 +81,15 @@ impl Compactor {
                 }
             };
             // Not between the merges: what is outstanding costs a plan for each merge to come.
-            if std::mem::take(&mut first) {
+            let is_first = std::mem::take(&mut first);
+            if is_first {
                 self.show(&view, &selection);
             }
             self.collect_garbage(&view, &selection, &mut report).await;
             let groups = Groups::of(&view, &selection);
+            if is_first {
+                tell_of_conflicts(&groups);
+            }
             if self.compact(groups, &mut unsettled, &mut report).await {
                 continue;
             }
@@ -229,6 +233,18 @@ impl Compactor {
 
     pub(crate) fn seconds_since(started: Instant) -> f64 {
         started.elapsed().as_secs_f64()
+    }
+}
+
+/// Once for each group, not once for each block: an HA pair has as many as it has blocks.
+fn tell_of_conflicts(groups: &Groups) {
+    for group in &groups.groups {
+        let mut conflicts = group.conflicts();
+        let Some((member, hold)) = conflicts.next() else {
+            continue;
+        };
+        let (block, blocks) = (member.meta.id, conflicts.count() + 1);
+        tracing::warn!(group = %group.key, blocks, "blocks are left alone: {block} {hold}; `rutile-tools bucket inspect` shows all of them, and what each says of its times");
     }
 }
 

@@ -73,12 +73,8 @@ impl Retention {
         unsettled: &BTreeSet<GroupKey>,
         now_ms: i64,
     ) -> Verdict {
-        let due: BTreeSet<BlockId> = match self.downsampling {
-            true => due_downsamples(selection)
-                .into_iter()
-                .filter(|(_, target, meta)| self.outlived(*target, meta.max_time, now_ms).is_none())
-                .map(|(id, _, _)| id)
-                .collect(),
+        let due = match self.downsampling {
+            true => self.awaited(selection, now_ms),
             false => BTreeSet::new(),
         };
         let mut verdict = Verdict::default();
@@ -104,6 +100,25 @@ impl Retention {
         }
         self.add_orphans(view, selection, now_ms, &mut verdict);
         verdict
+    }
+
+    /// The blocks of which something is to be made that is still kept: what is made of them next, or
+    /// of that in turn.
+    fn awaited(&self, selection: &Selection, now_ms: i64) -> BTreeSet<BlockId> {
+        let hours = covered(selection).remove(&resolution::ONE_HOUR);
+        let hours = hours.unwrap_or_default();
+        let kept = |resolution, meta: &Meta| {
+            let outlived = self.outlived(resolution, meta.max_time, now_ms);
+            outlived.is_none()
+        };
+        let awaited = due_downsamples(selection).into_iter();
+        let awaited = awaited.filter(|(_, target, meta)| {
+            kept(*target, meta)
+                || meta.duration_ms() >= DOWNSAMPLE_FIVE_MINUTES_MS
+                    && kept(resolution::ONE_HOUR, meta)
+                    && !meta.compaction.sources.iter().all(|id| hours.contains(id))
+        });
+        awaited.map(|(id, _, _)| id).collect()
     }
 
     /// Blocks that were marked as replaced, whose replacement is gone too.
@@ -138,12 +153,7 @@ impl Expired {
 /// sources. A block that names no sources is never downsampled, as in Thanos.
 #[must_use]
 pub fn due_downsamples(selection: &Selection) -> Vec<(BlockId, i64, &Meta)> {
-    let mut covered: BTreeMap<i64, BTreeSet<BlockId>> = BTreeMap::new();
-    for meta in selection.wanted.values() {
-        let resolution = meta.thanos.downsample.resolution;
-        let sources = meta.compaction.sources.iter();
-        covered.entry(resolution).or_default().extend(sources);
-    }
+    let covered = covered(selection);
     let due = selection.wanted.iter().filter_map(|(id, meta)| {
         let (target, length) = match meta.thanos.downsample.resolution {
             resolution::RAW => (resolution::FIVE_MINUTES, DOWNSAMPLE_RAW_MS),
@@ -156,6 +166,17 @@ pub fn due_downsamples(selection: &Selection) -> Vec<(BlockId, i64, &Meta)> {
         (missing && wanted).then_some((*id, target, &**meta))
     });
     due.collect()
+}
+
+/// By resolution, the sources that wanted blocks of it hold.
+fn covered(selection: &Selection) -> BTreeMap<i64, BTreeSet<BlockId>> {
+    let mut covered: BTreeMap<i64, BTreeSet<BlockId>> = BTreeMap::new();
+    for meta in selection.wanted.values() {
+        let resolution = meta.thanos.downsample.resolution;
+        let sources = meta.compaction.sources.iter();
+        covered.entry(resolution).or_default().extend(sources);
+    }
+    covered
 }
 
 #[cfg(test)]

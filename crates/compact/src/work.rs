@@ -190,7 +190,7 @@ impl Compactor {
 
     async fn quarantine(&self, fault: Fault, error: &Error) -> Result<Outcome> {
         let Fault { block, reason } = fault;
-        tracing::error!(%block, %reason, %error, "the block is left out of compactions from now on");
+        tracing::error!(%block, %reason, %error, "the block is left out of compactions from now on: restore it, then remove its mark with `rutile-tools bucket mark --marker no-compact-mark.json --remove`");
         self.exclude(block, reason.as_str(), &format!("rutile-compact: {error}"))
             .await?;
         Ok(Outcome::Quarantined)

@@ -194,6 +194,21 @@ fn bc_12_raw_stays_while_its_downsampled_block_is_due() {
     );
 }
 
+/// Downsampling stood still for so long that what it makes first would go at once. What is made of
+/// that is kept for ever.
+#[test]
+fn bc_12_raw_stays_for_the_hours_that_are_made_of_its_five_minutes() {
+    let raw = || block(1, resolution::RAW, 60, 46, &[11, 12]);
+    let retention = keep(30, 40, 0);
+    let (expired, waiting) = verdict(retention, &view(vec![raw()]));
+    assert_eq!((expired, waiting), (ids(&[]), ids(&[1])));
+    let hours = block(2, resolution::ONE_HOUR, 60, 46, &[11, 12]);
+    let (expired, waiting) = verdict(retention, &view(vec![raw(), hours]));
+    assert_eq!((expired, waiting), (ids(&[1]), ids(&[])), "they are there");
+    let (expired, waiting) = verdict(keep(30, 40, 45), &view(vec![raw()]));
+    assert_eq!((expired, waiting), (ids(&[1]), ids(&[])), "these go, too");
+}
+
 #[test]
 fn bc_12_five_minutes_stay_for_one_hour() {
     let five = resolution::FIVE_MINUTES;
