@@ -107,6 +107,8 @@ impl Lifecycle {
         if !interrupted {
             self.event(InvariantId::Bc3);
         }
+        // The own clock may have jumped since the ages were looked at (BC-18).
+        self.require_agreeing_clocks(step).await?;
         self.delete_objects(step).await?;
         Ok(Cleaned::Removed)
     }

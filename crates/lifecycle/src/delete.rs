@@ -60,6 +60,8 @@ impl Lifecycle {
         if self.due_mark(step).await? != (mark, attributes) {
             return Err(step.error(ErrorKind::Invalid, "its deletion mark was changed just now"));
         }
+        // The own clock may have jumped since the mark's age was looked at (BC-18).
+        self.require_agreeing_clocks(step).await?;
         self.delete_objects(step).await?;
         Ok(Deleted::Now)
     }

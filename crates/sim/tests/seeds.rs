@@ -46,6 +46,9 @@ fn seeds_that_once_failed() {
         // an output whose inputs were deleted for its sake was taken for tainted.
         (13, Profile::Eventual),
         (13, Profile::Hostile),
+        // A clock jumped between the comparison with the bucket's and the look at an age.
+        (824, Profile::Eventual),
+        (385, Profile::Hostile),
         // What was marked for the sake of a tainted or erased block stayed for ever, read by nobody.
         (48, Profile::Strong),
         (10, Profile::Eventual),
