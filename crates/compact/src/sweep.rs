@@ -3,11 +3,10 @@
 //!
 //! These are decisions of one look at the bucket; `lifecycle` looks again before it acts on them.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rutile_block::{BlockId, Contract, DeletionMark, Mark, MarkKind, Meta, Source, details};
-use rutile_fetcher::filter::replica_labels::DEDUPED;
+use rutile_fetcher::filter::deletion_mark::{may_replace, outranks};
 use rutile_fetcher::{Exclusion, MarkState, Selection, View};
 
 /// A block that another one replaces and that is not marked yet.
@@ -116,17 +115,20 @@ pub fn bereaved(view: &View) -> Vec<Bereaved> {
     let replaced = marks.iter().filter(|(_, mark)| mark.needs_successor());
     let bereaved = replaced.filter_map(|(id, _)| {
         let meta = &*view.blocks.get(id)?.meta;
-        let gone = going.iter().filter(|(new, _)| holds(new, meta));
+        let gone = going.iter().filter(|(new, _)| may_replace(new, meta));
         let gone: Vec<_> = gone.collect();
+        if gone.is_empty() {
+            return None;
+        }
         let left = view.blocks.values().any(|info| {
             let mark = marks.get(&info.meta.id);
             let stays = match mark {
                 Some(mark) => mark.needs_successor() && outranks(&info.meta, meta),
                 None => true,
             };
-            stays && holds(&info.meta, meta)
+            stays && may_replace(&info.meta, meta)
         });
-        if left || gone.is_empty() {
+        if left {
             return None;
         }
         let given_up = gone
@@ -139,28 +141,6 @@ pub fn bereaved(view: &View) -> Vec<Bereaved> {
         })
     });
     bereaved.collect()
-}
-
-fn holds(new: &Meta, old: &Meta) -> bool {
-    let rewritten = new.rewritten_sources();
-    let all = |from: &[BlockId]| match old.compaction.sources.as_slice() {
-        [] => from.contains(&old.id),
-        sources => sources.iter().all(|source| from.contains(source)),
-    };
-    // A compaction may take replica labels off.
-    let mut labels = new.thanos.labels.iter();
-    new.id != old.id
-        && new.thanos.downsample == old.thanos.downsample
-        && labels.all(|(name, value)| {
-            let before = old.thanos.labels.get(name);
-            before.is_some_and(|before| before == value || value == DEDUPED)
-        })
-        && (all(&new.compaction.sources) || all(&rewritten))
-}
-
-fn outranks(new: &Meta, old: &Meta) -> bool {
-    let rank = |meta: &Meta| (Reverse(meta.compaction.sources.len()), meta.id);
-    rank(new) < rank(old)
 }
 
 /// The marked blocks of this process's share that may be deleted now, in order of their ULIDs.

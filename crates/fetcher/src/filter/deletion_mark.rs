@@ -147,11 +147,17 @@ impl<'a> Holders<'a> {
 
 fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
     let (new, old) = (&other.meta, &info.meta);
-    let rank = |meta: &Meta| (std::cmp::Reverse(sources(meta).len()), meta.id);
+    (!other.marks.deletion.is_there() || outranks(new, old))
+        && !is_tainted(other)
+        && may_replace(new, old)
+}
+
+/// Whether `new` holds what `old` is made of, whatever their marks say: of the same resolution, with
+/// no label that the other has not. A compaction may take replica labels off.
+#[must_use]
+pub fn may_replace(new: &Meta, old: &Meta) -> bool {
     new.id != old.id
         && new.thanos.downsample == old.thanos.downsample
-        && (!other.marks.deletion.is_there() || rank(new) < rank(old))
-        && !is_tainted(other)
         && new
             .thanos
             .labels
@@ -161,6 +167,13 @@ fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
                 None => false,
             })
         && (holds(sources(new), sources(old)) || holds(&new.rewritten_sources(), sources(old)))
+}
+
+/// Whether `new` wins over `old` where both are marked: with more sources, or else the older one.
+#[must_use]
+pub fn outranks(new: &Meta, old: &Meta) -> bool {
+    let rank = |meta: &Meta| (std::cmp::Reverse(sources(meta).len()), meta.id);
+    rank(new) < rank(old)
 }
 
 /// Whether a block goes because it should never have been made: it replaces nothing.

@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use rutile_block::{BlockId, Contract, GroupKey, Meta};
+use rutile_block::{BlockId, GroupKey, Meta};
 use rutile_compact::Hold;
 use rutile_compact::group::Groups;
 use rutile_disk::{AsyncDisk, OsDisk};
 use rutile_fetcher::{FilterChain, Scope, View};
 use rutile_lifecycle::HashFunc;
 use rutile_merge::{Contents, Merger, Progress};
-use rutile_model::PromDuration;
+use rutile_model::{GoDuration, PromDuration};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, TaskGroup};
 use serde_json::json;
 
 use super::source::{DEFAULT_TIMEOUT, Source};
+use super::tidy::contract;
 use crate::output::screen::{Screen, Style};
 use crate::output::table::{Cell, Column, Table};
 
@@ -183,13 +184,7 @@ fn differs(meta: &Meta, found: Contents) -> Option<String> {
 }
 
 fn overlapping(view: &View, delete_delay: PromDuration) -> Vec<Finding> {
-    let delete_delay_ms = delete_delay.as_ms();
-    let contract = Contract {
-        consistency_delay_ms: 0,
-        ignore_delay_ms: delete_delay_ms / 2,
-        delete_delay_ms,
-        ..Contract::default()
-    };
+    let contract = contract(delete_delay, GoDuration::from_ms(0));
     let chain = FilterChain::for_compact(Scope::default(), contract, Vec::new());
     let selection = chain.apply(view, view.fetched_at_ms);
     let groups = Groups::of(view, &selection).groups;
