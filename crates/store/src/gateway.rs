@@ -1,12 +1,13 @@
 //! The StoreAPI over the blocks that are served.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use prost::Message;
-use rutile_block::Contract;
+use rutile_block::{BlockId, Contract, Meta};
 use rutile_blockio::{Limiter, Limits, Request, Stats};
 use rutile_fetcher::View;
 use rutile_model::{ErrorKind, Matcher, TimeOrDuration};
@@ -71,6 +72,9 @@ pub(crate) struct Serving {
     pub(crate) set: BlockSet,
     /// The view of the bucket that the set was made from; none before the first sync.
     pub(crate) view: Option<Arc<View>>,
+    /// Blocks that were served, went from the bucket, and may be replaced by what could not be read
+    /// since.
+    pub(crate) lacking: BTreeMap<BlockId, Arc<Meta>>,
     /// What answers must say.
     pub(crate) warnings: Vec<String>,
 }

@@ -13,6 +13,7 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
+use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
 use rutile_runtime::Clock;
@@ -73,6 +74,7 @@ pub struct Synced {
 }
 
 type Blocks = BTreeMap<BlockId, Arc<Block>>;
+type Metas = BTreeMap<BlockId, Arc<Meta>>;
 
 impl Syncer {
     /// Brings what is served in step with the bucket.
@@ -102,7 +104,8 @@ impl Syncer {
             .copied()
             .collect();
         let served = known.len();
-        self.publish(known, view, &selection, &loaded);
+        let lacking = lacking(&before, &dropped, &known, &view, &selection, &failed);
+        self.publish(known, view, &selection, (&loaded, lacking));
         self.drop_folders(&dropped, before.view.is_none()).await;
         self.metrics.blocks_loaded.set(served as i64);
         if let Err(error) = self.fetcher.save_cache().await {
@@ -217,21 +220,29 @@ impl Syncer {
         blocks: Blocks,
         view: Arc<View>,
         selection: &Selection,
-        loaded: &BTreeSet<BlockId>,
+        (loaded, lacking): (&BTreeSet<BlockId>, Metas),
     ) {
         let uncovered = selection.uncovered(loaded);
+        let events = uncovered.len() + lacking.len();
         self.fetcher
             .metrics()
-            .contract_event(InvariantId::Bc7, uncovered.len());
-        let warnings = uncovered.iter().map(|id| {
+            .contract_event(InvariantId::Bc7, events);
+        let late = uncovered.iter().map(|id| {
             format!(
                 "block {id} was marked for deletion longer than the delete delay ago, and nothing \
                  that replaces it is loaded: the answer may lack its samples"
             )
         });
+        let gone = lacking.keys().map(|id| {
+            format!(
+                "block {id} is gone from the bucket, and what may replace it could not be read: \
+                 the answer may lack its samples"
+            )
+        });
         self.serving.store(Arc::new(Serving {
-            warnings: warnings.collect(),
+            warnings: late.chain(gone).collect(),
             set: BlockSet::new(blocks),
+            lacking,
             view: Some(view),
         }));
     }
@@ -282,6 +293,45 @@ impl Syncer {
             }
         }
     }
+}
+
+/// The blocks of which answers must say that they lack them (BC-7).
+///
+/// A process that stood still for longer than the delete delay finds that what it serves is gone, and
+/// may fail to read the replacement, which it has never seen. Nothing in the view then ties the one to
+/// the other, so until everything that may be the replacement was read, answers say so.
+fn lacking(
+    before: &Serving,
+    dropped: &[BlockId],
+    serving: &Blocks,
+    view: &View,
+    selection: &Selection,
+    failed: &BTreeSet<BlockId>,
+) -> Metas {
+    let dropped = dropped.iter().filter_map(|id| {
+        let block = before.set.blocks.get(id)?;
+        Some((*id, Arc::clone(&block.meta)))
+    });
+    let mut lacking = before.lacking.clone();
+    lacking.extend(dropped);
+    lacking.retain(|id, old| {
+        let covers = |block: &Arc<Block>| block.meta.id == *id || may_replace(&block.meta, old);
+        let mut unread = failed.iter().filter_map(|id| view.blocks.get(id));
+        let excluded = selection.excluded.contains_key(id);
+        let given_up = before
+            .view
+            .as_ref()
+            .is_some_and(|view| is_given_up(view, *id));
+        let settled = view.complete && !unread.any(|info| may_replace(&info.meta, old));
+        !(settled || excluded || given_up || serving.values().any(covers))
+    });
+    lacking
+}
+
+/// Whether a block was marked for good: by retention or by hand.
+fn is_given_up(view: &View, id: BlockId) -> bool {
+    let mark = view.blocks.get(&id).and_then(|info| mark_and_age(info, 0));
+    mark.is_some_and(|(mark, _)| !mark.needs_successor())
 }
 
 /// Whether two versions of a `meta.json` describe different objects.

@@ -1,13 +1,13 @@
 //! Objects that are gone, and views that are too old to rely on.
 
-use rutile_block::{Contract, chunk_key, index_key};
+use rutile_block::{Contract, chunk_key, index_key, meta_key};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
 use rutile_proto::thanos::{LabelNamesRequest, LabelValuesRequest};
 use rutile_storeapi::{RequestContext, StoreApi};
 
-use crate::world::{HOUR, SOURCES, World, id};
+use crate::world::{COMPACTED, HOUR, MORE_SOURCES, SOURCES, World, id};
 
 #[tokio::test]
 async fn bc_17_nothing_is_answered_before_the_first_sync() {
@@ -113,4 +113,47 @@ async fn bc_15_a_lost_segment_is_not_mistaken_for_the_next_one() {
     world.sync().await;
     let error = world.refusal().await;
     assert!(error.to_string().contains(&first), "{error}");
+}
+
+#[tokio::test]
+async fn bc_07_what_went_while_the_process_stood_still_is_missed_until_its_successor_is_read() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.sync().await;
+    world.check(&SOURCES, "before").await;
+    // It stands still while the sources are compacted, marked and deleted. Then nobody can tell what
+    // the new block is, and after that its index cannot be read.
+    SOURCES.iter().for_each(|source| world.remove(source));
+    world.add(COMPACTED);
+    for key in [meta_key(id(COMPACTED)), index_key(id(COMPACTED))] {
+        let fault = Fault::FailBefore(ErrorKind::Unavailable);
+        world.bucket.add(Rule::new(fault).key(key.clone()));
+        for _ in 0..2 {
+            world.sync().await;
+            let answer = world.answer().await;
+            assert!(answer.chunks.is_empty(), "{key}");
+            assert_eq!(answer.warnings.len(), SOURCES.len(), "{key}");
+            for (warning, source) in answer.warnings.iter().zip(SOURCES) {
+                assert!(warning.contains(source), "{key}: {warning}");
+            }
+        }
+        world.bucket.heal();
+    }
+    world.sync().await;
+    world.check(&[COMPACTED], "read at last").await;
+}
+
+#[tokio::test]
+async fn bc_07_what_retention_took_is_not_missed() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.mark(SOURCES[0], "block exceeding retention of 1h0m0s");
+    world.sync().await;
+    world.remove(SOURCES[0]);
+    world.add(MORE_SOURCES[0]);
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    let key = meta_key(id(MORE_SOURCES[0]));
+    world.bucket.add(Rule::new(fault).key(key));
+    world.sync().await;
+    world.check(&SOURCES[1..], "given up").await;
 }
