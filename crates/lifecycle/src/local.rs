@@ -41,7 +41,7 @@ pub async fn read_local_meta(disk: &AsyncDisk, folder: &str) -> Result<Meta> {
 /// Uploads the block folder `folder` of `disk` with `meta` as its metadata: as it was read, with
 /// the external labels and the source that the caller put in. Sets `segment_files`, `files` and
 /// `upload_time`; returns the metadata as it is in the bucket. A block that is there already, whole,
-/// is left as it is.
+/// is left as it is; one that lacks files is taken back and uploaded anew.
 ///
 /// # Errors
 /// `Invalid` when there are no external labels: no reader could tell whose block it is, unless
@@ -64,7 +64,10 @@ pub async fn upload_dir(
     }
     let mut upload = match lifecycle.upload(meta.id, hash).await {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return lifecycle.verify(meta.id).await;
+            if let Some(there) = lifecycle.verify_own(meta.id).await? {
+                return Ok(there);
+            }
+            lifecycle.upload(meta.id, hash).await?
         }
         upload => upload?,
     };

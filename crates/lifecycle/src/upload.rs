@@ -83,6 +83,48 @@ impl Lifecycle {
             session: Arc::new(session),
         })
     }
+
+    /// Checks a committed block as [`Lifecycle::verify`] does, for who has it and can upload it again:
+    /// one that is damaged for certain is taken back, and to be uploaded anew. Gives nothing then.
+    ///
+    /// An uploader that stood still between its last file and its commit leaves such a block, when a
+    /// cleaner took its files away meanwhile and it died before it could look.
+    ///
+    /// # Errors
+    /// As [`Lifecycle::verify`].
+    pub async fn verify_own(&self, id: BlockId) -> Result<Option<Meta>> {
+        let step = Step {
+            operation: "upload",
+            block: id,
+        };
+        let meta = self.read_meta(step).await?;
+        match self.check_committed(step, &meta).await {
+            Ok(()) => Ok(Some(meta)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists a block once more now that it is visible; takes it back when it is not whole.
+    async fn check_committed(&self, step: Step, meta: &Meta) -> Result<()> {
+        let damaged = |whole: &Result<()>| {
+            // Only what is certain: an answer that failed to come says nothing.
+            matches!(whole, Err(error) if error.kind() == ErrorKind::Corrupt)
+        };
+        let mut whole = self.require_whole(step, meta).await;
+        if damaged(&whole) {
+            // The bucket may lag, and another uploader of the same block may have been told already
+            // that it is safe.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            whole = self.require_whole(step, meta).await;
+        }
+        if damaged(&whole) {
+            self.event(InvariantId::Bc2);
+            let deleted = self.bucket.delete(&meta_key(step.block)).await;
+            deleted.map_err(|e| step.bucket(e))?;
+        }
+        whole
+    }
 }
 
 impl Upload {
@@ -174,7 +216,7 @@ impl Session {
                 Ok(None) | Err(_) => Err(self.step.bucket(error)),
             };
         }
-        self.check_committed(&meta).await?;
+        self.owner.check_committed(self.step, &meta).await?;
         Ok(meta)
     }
 
@@ -190,33 +232,8 @@ impl Session {
             let message = "it was committed by somebody else with other content";
             return Err(self.step.error(ErrorKind::AlreadyExists, message));
         }
-        self.check_committed(&there).await?;
+        self.owner.check_committed(self.step, &there).await?;
         Ok(Some(there))
-    }
-
-    /// Lists the block once more now that it is visible; takes it back when it is not whole.
-    async fn check_committed(&self, meta: &Meta) -> Result<()> {
-        let damaged = |whole: &Result<()>| {
-            // Only what is certain: an answer that failed to come says nothing.
-            matches!(whole, Err(error) if error.kind() == ErrorKind::Corrupt)
-        };
-        let mut whole = self.owner.require_whole(self.step, meta).await;
-        if damaged(&whole) {
-            // The bucket may lag, and another uploader of the same block may have been told already
-            // that it is safe.
-            tokio::time::sleep(LOOK_AGAIN).await;
-            whole = self.owner.require_whole(self.step, meta).await;
-        }
-        if damaged(&whole) {
-            self.owner.event(InvariantId::Bc2);
-            let key = meta_key(self.step.block);
-            self.owner
-                .bucket
-                .delete(&key)
-                .await
-                .map_err(|e| self.step.bucket(e))?;
-        }
-        whole
     }
 
     /// Chunk segments of an earlier attempt that was cut otherwise. Readers number segments by

@@ -7,6 +7,7 @@ use rutile_disk::{AsyncDisk, Disk, Durability, MemoryDisk};
 use rutile_lifecycle::{HashFunc, read_local_meta, upload_dir};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
+use rutile_objstore::fake::{Fault, Rule};
 use rutile_runtime::CpuPool;
 
 use crate::world::{World, block, id};
@@ -192,4 +193,37 @@ async fn a_hostile_object_name_cannot_leave_the_folder() {
         .await;
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Invalid);
     assert!(memory.stat("outside").unwrap().is_none());
+}
+
+/// Its uploader stood still between its last file and its commit, while a cleaner took the files away,
+/// and died before it could look: nobody else has what the block names.
+#[tokio::test(start_paused = true)]
+async fn bc_02_a_committed_block_that_lacks_files_is_uploaded_anew_by_who_has_it() {
+    let (world, memory) = (World::new(), MemoryDisk::new());
+    let (folder, disk) = (golden(&memory), asynchronous(&memory));
+    let meta = read_local_meta(&disk, &folder).await.unwrap();
+    let upload = || {
+        let (lifecycle, disk) = (&world.lifecycle, &disk);
+        upload_dir(
+            lifecycle,
+            disk,
+            &folder,
+            meta.clone(),
+            HashFunc::None,
+            false,
+        )
+    };
+    let up = upload().await.unwrap();
+    world.memory.remove(&format!("{}/index", meta.id));
+    // Not known for certain: it stays.
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    world.bucket.add(Rule::new(fault).on([Operation::List]));
+    upload().await.unwrap_err();
+    assert!(world.is_block(meta.id));
+    world.bucket.heal();
+
+    let again = upload().await.unwrap();
+    assert_eq!(again.thanos.files, up.thanos.files);
+    assert_eq!(world.lifecycle.verify(meta.id).await.unwrap(), again);
+    assert_eq!(world.events("BC-2"), 1);
 }
