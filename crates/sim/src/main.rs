@@ -1,4 +1,4 @@
-//! `make sim`: runs seeds, shows what they reached, stops at the first violation.
+//! `make sim`: runs seeds on all cores, shows what they reached, stops at the first violation.
 
 #![expect(
     clippy::print_stdout,
@@ -7,9 +7,11 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rutile_sim::{Counts, Fault, Profile, Scenario, run, shrink};
+use rutile_sim::{Counts, Fault, Profile, Scenario, Violation, run, shrink};
 
 fn main() -> ExitCode {
     match Options::read() {
@@ -27,6 +29,26 @@ struct Options {
     seeds: u64,
     profiles: Vec<Profile>,
     limit: Option<Duration>,
+    threads: usize,
+    /// Whether to list all seeds that fail, in a line each, instead of stopping at one.
+    keep_going: bool,
+}
+
+/// A seed that failed.
+struct Failure {
+    scenario: Scenario,
+    violation: Violation,
+}
+
+/// The seeds of one profile, as the threads that run them share them.
+struct Batch {
+    profile: Profile,
+    next: AtomicU64,
+    end: AtomicU64,
+    until: Option<Instant>,
+    done: Mutex<(u64, Counts)>,
+    failures: Mutex<Vec<Failure>>,
+    keep_going: bool,
 }
 
 impl Options {
@@ -42,39 +64,90 @@ impl Options {
             Ok(text) if !text.is_empty() && text != "all" => vec![text.parse()?],
             _ => Profile::ALL.to_vec(),
         };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let limit = number("LIMIT_SECONDS", 0)?;
         Ok(Self {
             first: number("FIRST_SEED", 1)?,
             seeds: number("SEEDS", 1_000)?,
             profiles,
             limit: (limit > 0).then(|| Duration::from_secs(limit)),
+            threads: number("THREADS", cores as u64)?.max(1) as usize,
+            keep_going: std::env::var("KEEP_GOING").is_ok_and(|text| text == "yes"),
         })
     }
 
     fn run(&self) -> ExitCode {
         let begun = Instant::now();
+        let mut failed = 0;
         for profile in &self.profiles {
             let share = self.limit.map(|limit| limit / self.profiles.len() as u32);
             let started = Instant::now();
-            let mut sum = Counts::default();
-            let mut done = 0;
-            for seed in self.first..self.first.saturating_add(self.seeds) {
-                if share.is_some_and(|share| started.elapsed() > share) {
-                    break;
+            let batch = Batch {
+                profile: *profile,
+                next: AtomicU64::new(self.first),
+                end: AtomicU64::new(self.first.saturating_add(self.seeds)),
+                until: share.map(|share| started + share),
+                done: Mutex::default(),
+                failures: Mutex::default(),
+                keep_going: self.keep_going,
+            };
+            std::thread::scope(|scope| {
+                for _ in 0..self.threads {
+                    scope.spawn(|| batch.work());
                 }
-                let scenario = Scenario::new(seed, *profile);
-                let outcome = run(&scenario);
-                if outcome.violation.is_some() {
-                    report(&scenario);
+            });
+            let mut failures = batch.failures.into_inner().unwrap_or_default();
+            failures.sort_by_key(|failure| failure.scenario.seed);
+            failed += failures.len();
+            match failures.first() {
+                Some(first) if !self.keep_going => {
+                    report(first);
                     return ExitCode::FAILURE;
                 }
-                add(&mut sum, &outcome.counts);
-                done += 1;
+                _ => failures.iter().for_each(list),
             }
+            let (done, sum) = batch.done.into_inner().unwrap_or_default();
             show(*profile, self.first, done, started.elapsed(), &sum);
         }
-        println!("no violation in {:.1} s", begun.elapsed().as_secs_f64());
+        let seconds = begun.elapsed().as_secs_f64();
+        if failed > 0 {
+            println!("{failed} violations in {seconds:.1} s");
+            return ExitCode::FAILURE;
+        }
+        println!("no violation in {seconds:.1} s");
         ExitCode::SUCCESS
+    }
+}
+
+impl Batch {
+    /// Runs seeds until there are none left, or time is over. After a violation only smaller seeds are
+    /// finished, so that the smallest one is what is reported, however many threads there are.
+    fn work(&self) {
+        loop {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            let late = self.until.is_some_and(|until| Instant::now() > until);
+            if seed >= self.end.load(Ordering::Relaxed) || late {
+                return;
+            }
+            let scenario = Scenario::new(seed, self.profile);
+            let outcome = run(&scenario);
+            if let Ok(mut done) = self.done.lock() {
+                done.0 += 1;
+                add(&mut done.1, &outcome.counts);
+            }
+            let Some(violation) = outcome.violation else {
+                continue;
+            };
+            if !self.keep_going {
+                self.end.fetch_min(seed, Ordering::Relaxed);
+            }
+            if let Ok(mut failures) = self.failures.lock() {
+                failures.push(Failure {
+                    scenario,
+                    violation,
+                });
+            }
+        }
     }
 }
 
@@ -116,10 +189,17 @@ fn show(profile: Profile, first: u64, done: u64, took: Duration, sum: &Counts) {
     }
 }
 
-fn report(scenario: &Scenario) {
+fn list(failure: &Failure) {
+    let (seed, profile) = (failure.scenario.seed, failure.scenario.profile);
+    let Violation { clause, what } = &failure.violation;
+    println!("seed {seed} of {profile}: {clause}: {what}");
+}
+
+fn report(failure: &Failure) {
+    let scenario = &failure.scenario;
     let small = match std::env::var("SHRINK").as_deref() {
         Ok("no") => scenario.clone(),
-        _ => shrink(scenario),
+        _ => shrink(scenario, failure.violation.clause),
     };
     let outcome = run(&small);
     let seed = scenario.seed;

@@ -174,15 +174,18 @@ fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
     });
 }
 
-/// Leaves out of a failing scenario whatever it fails without.
+/// Leaves out of a scenario that breaks `clause` whatever it breaks it without.
 #[must_use]
-pub fn shrink(scenario: &Scenario) -> Scenario {
+pub fn shrink(scenario: &Scenario, clause: InvariantId) -> Scenario {
     let mut smallest = scenario.clone();
+    let breaks = |candidate: &Scenario| {
+        let violation = run(candidate).violation;
+        violation.is_some_and(|violation| violation.clause == clause)
+    };
     loop {
         let smaller = smallest.smaller().into_iter();
-        let mut failing = smaller.filter(|candidate| {
-            candidate.chaos_ms >= CHAOS_MS / 16 && run(candidate).violation.is_some()
-        });
+        let mut failing =
+            smaller.filter(|candidate| candidate.chaos_ms >= CHAOS_MS / 16 && breaks(candidate));
         match failing.next() {
             Some(next) => smallest = next,
             None => return smallest,

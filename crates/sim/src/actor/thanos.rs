@@ -67,8 +67,10 @@ async fn ship(process: &Process, cell: usize) -> rutile_objstore::Result<()> {
 pub(crate) async fn store(process: Process) {
     let mut metas = BTreeMap::new();
     loop {
+        // A look that began while faults happened mixes what was with what is.
+        let begun_ms = process.world.elapsed_ms();
         match look(&process, &mut metas).await {
-            Ok(blocks) => check(&process, &blocks),
+            Ok(blocks) => check(&process, &blocks, begun_ms),
             Err(error) => process.note(format!("sync fails: {error}")),
         }
         process.sleep(SYNC_MS).await;
@@ -134,10 +136,10 @@ fn deduplicated(kept: &BTreeMap<BlockId, Meta>) -> BTreeSet<BlockId> {
     winners.into_iter().map(|meta| meta.id).collect()
 }
 
-fn check(process: &Process, blocks: &BTreeSet<BlockId>) {
+fn check(process: &Process, blocks: &BTreeSet<BlockId>, begun_ms: i64) {
     let world = Arc::clone(&process.world);
     let settled = world.scenario.chaos_ms + CONTRACT.ignore_delay_ms + SYNC_MS;
-    if world.elapsed_ms() < settled {
+    if begun_ms < settled {
         return;
     }
     world.reach("BC-19 Thanos's store reads");
