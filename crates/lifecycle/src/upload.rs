@@ -97,26 +97,26 @@ impl Lifecycle {
             operation: "upload",
             block: id,
         };
-        let meta = self.read_meta(step).await?;
-        match self.check_committed(step, &meta).await {
-            Ok(()) => Ok(Some(meta)),
+        match self.check_committed(step).await {
+            Ok(meta) => Ok(Some(meta)),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Lists a block once more now that it is visible; takes it back when it is not whole.
-    async fn check_committed(&self, step: Step, meta: &Meta) -> Result<()> {
-        let damaged = |whole: &Result<()>| {
+    /// Reads and lists a block once more now that it is visible; takes it back when it is not whole.
+    /// Gives its metadata as it is in the bucket.
+    async fn check_committed(&self, step: Step) -> Result<Meta> {
+        let damaged = |whole: &Result<Meta>| {
             // Only what is certain: an answer that failed to come says nothing.
             matches!(whole, Err(error) if error.kind() == ErrorKind::Corrupt)
         };
-        let mut whole = self.require_whole(step, meta).await;
+        let mut whole = self.read_whole(step).await;
         if damaged(&whole) {
             // The bucket may lag, and another uploader of the same block may have been told already
             // that it is safe.
             tokio::time::sleep(LOOK_AGAIN).await;
-            whole = self.require_whole(step, meta).await;
+            whole = self.read_whole(step).await;
         }
         if damaged(&whole) {
             self.event(InvariantId::Bc2);
@@ -216,8 +216,7 @@ impl Session {
                 Ok(None) | Err(_) => Err(self.step.bucket(error)),
             };
         }
-        self.owner.check_committed(self.step, &meta).await?;
-        Ok(meta)
+        self.owner.check_committed(self.step).await
     }
 
     /// What an earlier commit of the same files left, checked.
@@ -232,8 +231,7 @@ impl Session {
             let message = "it was committed by somebody else with other content";
             return Err(self.step.error(ErrorKind::AlreadyExists, message));
         }
-        self.owner.check_committed(self.step, &there).await?;
-        Ok(Some(there))
+        self.owner.check_committed(self.step).await.map(Some)
     }
 
     /// Chunk segments of an earlier attempt that was cut otherwise. Readers number segments by

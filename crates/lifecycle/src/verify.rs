@@ -38,6 +38,10 @@ impl Lifecycle {
             operation: "verify",
             block: id,
         };
+        self.read_whole(step).await
+    }
+
+    pub(crate) async fn read_whole(&self, step: Step) -> Result<Meta> {
         let meta = self.read_meta(step).await?;
         self.require_whole(step, &meta).await?;
         Ok(meta)

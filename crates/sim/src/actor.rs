@@ -4,6 +4,7 @@ pub(crate) mod compactor;
 pub(crate) mod person;
 pub(crate) mod reader;
 pub(crate) mod thanos;
+pub(crate) mod thanos_compactor;
 pub(crate) mod uploader;
 
 use std::future::Future;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rutile_block::Contract;
+use rutile_disk::{Disk, FaultRates, FaultyDisk, MemoryDisk};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, Entropy};
 
 use crate::client::Client;
 use crate::oracle::Role;
-use crate::scenario::{CONTRACT, MINUTE};
+use crate::scenario::{CONTRACT, LONGEST_DELETE_DELAY_MS, MINUTE};
 use crate::world::{Actor, World};
 
 /// What a process is given.
@@ -50,6 +52,26 @@ impl Process {
             actor,
             client,
         }
+    }
+
+    /// A disk that is full now and then, while faults happen.
+    pub(crate) fn disk(&self, disk: &Arc<MemoryDisk>) -> Arc<FaultyDisk> {
+        let full = self.world.scenario.full_disks && self.world.is_chaos();
+        let rates = FaultRates {
+            no_space: if full { 100 } else { 0 },
+            ..FaultRates::default()
+        };
+        if full {
+            self.world.reach("S31");
+        }
+        let inner = Arc::clone(disk) as Arc<dyn Disk>;
+        Arc::new(FaultyDisk::new(inner, self.entropy(), rates))
+    }
+
+    /// Until faults stop.
+    pub(crate) async fn calm(&self) {
+        let left = self.world.scenario.chaos_ms - self.world.elapsed_ms();
+        tokio::time::sleep(Duration::from_millis(left.max(0) as u64)).await;
     }
 
     pub(crate) fn bucket(&self) -> Arc<dyn Bucket> {
@@ -102,14 +124,25 @@ impl Process {
             };
             self.sleep(down).await;
             self.note("starts again");
+            if self.actor.role == Role::Reader {
+                self.world.reach("S55");
+            }
         }
     }
 }
 
-/// The delays as a compactor has them.
-pub(crate) fn compactor_contract() -> Contract {
+/// The delays as a compactor has them: of several, each has its own.
+pub(crate) fn compactor_contract(process: &Process) -> Contract {
+    let delete_delay_ms = match process.roll(3) {
+        0 => {
+            process.world.reach("S44");
+            LONGEST_DELETE_DELAY_MS
+        }
+        _ => CONTRACT.delete_delay_ms,
+    };
     Contract {
-        ignore_delay_ms: CONTRACT.delete_delay_ms / 2,
+        ignore_delay_ms: delete_delay_ms / 2,
+        delete_delay_ms,
         ..CONTRACT
     }
 }

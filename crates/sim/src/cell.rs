@@ -19,11 +19,12 @@ pub(crate) type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     pub(crate) id: BlockId,
-    pub(crate) group: usize,
     pub(crate) samples: Samples,
     pub(crate) meta: Meta,
     pub(crate) index: Bytes,
     pub(crate) chunks: Bytes,
+    /// Whether its index cannot be read.
+    pub(crate) bad: bool,
 }
 
 /// The external labels of a stream.
@@ -32,10 +33,20 @@ pub(crate) fn labels_of(group: usize) -> Labels {
 }
 
 impl Cell {
-    /// Block `number` of a stream.
-    pub(crate) fn make(id: BlockId, group: usize, min_time: i64, number: usize) -> Self {
+    /// Block `number` of a stream; `alike` one has the labels of the first stream.
+    pub(crate) fn make(
+        id: BlockId,
+        group: usize,
+        min_time: i64,
+        number: usize,
+        alike: bool,
+    ) -> Self {
         let series = 1 + number % 2;
-        let names: Vec<String> = (0..series).map(|n| format!("s{n}")).collect();
+        let name = |n| match alike {
+            true => format!("t{n}"),
+            false => format!("s{n}"),
+        };
+        let names: Vec<String> = (0..series).map(name).collect();
         let mut samples = Samples::new();
         for (n, name) in names.iter().enumerate() {
             let times = (0..3).map(|at| min_time + at * BLOCK_MS / 4 + 1);
@@ -51,17 +62,61 @@ impl Cell {
         meta.stats.num_samples = 3 * series as u64;
         meta.compaction.level = 1;
         meta.compaction.sources = vec![id];
-        meta.thanos.labels = labels_of(group);
+        meta.thanos.labels = labels_of(if alike { 0 } else { group });
         meta.thanos.source = Source::Sidecar;
         meta.thanos.segment_files = vec!["000001".to_owned()];
         Self {
             id,
-            group,
             samples,
             meta,
             index,
             chunks,
+            bad: false,
         }
+    }
+
+    /// What a compaction of `inputs`, which hold `samples`, makes.
+    pub(crate) fn merged(id: BlockId, inputs: &[Meta], samples: Samples) -> Self {
+        let (index, chunks) = encode(&samples);
+        let mut meta = Meta::new(id);
+        meta.min_time = inputs.iter().map(|meta| meta.min_time).min().unwrap_or(0);
+        meta.max_time = inputs.iter().map(|meta| meta.max_time).max().unwrap_or(0);
+        let of_series = samples.values().map(|series| series.len() as u64);
+        meta.stats.num_samples = of_series.sum();
+        meta.stats.num_series = samples.len() as u64;
+        meta.stats.num_chunks = samples.len() as u64;
+        let levels = inputs.iter().map(|meta| meta.compaction.level);
+        meta.compaction.level = levels.max().unwrap_or(0) + 1;
+        let sources = inputs
+            .iter()
+            .flat_map(|meta| meta.compaction.sources.clone());
+        meta.compaction.sources = sources.collect();
+        meta.compaction.sources.sort_unstable();
+        if let Some(first) = inputs.first() {
+            meta.thanos.labels = first.thanos.labels.clone();
+        }
+        meta.thanos.source = Source::Compactor;
+        meta.thanos.segment_files = vec!["000001".to_owned()];
+        Self {
+            id,
+            samples,
+            meta,
+            index,
+            chunks,
+            bad: false,
+        }
+    }
+
+    /// Cuts the end of the index off: no reader finds its way in it.
+    pub(crate) fn spoil(&mut self) {
+        self.index.truncate(self.index.len() - 30);
+        self.bad = true;
+    }
+
+    /// The external label that tells streams apart in answers.
+    pub(crate) fn stream(&self) -> String {
+        let stream = self.meta.thanos.labels.get("stream");
+        stream.unwrap_or_default().to_owned()
     }
 
     /// The metadata as Thanos's sidecar writes it.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use rutile_block::is_mark;
+use rutile_block::{is_mark, parse_key};
 use rutile_model::ErrorKind;
 use rutile_objstore::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
@@ -20,12 +20,17 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::objects::Objects;
+use crate::oracle::Role;
 use crate::profile::Fault;
 use crate::scenario::{CONTRACT, LAG_MS, MINUTE};
 use crate::trace::Event;
 use crate::world::{Actor, Shared, World};
 
+mod seen;
+
 const BUCKET: &str = "sim";
+/// Requests in 10,000 that a storm throttles.
+const STORM_RATE: u64 = 4_000;
 
 /// The bucket as one process has it.
 #[derive(Debug, Clone)]
@@ -56,7 +61,13 @@ impl Client {
 
     fn hit(&self, fault: Fault) -> bool {
         let scenario = &self.world.scenario;
-        let hit = self.roll(10_000) < scenario.profile.rate(fault);
+        let storm = fault == Fault::FailBefore && self.world.is_storm();
+        let rate = if storm {
+            STORM_RATE
+        } else {
+            scenario.profile.rate(fault)
+        };
+        let hit = self.roll(10_000) < rate;
         let hit = hit && self.world.is_chaos() && !scenario.without.contains(&fault);
         if hit {
             self.world.lock().counts.faults[fault as usize] += 1;
@@ -99,16 +110,20 @@ impl Client {
     /// What happens to the process before a request is sent.
     async fn enter(&self, operation: Operation, key: &str) {
         self.world.lock().counts.requests += 1;
-        if self.hit(Fault::Freeze) {
+        // Thanos's compactor is known to lose data when it wakes after days.
+        let spared = self.world.scenario.thanos_compactor && self.actor.role == Role::Compactor;
+        if self.hit(Fault::Freeze) && !spared {
             let longest = CONTRACT.delete_delay_ms + 30 * MINUTE;
             let length = self.roll(longest as u64);
             let until = Instant::now() + Duration::from_millis(length);
             *self.actor.frozen_until.lock() = Some(until);
             self.log(operation, key, "stands still");
+            self.saw_freeze(length as i64);
         }
         if self.hit(Fault::ClockJump) {
             let by_ms = self.roll(240 * MINUTE as u64) as i64 - 120 * MINUTE;
             self.actor.clock.jump(by_ms);
+            self.saw_jump(by_ms);
             self.world.note(
                 &self.actor.name,
                 format!("clock jumps by {} s", by_ms / 1000),
@@ -117,6 +132,7 @@ impl Client {
         self.thaw().await;
         if self.hit(Fault::Crash) {
             self.log(operation, key, "not sent: crash");
+            self.saw_crash(operation, key, false);
             self.crash().await;
         }
     }
@@ -163,6 +179,7 @@ impl Client {
         self.thaw().await;
         if fate.fault == Some(Fault::FailBefore) {
             self.log(operation, key, "fails");
+            self.saw_failed_read();
             return Err(self.error(fate.kind, operation, key));
         }
         let stale = fate.fault == Some(Fault::StaleRead);
@@ -171,6 +188,18 @@ impl Client {
             false => i64::MAX,
         };
         let answer = read(&self.world.lock().objects, when_ms);
+        let found = answer.is_ok();
+        self.world.change(|shared| {
+            let Shared {
+                objects, oracle, ..
+            } = shared;
+            oracle.on_read(
+                objects,
+                self.actor.role,
+                key,
+                found && operation != Operation::Exists,
+            );
+        });
         let outcome = match (&answer, stale) {
             (Ok(_), false) => "ok",
             (Ok(_), true) => "ok, stale",
@@ -231,9 +260,11 @@ impl Client {
         drop(self.world.effects.spawn("effect", landing));
         if dies {
             self.log(operation, key, "sent: crash");
+            self.saw_crash(operation, key, true);
             self.crash().await;
         }
         if late {
+            self.saw_lost_answer(key);
             sleep(fate.after).await;
             self.thaw().await;
             return Err(self.error(ErrorKind::Unavailable, operation, key));
@@ -242,6 +273,7 @@ impl Client {
         sleep(fate.after).await;
         self.thaw().await;
         if fate.fault == Some(Fault::FailAfter) {
+            self.saw_lost_answer(key);
             self.log(operation, key, "reports a failure all the same");
             return Err(self.error(ErrorKind::Unavailable, operation, key));
         }
@@ -282,6 +314,9 @@ impl Client {
             .lock()
             .objects
             .list(prefix, depth, attributes, when);
+        if fate.torn || stale {
+            self.saw_stale_list(&found);
+        }
         let mut entries: Vec<Result<Entry>> = found.into_iter().map(Ok).collect();
         let mut outcome = match (fate.torn, stale) {
             (true, _) => "ok, torn",
@@ -295,6 +330,23 @@ impl Client {
         }
         self.log(operation, prefix, outcome);
         Ok(entries)
+    }
+
+    /// Stores less than was sent now and then. Thanos's components do not look again, so what they
+    /// write is spared.
+    fn tear(&self, key: &str, body: Bytes) -> Bytes {
+        let spared = self.actor.role == Role::Thanos || parse_key(key).is_none();
+        if spared || !self.hit(Fault::TornWrite) || body.is_empty() {
+            return body;
+        }
+        let length = self.roll(body.len() as u64) as usize;
+        let short = if self.roll(3) == 0 { 0 } else { length };
+        self.world.reach(if is_mark(key) { "S37" } else { "S7" });
+        self.world.note(
+            &self.actor.name,
+            format!("only {short} bytes of {key} are stored"),
+        );
+        body.slice(..short)
     }
 
     /// Cuts an answer short now and then.
@@ -394,6 +446,7 @@ impl Bucket for Client {
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<()> {
         let (actor, owned) = (Arc::clone(&self.actor), key.to_owned());
         let said = body.clone();
+        let body = self.tear(key, body);
         let effect = move |shared: &mut Shared, now_ms| {
             let before = shared.objects.now(&owned).map(|(body, _)| body.clone());
             if mode == PutMode::Create && before.is_some() {

@@ -9,6 +9,7 @@
 mod actor;
 mod cell;
 mod client;
+mod coverage;
 mod objects;
 mod oracle;
 mod profile;
@@ -17,6 +18,7 @@ mod scenario;
 mod trace;
 mod world;
 
+pub use coverage::{NEIGHBOURS, SCENARIOS};
 pub use oracle::Violation;
 pub use profile::{Fault, Profile};
 pub use run::{Outcome, run, shrink};

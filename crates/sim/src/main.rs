@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rutile_sim::{Counts, Fault, Profile, Scenario, Violation, run, shrink};
+use rutile_sim::{Counts, Fault, NEIGHBOURS, Profile, SCENARIOS, Scenario, Violation, run, shrink};
 
 fn main() -> ExitCode {
     match Options::read() {
@@ -79,6 +79,7 @@ impl Options {
     fn run(&self) -> ExitCode {
         let begun = Instant::now();
         let mut failed = 0;
+        let mut all = Counts::default();
         for profile in &self.profiles {
             let share = self.limit.map(|limit| limit / self.profiles.len() as u32);
             let started = Instant::now();
@@ -108,7 +109,9 @@ impl Options {
             }
             let (done, sum) = batch.done.into_inner().unwrap_or_default();
             show(*profile, self.first, done, started.elapsed(), &sum);
+            add(&mut all, &sum);
         }
+        show_coverage(&all);
         let seconds = begun.elapsed().as_secs_f64();
         if failed > 0 {
             println!("{failed} violations in {seconds:.1} s");
@@ -184,8 +187,21 @@ fn show(profile: Profile, first: u64, done: u64, took: Duration, sum: &Counts) {
     let faults = Fault::ALL.iter().zip(sum.faults);
     let faults: Vec<String> = faults.map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("  faults: {}", faults.join(", "));
-    for (what, count) in &sum.reached {
-        println!("  {count:>8} x {what}");
+}
+
+/// How often each scenario of the catalogue was reached.
+fn show_coverage(all: &Counts) {
+    println!("scenarios reached:");
+    let mut missed = Vec::new();
+    for (number, what) in SCENARIOS.iter().chain(&NEIGHBOURS) {
+        let count = all.reached.get(number).copied().unwrap_or(0);
+        println!("  {number:<5} {count:>9}  {what}");
+        if count == 0 {
+            missed.push(*number);
+        }
+    }
+    if !missed.is_empty() {
+        println!("not reached: {}", missed.join(", "));
     }
 }
 

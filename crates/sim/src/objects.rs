@@ -23,6 +23,8 @@ pub(crate) struct Objects {
     /// Uploads in parts that are not finished, by their number.
     pub(crate) uploads: BTreeMap<u64, UnfinishedUpload>,
     next_upload: u64,
+    /// Whether the store makes an object for each folder, which the port shows without its slash.
+    pub(crate) markers: bool,
 }
 
 impl Objects {
@@ -48,6 +50,18 @@ impl Objects {
 
     /// Writes or, without a body, deletes.
     pub(crate) fn set(&mut self, key: &str, body: Option<Bytes>, now_ms: i64) {
+        if self.markers && body.is_some() && parse_entry(key).is_some() {
+            for (at, _) in key.match_indices('/') {
+                let (folder, _) = key.split_at(at);
+                if self.now(folder).is_none() {
+                    self.set_one(folder, Some(Bytes::new()), now_ms);
+                }
+            }
+        }
+        self.set_one(key, body, now_ms);
+    }
+
+    fn set_one(&mut self, key: &str, body: Option<Bytes>, now_ms: i64) {
         let versions = self.keys.entry(key.to_owned()).or_default();
         let body_there = body.is_some();
         if !body_there && versions.last().is_none_or(|v| v.body.is_none()) {

@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use rutile_block::{
     BlockId, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key, mark_key,
-    meta_key, parse_key,
+    meta_key, parse_entry, parse_key,
 };
 
 use crate::cell::{Cell, Samples, decode};
 use crate::objects::Objects;
-use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, MINUTE};
+use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS, MINUTE};
+
+mod seen;
 
 /// A set of cells, by their numbers.
 pub(crate) type Cells = u64;
@@ -57,6 +59,18 @@ pub(crate) struct Oracle {
     /// Cells that were given up when no other block held them: they must never return.
     pub(crate) erased: BTreeMap<usize, (i64, BlockId)>,
     pub(crate) retention_ms: Option<i64>,
+    /// Blocks that somebody took an object from.
+    pub(crate) broken: BTreeSet<BlockId>,
+    /// When a person last wrote a mark that says nothing, by block.
+    pub(crate) spoilt_ms: BTreeMap<BlockId, i64>,
+    /// Scenarios of the catalogue, and how often each was reached.
+    pub(crate) reached: BTreeMap<&'static str, u64>,
+    /// Blocks that a compactor saw without `meta.json`.
+    seen_partial: BTreeSet<BlockId>,
+    /// Who deleted objects of a block.
+    deleters: BTreeSet<(BlockId, String)>,
+    /// Who committed an output of these cells.
+    outputs: BTreeMap<Cells, BTreeSet<String>>,
     pub(crate) violation: Option<Violation>,
     pub(crate) checks: u64,
     pub(crate) merges: u64,
@@ -79,6 +93,44 @@ impl Oracle {
         self.violation.get_or_insert(Violation { clause, what });
     }
 
+    pub(crate) fn reach(&mut self, number: &'static str) {
+        *self.reached.entry(number).or_default() += 1;
+    }
+
+    /// Whether a process has a block under way.
+    pub(crate) fn is_merging(&self, objects: &Objects, name: &str) -> bool {
+        let mine = self.makers.iter().filter(|(_, maker)| maker == name);
+        let mut under_way = mine.filter(|(id, _)| objects.now(&meta_key(*id)).is_none());
+        under_way.any(|(id, _)| objects.now(&chunk_key(*id, 1)).is_some())
+    }
+
+    /// An object was read, or was looked for in vain.
+    pub(crate) fn on_read(&mut self, objects: &Objects, role: Role, key: &str, found: bool) {
+        let Some((id, part)) = parse_key(key) else {
+            return;
+        };
+        if found && objects.now(key).is_none() {
+            self.reach("S45");
+        }
+        let has_meta = objects.now(&meta_key(id)).is_some();
+        match (role, part) {
+            (Role::Compactor, Part::Meta) if !found && objects.now(&index_key(id)).is_some() => {
+                self.seen_partial.insert(id);
+            }
+            (Role::Reader, Part::Index | Part::Chunks(_))
+                if !found && has_meta && objects.now(key).is_some() =>
+            {
+                self.reach("S8");
+            }
+            (Role::Reader, Part::Meta | Part::Mark(_))
+                if !has_meta && objects.now(&mark_key(id, MarkKind::Deletion)).is_some() =>
+            {
+                self.reach("S35");
+            }
+            _ => {}
+        }
+    }
+
     /// The cells that a block holds, by its sources.
     fn cells_of(&self, meta: &Meta) -> Option<Cells> {
         let mut numbers = meta
@@ -92,6 +144,11 @@ impl Oracle {
     /// The cells of a block that is or was committed.
     pub(crate) fn held_by(&self, id: BlockId) -> Cells {
         self.blocks.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Every block that was ever committed.
+    pub(crate) fn ever_committed(&self) -> Vec<BlockId> {
+        self.blocks.keys().copied().collect()
     }
 
     /// What a set of cells of one stream holds.
@@ -147,7 +204,10 @@ impl Oracle {
             return;
         };
         match part {
-            Part::Mark(MarkKind::Deletion) => self.on_mark(objects, by, id, now_ms),
+            Part::Mark(MarkKind::Deletion) => {
+                self.saw_mark(objects, by.0, id, now_ms);
+                self.on_mark(objects, by, id, now_ms);
+            }
             Part::Mark(_) => {}
             Part::Meta => {
                 let replaced = before.is_some_and(|before| !same_block(id, &before, body));
@@ -157,9 +217,11 @@ impl Oracle {
                         format!("{key} was replaced by another one"),
                     );
                 }
+                self.saw_commit(objects, by, id, now_ms);
                 self.on_commit(objects, id);
             }
             Part::Index | Part::Chunks(_) | Part::Other(_) => {
+                self.saw_maker(by, id);
                 self.makers.insert((id, by.1.to_owned()));
                 let changed = before.is_none_or(|before| before != *body);
                 if changed && objects.now(&meta_key(id)).is_some() && by.0 != Role::Thanos {
@@ -257,6 +319,7 @@ impl Oracle {
         if by.0 != Role::Compactor || matches!(part, Part::Mark(_)) {
             return;
         }
+        self.saw_delete(by.1, id);
         if self.makers.contains(&(id, by.1.to_owned())) {
             return;
         }
@@ -274,6 +337,12 @@ impl Oracle {
         let grace = CONTRACT.clock_bound_ms + 2 * LAG_MS;
         let marked = objects.now(&mark_key(id, MarkKind::Deletion));
         let gone = self.unmarked_ms.get(&id).copied();
+        let spoilt = self.spoilt_ms.get(&id).copied();
+        let committed = objects.now(&meta_key(id)).is_some();
+        if committed && marked.is_some() && mark_of(objects, id).is_none() {
+            let lately = spoilt.is_some_and(|ms| now_ms - ms < 5 * MINUTE + 2 * LAG_MS);
+            return (!lately).then(|| "although its mark cannot be read".to_owned());
+        }
         if let Some((_, since_ms)) = marked {
             let age = now_ms - since_ms;
             return (age + grace < CONTRACT.delete_delay_ms)
@@ -308,13 +377,22 @@ impl Oracle {
         }
     }
 
+    /// Whether a block that somebody took an object from held what this one holds.
+    fn needs_broken(&self, id: BlockId) -> bool {
+        let mut broken = self.broken.iter();
+        broken.any(|other| self.held_by(*other) & self.held_by(id) != 0)
+    }
+
     /// What must hold when faults have stopped and everything had time to come to rest.
     pub(crate) fn at_rest(&mut self, objects: &Objects, now_ms: i64) {
         // What was marked a moment ago has its delay before it.
-        let due_ms = now_ms - CONTRACT.delete_delay_ms - 3 * ITERATION_MS;
+        let due_ms = now_ms - LONGEST_DELETE_DELAY_MS - 3 * ITERATION_MS;
         self.check_durable(objects, "all came to rest");
         let all: Cells = (0..self.cells.len()).fold(0, |all, at| all | 1 << at);
-        if let Some(at) = cells_in(all & !self.acknowledged & !self.given_up).next() {
+        let spoilt = |at: &usize| self.spoilt_ms.contains_key(&self.cells[*at].id);
+        let mut left = cells_in(all & !self.acknowledged & !self.given_up);
+        // Nobody may touch what carries a mark of a later version.
+        if let Some(at) = left.find(|at| !spoilt(at)) {
             let id = self.cells[at].id;
             self.violate(
                 InvariantId::Bc16,
@@ -334,9 +412,13 @@ impl Oracle {
             }
         }
         let odd = objects.keys().find(|key| {
-            let Some((id, _)) = parse_key(key) else {
-                return *key != "rutile/clock";
+            let Some(id) = parse_entry(key) else {
+                return !key.starts_with("rutile");
             };
+            // What cannot be read stays, and so does what only a broken block could replace.
+            if self.spoilt_ms.contains_key(&id) || self.needs_broken(id) {
+                return false;
+            }
             let marked = marked_ms(objects, id).is_some_and(|ms| ms <= due_ms);
             objects.now(&meta_key(id)).is_none() || marked
         });

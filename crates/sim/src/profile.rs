@@ -25,6 +25,8 @@ pub enum Fault {
     TornList,
     /// An object is cut short, down to nothing, and nobody notices on the way.
     Truncated,
+    /// Of an object that is written only a part is stored, or nothing, and the request succeeds.
+    TornWrite,
     /// A listing breaks off in the middle.
     BrokenList,
     /// The process ends, before or after the request was sent.
@@ -37,7 +39,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FailBefore,
         Self::FailAfter,
         Self::Late,
@@ -47,6 +49,7 @@ impl Fault {
         Self::StaleList,
         Self::TornList,
         Self::Truncated,
+        Self::TornWrite,
         Self::BrokenList,
         Self::Crash,
         Self::Freeze,
@@ -90,6 +93,7 @@ impl Profile {
             Fault::StaleList => [0, 0, 500, 500],
             Fault::TornList => [0, 0, 1_000, 1_000],
             Fault::Truncated => [0, 0, 0, 20],
+            Fault::TornWrite => [0, 0, 0, 50],
             Fault::BrokenList => [0, 50, 50, 100],
             Fault::Crash => [30, 30, 30, 50],
             Fault::Freeze => [3, 3, 3, 5],

@@ -43,6 +43,18 @@ pub fn run(scenario: &Scenario) -> Outcome {
 
 async fn play(scenario: Scenario) -> Outcome {
     let world = World::new(scenario);
+    for (is, number) in [
+        (
+            world.scenario.same_labels && world.scenario.groups > 1,
+            "S13",
+        ),
+        (world.scenario.bad_block, "S26"),
+        (world.scenario.directory_markers, "S47"),
+    ] {
+        if is {
+            world.reach(number);
+        }
+    }
     let streams = streams(&world);
     let tasks = TaskGroup::new("sim");
     let lasts = start(&world, &streams, &tasks);
@@ -60,6 +72,7 @@ async fn play(scenario: Scenario) -> Outcome {
     let mut shared = world.lock();
     shared.counts.merges = shared.oracle.merges;
     shared.counts.checks = shared.oracle.checks;
+    shared.counts.reached = std::mem::take(&mut shared.oracle.reached);
     Outcome {
         violation,
         counts: shared.counts.clone(),
@@ -81,8 +94,18 @@ fn streams(world: &Arc<World>) -> Vec<Stream> {
         for number in 0..scenario.blocks {
             let id = BlockId::generate(EPOCH_MS + born_ms, &entropy);
             let min_time = first + number as i64 * BLOCK_MS;
-            let cell = Cell::make(id, group, min_time, number);
-            cells.push((shared.oracle.add_cell(cell), born_ms));
+            let alike = scenario.same_labels && group > 0;
+            let mut cell = Cell::make(id, group, min_time, number, alike);
+            if scenario.bad_block && group == 0 && number == 2 {
+                cell.spoil();
+            }
+            let bad = cell.bad;
+            let at = shared.oracle.add_cell(cell);
+            if bad {
+                // Nothing is promised of what nobody can read.
+                shared.oracle.given_up |= 1 << at;
+            }
+            cells.push((at, born_ms));
             born_ms += (entropy.next_u64() % (25 * MINUTE as u64)) as i64;
         }
         streams.push(Stream {
@@ -160,6 +183,10 @@ fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
         let oracle = &mut shared.oracle;
         for (number, last) in lasts.iter().enumerate() {
             let last = last.lock();
+            if !oracle.broken.is_empty() {
+                // What lacks an object, or its replacement, is answered with an error or a warning, for good.
+                continue;
+            }
             if now - last.at_ms > 3 * SYNC_MS {
                 let what = format!("liveness: reader-{number} has not answered in full for long");
                 oracle.violate(InvariantId::Bc7, what);

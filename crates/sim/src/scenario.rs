@@ -33,6 +33,9 @@ pub(crate) const CONTRACT: Contract = Contract {
     clock_bound_ms: 5 * MINUTE,
 };
 
+/// The delete delay of a compactor that waits longer than the others.
+pub(crate) const LONGEST_DELETE_DELAY_MS: i64 = 75 * MINUTE;
+
 /// A run: a seed, a profile, and what is left out.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -56,6 +59,20 @@ pub struct Scenario {
     pub thanos_sidecar: bool,
     /// Whether a store gateway of Thanos reads the bucket too.
     pub thanos_store: bool,
+    /// Whether a compactor of Thanos takes turns with ours.
+    pub thanos_compactor: bool,
+    /// Whether the streams have the same labels: two Prometheus that were set up alike.
+    pub same_labels: bool,
+    /// Whether one block of the first stream has an index that cannot be read.
+    pub bad_block: bool,
+    /// Whether readers have a caching bucket.
+    pub caching: bool,
+    /// Whether local disks fail now and then for want of space.
+    pub full_disks: bool,
+    /// Whether folders have marker objects.
+    pub directory_markers: bool,
+    /// When nearly every request is throttled, ms from the start.
+    pub storm: Option<(i64, i64)>,
     /// Raw retention, if any, ms.
     pub retention_ms: Option<i64>,
     /// Whether listings tell sizes and times.
@@ -75,18 +92,33 @@ impl Scenario {
         let entropy = SeededEntropy::new(seed ^ 0x5eed);
         let pick = |from: u64, to: u64| from + entropy.next_u64() % (to - from + 1);
         let chance = |percent: u64| pick(0, 99) < percent;
+        // Two of Thanos's compactors on one bucket, or faults that it does not stand, break it.
+        let thanos_compactor = profile == Profile::Strong && chance(20);
+        let storm_ms = pick(0, CHAOS_MS as u64 / 2) as i64;
         Self {
             seed,
             profile,
             groups: pick(1, 2) as usize,
             blocks: pick(5, 9) as usize,
-            compactors: pick(1, 2) as usize,
+            compactors: if thanos_compactor {
+                1
+            } else {
+                pick(1, 2) as usize
+            },
             readers: pick(1, 2) as usize,
-            person: chance(50),
+            person: !thanos_compactor && chance(50),
             twins: chance(25),
             thanos_sidecar: chance(20),
             thanos_store: chance(25),
-            retention_ms: chance(25).then(|| pick(4, 30) as i64 * HOUR),
+            thanos_compactor,
+            same_labels: chance(8),
+            bad_block: chance(8),
+            caching: chance(20),
+            full_disks: chance(20),
+            directory_markers: chance(15),
+            storm: chance(15).then(|| (storm_ms, storm_ms + pick(5, 60) as i64 * MINUTE)),
+            // Thanos plans with blocks that retention marked: what is erased comes back (P12).
+            retention_ms: (chance(25) && !thanos_compactor).then(|| pick(4, 30) as i64 * HOUR),
             listed_attributes: chance(75),
             recursive: chance(60),
             chaos_ms: CHAOS_MS,
@@ -113,6 +145,13 @@ impl Scenario {
         add(&|s| s.twins = false);
         add(&|s| s.thanos_sidecar = false);
         add(&|s| s.thanos_store = false);
+        add(&|s| s.thanos_compactor = false);
+        add(&|s| s.same_labels = false);
+        add(&|s| s.bad_block = false);
+        add(&|s| s.caching = false);
+        add(&|s| s.full_disks = false);
+        add(&|s| s.directory_markers = false);
+        add(&|s| s.storm = None);
         add(&|s| s.retention_ms = None);
         add(&|s| s.blocks = s.blocks.min(5));
         add(&|s| s.chaos_ms /= 2);

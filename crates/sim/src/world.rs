@@ -54,7 +54,7 @@ pub struct Counts {
     pub merges: u64,
     /// Times that the oracle looked at the whole bucket.
     pub checks: u64,
-    /// What was reached, by name, in order of the names.
+    /// Scenarios of the catalogue by their numbers, and how often each was reached.
     pub reached: std::collections::BTreeMap<&'static str, u64>,
 }
 
@@ -106,6 +106,7 @@ impl World {
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let mut shared = Shared::default();
         shared.oracle.retention_ms = scenario.retention_ms;
+        shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {
             start: Instant::now(),
             scenario,
@@ -150,9 +151,16 @@ impl World {
         self.shared.lock().trace.add(at_ms, actor, event);
     }
 
-    /// Something that a scenario of the catalogue asks for has happened.
-    pub(crate) fn reach(&self, what: &'static str) {
-        *self.lock().counts.reached.entry(what).or_default() += 1;
+    /// A scenario of the catalogue has happened.
+    pub(crate) fn reach(&self, number: &'static str) {
+        self.lock().oracle.reach(number);
+    }
+
+    /// Whether nearly every request is throttled now.
+    pub(crate) fn is_storm(&self) -> bool {
+        let at_ms = self.elapsed_ms();
+        let storm = self.scenario.storm.filter(|_| self.is_chaos());
+        storm.is_some_and(|(from, to)| (from..to).contains(&at_ms))
     }
 
     pub(crate) fn violate(&self, clause: InvariantId, what: impl Into<String>) {

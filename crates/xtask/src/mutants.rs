@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -45,8 +45,9 @@ pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
         part => MUTANTS.iter().filter(|m| m.name.contains(part)).collect(),
     };
     ensure!(!chosen.is_empty(), "no mistake is named {which:?}");
-    let work = root.join("target/mutants");
-    let tree = work.join("tree");
+    // The dependencies are those of `make sim`, and are not built again.
+    let target = root.join("target");
+    let tree = target.join("mutants");
     copy_tree(root, &tree)?;
     let mut missed = Vec::new();
     for mutant in chosen {
@@ -60,7 +61,7 @@ pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
             mutant.file
         );
         fs::write(&file, text.replace(mutant.from, mutant.to))?;
-        let found = try_mutant(&tree, &work.join("build"), mutant);
+        let found = try_mutant(&tree, &target, mutant);
         fs::write(&file, text)?;
         match found? {
             Some(line) => println!("found   {}: {line}", mutant.name),
@@ -104,19 +105,18 @@ fn copy_tree(root: &Path, tree: &Path) -> Result<()> {
 }
 
 /// What the simulation says of the mistake, if it finds it.
-fn try_mutant(tree: &Path, build: &Path, mutant: &Mutant) -> Result<Option<String>> {
+fn try_mutant(tree: &Path, target: &Path, mutant: &Mutant) -> Result<Option<String>> {
     let built = Command::new("cargo")
         .args(["build", "--quiet", "--profile", "sim", "-p", "rutile-sim"])
         .current_dir(tree)
-        .env("CARGO_TARGET_DIR", build)
-        .env("RUSTFLAGS", "-Awarnings")
-        .stderr(Stdio::inherit())
-        .status()?;
-    if !built.success() {
-        bail!("mistake {:?} does not compile", mutant.name);
+        .env("CARGO_TARGET_DIR", target)
+        .output()?;
+    if !built.status.success() {
+        let said = String::from_utf8_lossy(&built.stderr);
+        bail!("mistake {:?} does not compile: {said}", mutant.name);
     }
     let begun = Instant::now();
-    let ran = Command::new(build.join("sim/rutile-sim"))
+    let ran = Command::new(target.join("sim/rutile-sim"))
         .env("SEEDS", "100000")
         .env("PROFILE", mutant.profile)
         .env("LIMIT_SECONDS", LIMIT.as_secs().to_string())

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Retention};
-use rutile_disk::MemoryDisk;
+use rutile_disk::{Disk, FaultRates, MemoryDisk};
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
 use rutile_runtime::{CpuPool, Ledger, TaskGroup};
 use rutile_telemetry::Registry;
 
-use crate::actor::{Process, compactor_contract};
+use crate::actor::{Process, compactor_contract, thanos_compactor};
 use crate::scenario::{ITERATION_MS, Scenario};
 
 /// Memory that nobody gets to the end of here.
@@ -27,11 +27,20 @@ pub(crate) fn strategy(scenario: &Scenario) -> FetcherConfig {
 }
 
 pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
+    if process.world.scenario.thanos_compactor && process.world.is_chaos() && process.roll(2) == 0 {
+        // Until the next restart, or until faults stop.
+        tokio::select! {
+            biased;
+            () = thanos_compactor::run(&process) => {}
+            () = process.calm() => {}
+        }
+    }
     let tasks = TaskGroup::new("compact");
+    let disk = process.disk(&disk);
     let scenario = &process.world.scenario;
     let parts = Parts {
         bucket: process.bucket(),
-        disk,
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
         clock: process.clock(),
         entropy: process.entropy(),
         cpu: CpuPool::inline(),
@@ -43,7 +52,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
     let config = CompactConfig {
         fetcher: strategy(scenario),
         scope: Scope::default(),
-        contract: compactor_contract(),
+        contract: compactor_contract(&process),
         planner: Planner::new(2, 64 << 30),
         retention: Retention {
             raw: scenario.retention_ms,
@@ -56,5 +65,13 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
     let interval = Duration::from_millis(ITERATION_MS as u64);
     // The background clean-up meets iterations, as in the real process.
     let cleanup = Duration::from_millis(ITERATION_MS as u64 * 2 + process.roll(60_000));
-    tokio::join!(compactor.run(interval), compactor.sweep_often(cleanup));
+    let heal = async {
+        process.calm().await;
+        disk.set_rates(FaultRates::default());
+    };
+    tokio::join!(
+        compactor.run(interval),
+        compactor.sweep_often(cleanup),
+        heal
+    );
 }

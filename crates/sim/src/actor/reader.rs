@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use prost::Message;
 use rutile_block::{BlockId, InvariantId};
 use rutile_blockio::NoCache;
-use rutile_disk::{Disk, MemoryDisk};
+use rutile_cache::open_caching_bucket;
+use rutile_disk::{Disk, FaultRates, MemoryDisk};
 use rutile_fetcher::Scope;
+use rutile_objstore::BucketReader;
 use rutile_proto::hintspb::LabelNamesResponseHints;
 use rutile_proto::thanos::{
     LabelMatcher, LabelNamesRequest, SeriesRequest, label_matcher, series_response,
@@ -26,6 +28,14 @@ use crate::actor::compactor::strategy;
 use crate::cell::{Samples, add_samples};
 use crate::oracle::{Cells, cells_in};
 use crate::scenario::{CONTRACT, MINUTE, SYNC_MS};
+
+/// A caching bucket that hides what is new for no longer than the contract of the runs says.
+const CACHE: &str = "type: IN-MEMORY
+metafile_exists_ttl: 2m
+metafile_doesnt_exist_ttl: 1m
+metafile_content_ttl: 2m
+blocks_iter_ttl: 1m
+";
 
 /// What a reader last answered when all was well.
 #[derive(Debug, Default)]
@@ -48,16 +58,23 @@ struct Answer {
 
 pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex<Last>>) {
     let tasks = TaskGroup::new("store");
-    let store = build(&process, disk, &tasks);
+    let disk = process.disk(&disk);
+    let store = build(&process, Arc::clone(&disk) as Arc<dyn Disk>, &tasks);
     let mut served: Cells = 0;
     loop {
-        if let Err(error) = store.syncer.sync().await {
-            process.note(format!("sync fails: {error}"));
+        if !process.world.is_chaos() {
+            disk.set_rates(FaultRates::default());
+        }
+        match store.syncer.sync().await {
+            Ok(synced) if synced.failed > 0 => process.world.reach("S33"),
+            Ok(_) => {}
+            Err(error) => process.note(format!("sync fails: {error}")),
         }
         for _ in 0..2 {
-            match ask(&store).await {
+            let slow = process.world.is_chaos() && process.roll(100) == 0;
+            match ask(&process, &store, slow).await {
                 Ok(answer) if answer.warnings.is_empty() => {
-                    check(&process, &answer, &mut served, &last);
+                    check(&process, &answer, &mut served, &last, slow);
                 }
                 Ok(answer) => {
                     excuse(&process, format!("warns: {}", answer.warnings.join("; ")));
@@ -74,17 +91,19 @@ fn excuse(process: &Process, note: String) {
     process.world.lock().counts.excused += 1;
 }
 
-fn build(process: &Process, disk: Arc<MemoryDisk>, tasks: &TaskGroup) -> Store {
+fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup) -> Store {
     let parts = Parts {
-        bucket: process.reader(),
-        disk: Some(disk as Arc<dyn Disk>),
+        bucket: bucket(process),
+        disk: Some(disk),
         index_cache: Arc::new(NoCache),
         clock: process.clock(),
         cpu: CpuPool::inline(),
         ledger: Ledger::new(1 << 30),
         registry: Registry::new(),
     };
-    let header_download = match process.world.scenario.seed % 2 {
+    let scenario = &process.world.scenario;
+    let header_download = match scenario.seed % 2 {
+        _ if scenario.bad_block => HeaderDownload::Eager,
         0 => HeaderDownload::Eager,
         _ => HeaderDownload::Lazy,
     };
@@ -111,8 +130,18 @@ fn build(process: &Process, disk: Arc<MemoryDisk>, tasks: &TaskGroup) -> Store {
     Store::build(parts, config, tasks).expect("settings that can be")
 }
 
-/// Asks for everything.
-async fn ask(store: &Store) -> Result<Answer, String> {
+/// The bucket, behind a cache in some runs.
+fn bucket(process: &Process) -> Arc<dyn BucketReader> {
+    if !process.world.scenario.caching {
+        return process.reader();
+    }
+    let registry = Registry::new();
+    let cached = open_caching_bucket(Some(CACHE), process.reader(), process.clock(), &registry);
+    cached.expect("settings that can be")
+}
+
+/// Asks for everything; a slow client begins to read when the delays are over.
+async fn ask(process: &Process, store: &Store, slow: bool) -> Result<Answer, String> {
     let request = SeriesRequest {
         min_time: i64::MIN,
         max_time: i64::MAX,
@@ -131,6 +160,10 @@ async fn ask(store: &Store) -> Result<Answer, String> {
     };
     let stream = store.gateway.series(context(), request).await;
     let stream = stream.map_err(|e| e.to_string())?;
+    if slow {
+        process.world.reach("S43");
+        process.sleep(2 * CONTRACT.delete_delay_ms).await;
+    }
     let frames: Vec<_> = stream.try_collect().await.map_err(|e| e.to_string())?;
     for frame in frames {
         for message in frame.decode().map_err(|e| e.to_string())? {
@@ -176,7 +209,7 @@ fn add(answer: &mut Answer, series: &rutile_proto::thanos::Series) -> Result<(),
     Ok(())
 }
 
-fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<Last>) {
+fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<Last>, slow: bool) {
     let world = &process.world;
     let now_ms = world.now_ms();
     let at_ms = world.elapsed_ms();
@@ -202,7 +235,7 @@ fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<La
         let mut expected: BTreeMap<String, Samples> = BTreeMap::new();
         for cell in cells_in(all) {
             let cell = &oracle.cells[cell];
-            let of_stream = expected.entry(cell.group.to_string()).or_default();
+            let of_stream = expected.entry(cell.stream()).or_default();
             for (series, samples) in &cell.samples {
                 of_stream.entry(series.clone()).or_default().extend(samples);
             }
@@ -221,7 +254,7 @@ fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<La
         let bound = 2 * CONTRACT.delete_delay_ms + CONTRACT.ignore_delay_ms + 60 * MINUTE;
         let returned = cells_in(all).find(|cell| {
             let erased = oracle.erased.get(cell);
-            erased.is_some_and(|(since_ms, _)| now_ms - since_ms > bound)
+            !slow && erased.is_some_and(|(since_ms, _)| now_ms - since_ms > bound)
         });
         if let Some(at) = returned {
             let id = oracle.cells[at].id;

@@ -28,7 +28,7 @@ pub(crate) async fn sidecar(process: Process, stream: Stream) {
             match ship(&process, *cell).await {
                 Ok(()) => {
                     stream.listed.lock().insert(*cell);
-                    process.world.reach("BC-19 Thanos's sidecar uploads");
+                    process.world.reach("S62a");
                     process.world.change(|shared| {
                         let objects = &shared.objects;
                         shared.oracle.acknowledge(*cell, objects);
@@ -121,7 +121,7 @@ async fn look(
 }
 
 /// Without the blocks whose sources another one holds.
-fn deduplicated(kept: &BTreeMap<BlockId, Meta>) -> BTreeSet<BlockId> {
+pub(super) fn deduplicated(kept: &BTreeMap<BlockId, Meta>) -> BTreeSet<BlockId> {
     let sources =
         |meta: &Meta| -> BTreeSet<BlockId> { meta.compaction.sources.iter().copied().collect() };
     let mut order: Vec<&Meta> = kept.values().collect();
@@ -142,7 +142,7 @@ fn check(process: &Process, blocks: &BTreeSet<BlockId>, begun_ms: i64) {
     if begun_ms < settled {
         return;
     }
-    world.reach("BC-19 Thanos's store reads");
+    world.reach("S62b");
     world.change(|shared| {
         let oracle = &mut shared.oracle;
         let all = blocks.iter().fold(0, |all, id| all | oracle.held_by(*id));

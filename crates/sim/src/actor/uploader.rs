@@ -35,7 +35,7 @@ pub(crate) async fn run(process: Process, stream: Stream) {
     let disk = AsyncDisk::new(disk, CpuPool::inline());
     if process.world.is_chaos() && process.roll(4) == 0 {
         process.note("has lost its list of uploaded blocks");
-        process.world.reach("S10 upload list lost");
+        process.world.reach("S10");
         // What was given up is not offered again: nobody could tell it from new data.
         let given_up = process.world.lock().oracle.given_up;
         stream
@@ -97,10 +97,8 @@ async fn upload(
         }
         Err(error) if error.kind() == ErrorKind::Invalid => {
             // It is marked: what becomes of it is others' business now.
-            process
-                .world
-                .reach("S11 source uploaded again after it was marked");
-            false
+            process.world.reach("S11");
+            true
         }
         Err(error) => {
             process.note(format!("fails: {error}"));

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 16] = [
+pub(super) const MUTANTS: [Mutant; 28] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -113,6 +113,90 @@ pub(super) const MUTANTS: [Mutant; 16] = [
         file: "crates/compact/src/retention.rs",
         from: "(now_ms > max_time.saturating_add(kept_ms)).then_some(kept_ms)",
         to: "(now_ms > max_time.saturating_add(kept_ms / 2)).then_some(kept_ms)",
+        profile: "strong",
+    },
+    Mutant {
+        name: "meta.json is uploaded first",
+        file: "crates/lifecycle/src/local.rs",
+        from: "    for (path, size) in files {\n",
+        to: "    let first = rutile_block::meta_key(meta.id);\n    let body = Bytes::from(meta.to_json());\n    let put = rutile_objstore::PutMode::Overwrite;\n    lifecycle.bucket.put(&first, body, put).await.ok();\n    for (path, size) in files {\n",
+        profile: "strong",
+    },
+    Mutant {
+        name: "a torn mark counts as a mark",
+        file: "crates/lifecycle/src/mark.rs",
+        from: "            FoundMark::Whole(..) => return Ok(Marked::Already),",
+        to: "            FoundMark::Whole(..) | FoundMark::Torn if kind == MarkKind::Deletion => {\n                return Ok(Marked::Already);\n            }\n            FoundMark::Whole(..) => return Ok(Marked::Already),",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a commit is not looked at again",
+        file: "crates/lifecycle/src/upload.rs",
+        from: "let mut whole = self.read_whole(step).await;",
+        to: "let mut whole = self.read_meta(step).await;",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a marked block is uploaded again",
+        file: "crates/lifecycle/src/upload.rs",
+        from: "            FoundMark::Absent => Ok(()),\n            FoundMark::Whole(..) | ",
+        to: "            FoundMark::Absent | FoundMark::Whole(..) => Ok(()),\n            ",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a mark is as old as it says",
+        file: "crates/block/src/contract.rs",
+        from: "            mark.time_ms().max(object_modified_ms.unwrap_or(i64::MIN)),",
+        to: "            mark.time_ms().max(object_modified_ms.unwrap_or(i64::MIN).min(0)),",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "a partial block is removed without a last look",
+        file: "crates/lifecycle/src/clean.rs",
+        from: "        if self.has_meta(step).await? {\n            return Ok(Cleaned::Kept(KeptBecause::Committed));",
+        to: "        if false {\n            return Ok(Cleaned::Kept(KeptBecause::Committed));",
+        profile: "eventual",
+    },
+    Mutant {
+        name: "uploads in parts are left to dangle",
+        file: "crates/lifecycle/src/clean.rs",
+        from: "if !self.contract.partial_due(Some(upload.started_ms), now_ms) {",
+        to: "if !self.contract.partial_due(Some(upload.started_ms), now_ms) || now_ms > 0 {",
+        profile: "strong",
+    },
+    Mutant {
+        name: "folders of deleted blocks are left",
+        file: "crates/lifecycle/src/clean.rs",
+        from: "let marker = self.bucket.delete(&id.to_string()).await;",
+        to: "let marker = rutile_objstore::Result::Ok(());",
+        profile: "strong",
+    },
+    Mutant {
+        name: "a committed block that lacks files is left",
+        file: "crates/lifecycle/src/local.rs",
+        from: "lifecycle.verify_own(meta.id).await?",
+        to: "lifecycle.verify(meta.id).await.map(Some)?",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "the winner of two equal blocks is the younger one, for marks alone",
+        file: "crates/fetcher/src/filter/deletion_mark.rs",
+        from: "    rank(new) < rank(old)",
+        to: "    rank(new) > rank(old)",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "the inputs of a merge are not looked at again",
+        file: "crates/compact/src/work.rs",
+        from: "                Standing::Marked => given_up = Some(input.id),",
+        to: "                Standing::Marked => {}",
+        profile: "strong",
+    },
+    Mutant {
+        name: "an output forgets a source",
+        file: "crates/merge/src/plan.rs",
+        from: "        sources: sources.into_iter().collect(),",
+        to: "        sources: sources.into_iter().skip(1).collect(),",
         profile: "strong",
     },
 ];

@@ -1,0 +1,108 @@
+//! Which scenarios of the catalogue an effect on the bucket amounts to.
+
+use rutile_block::{BlockId, details, meta_key};
+
+use super::{Oracle, Role, mark_of, marked_ms};
+use crate::objects::Objects;
+use crate::scenario::CONTRACT;
+
+impl Oracle {
+    pub(super) fn saw_maker(&mut self, by: (Role, &str), id: BlockId) {
+        let other = |(block, name): &(BlockId, String)| *block == id && name != by.1;
+        if by.0 == Role::Uploader && self.makers.iter().any(other) {
+            self.reach("S4");
+        }
+    }
+
+    pub(super) fn saw_commit(
+        &mut self,
+        objects: &Objects,
+        by: (Role, &str),
+        id: BlockId,
+        now_ms: i64,
+    ) {
+        let Some(meta) = objects.meta(id) else {
+            return;
+        };
+        if self.seen_partial.contains(&id) && by.0 == Role::Uploader {
+            self.reach("S40");
+        }
+        if !objects.is_whole(&meta) && by.0 == Role::Uploader {
+            self.reach("S5");
+        }
+        if meta.compaction.level <= 1 {
+            if now_ms - id.time_ms() > CONTRACT.partial_age_ms {
+                self.reach("S6");
+            }
+            let mut others = objects
+                .committed()
+                .into_iter()
+                .filter_map(|id| objects.meta(id));
+            let later = others.any(|other| {
+                other.compaction.level > 1
+                    && other.thanos.labels == meta.thanos.labels
+                    && other.max_time > meta.min_time
+            });
+            if later {
+                self.reach("S18");
+            }
+            return;
+        }
+        let marked = |source: &BlockId| marked_ms(objects, *source).is_some();
+        if meta.compaction.sources.iter().any(marked) {
+            self.reach("S24");
+        }
+        let Some(cells) = self.cells_of(&meta) else {
+            return;
+        };
+        let makers = self.outputs.entry(cells).or_default();
+        let (known, other) = (!makers.is_empty(), makers.iter().any(|name| name != by.1));
+        makers.insert(by.1.to_owned());
+        if known {
+            self.reach("S23");
+        }
+        if other {
+            self.reach("S19");
+        }
+    }
+
+    pub(super) fn saw_mark(&mut self, objects: &Objects, role: Role, id: BlockId, now_ms: i64) {
+        if objects.now(&meta_key(id)).is_none() {
+            self.reach("S36");
+        }
+        let Some(mark) = mark_of(objects, id) else {
+            if role == Role::Person {
+                self.spoilt_ms.insert(id, now_ms);
+                // Nobody can tell any more that it was to go.
+                self.erased.retain(|_, (_, block)| *block != id);
+            }
+            return;
+        };
+        self.spoilt_ms.remove(&id);
+        if role == Role::Person {
+            let names = self.makers.iter().map(|(_, name)| name.clone());
+            let compactors = names.filter(|name| name.starts_with("compactor"));
+            let compactors: std::collections::BTreeSet<String> = compactors.collect();
+            if compactors.iter().any(|name| self.is_merging(objects, name)) {
+                self.reach("S25");
+            }
+        }
+        if mark.starts_with(details::RETENTION_PREFIX) {
+            self.reach("S48");
+            if objects
+                .meta(id)
+                .is_some_and(|meta| meta.compaction.level > 1)
+            {
+                self.reach("S51");
+            }
+        }
+    }
+
+    pub(super) fn saw_delete(&mut self, name: &str, id: BlockId) {
+        let other = |(block, by): &(BlockId, String)| *block == id && by != name;
+        if self.deleters.iter().any(other) {
+            self.reach("S39");
+        }
+        self.deleters.insert((id, name.to_owned()));
+    }
+}
