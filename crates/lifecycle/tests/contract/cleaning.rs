@@ -42,6 +42,18 @@ async fn bc_03_a_partial_block_goes_by_its_newest_object_on_every_provider() {
     }
 }
 
+/// Stores with folders show a folder as an empty object of its name (S47).
+#[tokio::test]
+async fn bc_16_the_folder_of_a_deleted_block_goes_too() {
+    let world = World::new();
+    let marker = id(1).to_string();
+    world.memory.insert(marker.clone(), "", START);
+    world.clock.advance(HOUR);
+    let cleaned = world.lifecycle.clean_partial(id(1)).await.unwrap();
+    assert_eq!(cleaned, Cleaned::Removed);
+    assert!(world.memory.body(&marker).is_none());
+}
+
 #[tokio::test]
 async fn p6_a_block_that_was_committed_since_it_was_seen_stays() {
     for world in [World::new(), World::without_listed_times()] {

@@ -226,4 +226,10 @@ async fn bc_02_a_committed_block_that_lacks_files_is_uploaded_anew_by_who_has_it
     assert_eq!(again.thanos.files, up.thanos.files);
     assert_eq!(world.lifecycle.verify(meta.id).await.unwrap(), again);
     assert_eq!(world.events("BC-2"), 1);
+    // The same when nobody can read its metadata.
+    for torn in ["", "{\"ulid\":"] {
+        world.memory.insert(meta_key(meta.id), torn, world.now());
+        let again = upload().await.unwrap();
+        assert_eq!(world.lifecycle.verify(meta.id).await.unwrap(), again);
+    }
 }

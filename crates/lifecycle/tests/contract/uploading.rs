@@ -96,6 +96,16 @@ async fn bc_02_an_object_that_went_during_the_commit_takes_it_back() {
     assert_eq!(world.events("BC-2"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn bc_02_metadata_of_which_only_a_part_was_stored_is_taken_back() {
+    let world = World::new();
+    let torn = Rule::new(Fault::Truncate(100)).on([Operation::Get]);
+    world.bucket.add(torn.key(meta_key(id(1))));
+    let committed = upload(&world.lifecycle, block(1, &[1])).await;
+    assert_eq!(committed.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(!world.is_block(id(1)));
+}
+
 #[tokio::test]
 async fn bc_02_a_commit_that_took_effect_and_failed_is_a_commit() {
     let world = World::new();
