@@ -47,8 +47,8 @@ fuzz: ## Replay the corpora and fuzz every decoder for SECONDS_PER_TARGET (60).
 	fuzz/run.sh $(SECONDS_PER_TARGET)
 
 .PHONY: sim
-sim: ## Simulate SEEDS (1000) seeds from FIRST_SEED (1) in PROFILE (strong, s3-like, eventual, hostile; all); LIMIT_SECONDS ends it.
-	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) PROFILE=$(PROFILE) LIMIT_SECONDS=$(LIMIT_SECONDS) \
+sim: ## Simulate SEEDS (1000) seeds from FIRST_SEED (1) in PROFILE (strong, s3-like, eventual, hostile; all); LIMIT_SECONDS ends it, KEEP_GOING=yes lists all failures.
+	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) PROFILE=$(PROFILE) LIMIT_SECONDS=$(LIMIT_SECONDS) KEEP_GOING=$(KEEP_GOING) \
 	  $(CARGO) run --quiet $(LOCKED) --profile sim -p rutile-sim
 
 .PHONY: bench
