@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::Retention;
+use crate::times::Acquitted;
 use crate::{Compactor, Error, Result};
 
 /// Heap that an index-header may take while a block is tried.
@@ -120,6 +121,7 @@ impl Compactor {
             lifecycle,
             merger,
             loadable: Loadable::new(headers),
+            acquitted: Acquitted::default(),
             planner: config.planner,
             retention: config.retention,
             contract: config.contract,

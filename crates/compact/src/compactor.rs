@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::{Retention, due_downsamples};
+use crate::times::Acquitted;
 use crate::work::Outcome;
 use crate::{Error, Result};
 
@@ -37,6 +38,7 @@ pub struct Compactor {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) merger: Merger,
     pub(crate) loadable: Loadable,
+    pub(crate) acquitted: Acquitted,
     pub(crate) planner: Planner,
     pub(crate) retention: Retention,
     pub(crate) contract: Contract,
@@ -131,6 +133,7 @@ impl Compactor {
     pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
         self.loadable.retain(|id| view.blocks.contains_key(id));
+        self.acquitted.retain(|id| view.blocks.contains_key(id));
         if let Err(error) = self.fetcher.save_cache().await {
             tracing::warn!(%error, "the metadata are not kept for the next start");
         }
@@ -217,8 +220,8 @@ impl Compactor {
                     report.marked += sources;
                     progressed = true;
                 }
-                Ok(Outcome::Quarantined) => {
-                    report.quarantined += 1;
+                Ok(Outcome::Quarantined { blocks }) => {
+                    report.quarantined += blocks;
                     progressed = true;
                 }
                 Err(error) => {

@@ -23,6 +23,7 @@ mod metrics;
 mod once;
 mod progress;
 mod sweeper;
+mod times;
 mod work;
 
 pub use args::CompactArgs;

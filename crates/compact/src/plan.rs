@@ -127,16 +127,16 @@ impl Planner {
         let Some(newest) = blocks.last() else {
             return &[];
         };
-        let high_time = newest.meta.min_time;
+        let high_time = newest.times.start;
         for range in self.ranges.iter().skip(1) {
             for part in split_by_range(blocks, *range) {
                 let [first, .., last] = part else {
                     continue;
                 };
-                let span = last.meta.max_time.checked_sub(first.meta.min_time);
+                let span = last.times.end.checked_sub(first.times.start);
                 let full = span == Some(*range);
                 let failed = part.iter().any(|member| member.meta.compaction.failed);
-                if failed || !(full || last.meta.max_time <= high_time) {
+                if failed || !(full || last.times.end <= high_time) {
                     continue;
                 }
                 let runs = part.split(|member| held.contains(&member.meta.id));
@@ -172,11 +172,11 @@ fn split_by_range(blocks: &[Member], range: i64) -> Vec<&[Member]> {
     let mut parts = Vec::new();
     let mut rest = blocks;
     while let Some(first) = rest.first() {
-        let start = first.meta.min_time;
+        let start = first.times.start;
         let end = start
             .saturating_sub(start.rem_euclid(range))
             .saturating_add(range);
-        let fitting = rest.iter().take_while(|member| member.meta.max_time <= end);
+        let fitting = rest.iter().take_while(|member| member.times.end <= end);
         let (part, others) = rest.split_at(fitting.count());
         if part.is_empty() {
             rest = rest.get(1..).unwrap_or_default();
@@ -194,6 +194,7 @@ fn merged(blocks: &[Member], inputs: &[Arc<Meta>]) -> Option<Member> {
     meta.max_time = inputs.iter().map(|input| input.max_time).max()?;
     let chosen = |member: &&Member| inputs.iter().any(|input| input.id == member.meta.id);
     Some(Member {
+        times: meta.min_time..meta.max_time,
         index_bytes: blocks.iter().filter(chosen).map(|m| m.index_bytes).sum(),
         meta: Arc::new(meta),
         held: None,
