@@ -127,6 +127,23 @@ fn flags_that_are_not_supported_yet_say_so() {
     }
 }
 
+/// A typo in its path must not look like a bucket with nothing to do.
+#[test]
+fn a_folder_that_does_not_exist_is_no_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("bukcet");
+    let texts = [
+        "--objstore.config",
+        "bukcet does not exist: create it, or correct `directory`",
+    ];
+    for wait in [&[][..], &["--wait"]] {
+        let bucket = filesystem(&absent);
+        let args: Vec<&str> = [bucket.as_str()].iter().chain(wait).copied().collect();
+        check_end(&args, 1, &texts);
+    }
+    assert!(!absent.try_exists().unwrap());
+}
+
 /// Puts golden two-hour blocks into a folder.
 fn copy(blocks: &[&str], to: &Path) {
     for block in blocks {

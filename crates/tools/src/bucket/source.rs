@@ -10,7 +10,7 @@ use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Fetcher, FetcherConfig, Parts, Scope, View};
 use rutile_lifecycle::Lifecycle;
 use rutile_model::TimeOrDuration;
-use rutile_objstore::{Bucket, OpenContext, check_reachable, open, open_reader};
+use rutile_objstore::{Bucket, OpenContext, check_reachable, create, open, open_reader};
 use rutile_runtime::Clock;
 use rutile_server::PathOrContent;
 use rutile_telemetry::Registry;
@@ -40,6 +40,13 @@ impl Source {
     /// The bucket for reading and writing, by a command that the provider sees as `component`.
     pub(super) async fn writable(&self, component: &str) -> Result<Arc<dyn Bucket>> {
         let bucket = open(&self.yaml()?, &self.context(component))?;
+        check_reachable(&*bucket).await?;
+        Ok(bucket)
+    }
+
+    /// As [`Source::writable`], for a command that may begin the bucket.
+    pub(super) async fn created(&self, component: &str) -> Result<Arc<dyn Bucket>> {
+        let bucket = create(&self.yaml()?, &self.context(component))?;
         check_reachable(&*bucket).await?;
         Ok(bucket)
     }
