@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use rutile_block::{Contract, GroupKey};
+use rutile_block::{BlockId, Contract, GroupKey};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_lifecycle::Lifecycle;
 use rutile_merge::Merger;
+use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_runtime::{Clock, Entropy};
 use tokio::time::Instant;
@@ -275,15 +276,74 @@ impl Report {
             failed,
             "iteration ended"
         );
-        for error in errors {
+        for error in errors.iter().filter(|error| !is_refusal(error)) {
             tracing::warn!(%error, "to be tried again");
         }
+        self.log_refusals();
     }
+
+    /// Notes that nothing could be done about a block. What the bucket refuses it refuses for every
+    /// block, so that is told of once, by [`Report::log_refusals`].
+    pub(crate) fn fail(&mut self, block: BlockId, error: Error, consequence: &str) {
+        if !is_refusal(&error) {
+            tracing::warn!(%block, %error, "{consequence}");
+        }
+        self.errors.push(error);
+    }
+
+    /// Tells of what the bucket refused, such as one that may only be read.
+    pub(crate) fn log_refusals(&self) {
+        if let Some(text) = self.refusals() {
+            tracing::warn!("{text}");
+        }
+    }
+
+    fn refusals(&self) -> Option<String> {
+        let mut refused = self.errors.iter().filter(|error| is_refusal(error));
+        let first = refused.next()?;
+        let more = match refused.count() {
+            0 => String::new(),
+            more => format!(", and {more} more times"),
+        };
+        Some(format!(
+            "the bucket refused it: {first}{more}; a compactor must be allowed to read, write and delete"
+        ))
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    error.kind() == ErrorKind::Denied
 }
 
 #[cfg(test)]
 mod tests {
+    use rutile_objstore::Operation;
+
     use super::*;
+
+    #[test]
+    fn a_bucket_that_may_only_be_read_is_told_of_once() {
+        let mut report = Report::default();
+        let error = |kind, key| {
+            let error = rutile_objstore::Error::new(kind, Operation::Put, "b", key, "it says no");
+            Error::from(error)
+        };
+        report.fail(BlockId::default(), error(ErrorKind::Unavailable, "x"), "");
+        assert_eq!(report.refusals(), None);
+        for key in ["one", "two", "three"] {
+            report.fail(BlockId::default(), error(ErrorKind::Denied, key), "");
+        }
+        let text = report.refusals().unwrap();
+        for part in [
+            "one",
+            "it says no",
+            ", and 2 more times; a compactor must be allowed",
+        ] {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+        assert!(!text.contains("two"), "{text}");
+        assert_eq!(report.errors.len(), 4);
+    }
 
     #[test]
     fn failures_are_retried_ever_later_up_to_the_interval() {
