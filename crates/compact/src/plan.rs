@@ -91,24 +91,38 @@ impl Planner {
         }
     }
 
-    /// All merges that a group needs, were each one done at once.
+    /// All merges that a group needs, summed up.
     #[must_use]
     pub fn outstanding(&self, group: &Group) -> Outstanding {
-        let mut group = group.clone();
         let mut all = Outstanding::default();
+        for plan in self.plans(group) {
+            if !plan.merge.is_empty() {
+                all.compactions += 1;
+                all.blocks += plan.merge.len();
+            }
+        }
+        all
+    }
+
+    /// The plans of a group one after the other, were each one carried out at once. The block that a
+    /// merge would make stands under the name of its first input.
+    #[must_use]
+    pub fn plans(&self, group: &Group) -> Vec<Plan> {
+        let mut group = group.clone();
+        let mut plans = Vec::new();
         loop {
-            let Plan { merge, too_large } = self.plan(&group);
+            let plan = self.plan(&group);
             for member in &mut group.blocks {
-                if too_large.contains(&member.meta.id) {
+                if plan.too_large.contains(&member.meta.id) {
                     member.held = Some(crate::Hold::NoCompact);
                 }
             }
-            let Some(output) = merged(&group.blocks, &merge) else {
-                return all;
+            let output = merged(&group.blocks, &plan.merge);
+            let inputs: BTreeSet<BlockId> = plan.merge.iter().map(|meta| meta.id).collect();
+            plans.push(plan);
+            let Some(output) = output else {
+                return plans;
             };
-            all.compactions += 1;
-            all.blocks += merge.len();
-            let inputs: BTreeSet<BlockId> = merge.iter().map(|meta| meta.id).collect();
             let place = group
                 .blocks
                 .iter()
