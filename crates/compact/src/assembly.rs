@@ -18,6 +18,7 @@ use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::Retention;
 use crate::times::Acquitted;
+use crate::web::Seen;
 use crate::{Compactor, Error, Result};
 
 /// Heap that an index-header may take while a block is tried.
@@ -128,6 +129,7 @@ impl Compactor {
             concurrency: config.concurrency,
             metrics: Metrics::new(&parts.registry, &config.contract),
             tracker: Tracker::new(&parts.registry),
+            seen: Seen::default(),
             clock: parts.clock,
             entropy: parts.entropy,
             sweeping: tokio::sync::Mutex::new(()),

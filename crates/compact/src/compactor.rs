@@ -24,6 +24,7 @@ use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::{Retention, due_downsamples};
 use crate::times::Acquitted;
+use crate::web::Seen;
 use crate::work::Outcome;
 use crate::{Error, Result};
 
@@ -49,6 +50,7 @@ pub struct Compactor {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tracker: Arc<Tracker>,
+    pub(crate) seen: Seen,
     /// Held by who deletes: two at once would take each other's half-deleted blocks for damaged.
     pub(crate) sweeping: tokio::sync::Mutex<()>,
 }
@@ -133,6 +135,8 @@ impl Compactor {
     /// Looks at the bucket.
     pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
+        self.seen.set_loaded(&view, &selection);
+        self.seen.set_global(&view);
         self.loadable.retain(|id| view.blocks.contains_key(id));
         self.acquitted.retain(|id| view.blocks.contains_key(id));
         if let Err(error) = self.fetcher.save_cache().await {

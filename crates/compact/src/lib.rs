@@ -24,6 +24,7 @@ mod once;
 mod progress;
 mod sweeper;
 mod times;
+mod web;
 mod work;
 
 pub use args::CompactArgs;
