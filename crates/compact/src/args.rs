@@ -242,49 +242,57 @@ struct KeepArgs {
     contract_strict: bool,
 }
 
-/// The pages.
+/// The block API.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
-struct WebArgs {
-    /// Accepted for compatibility: there are no pages yet.
+pub(crate) struct WebArgs {
+    /// Do not serve the block API. It is served with --wait only.
     #[arg(long = "web.disable")]
     disable: bool,
-    /// Prefix of all routes of the pages (not supported yet).
+    /// Prefix of all routes (not supported yet).
     #[arg(long = "web.route-prefix", default_value = "", value_name = "PREFIX")]
     route_prefix: String,
-    /// Accepted for compatibility, see --web.disable.
+    /// Accepted for compatibility: there are no pages yet.
     #[arg(
         long = "web.external-prefix",
         default_value = "",
         value_name = "PREFIX"
     )]
     external_prefix: String,
-    /// Accepted for compatibility, see --web.disable.
+    /// Accepted for compatibility: there are no pages yet.
     #[arg(long = "web.prefix-header", default_value = "", value_name = "HEADER")]
     prefix_header: String,
-    /// Accepted for compatibility, see --web.disable.
+    /// Send no CORS headers.
     #[arg(long = "web.disable-cors")]
-    disable_cors: bool,
-    /// Accepted for compatibility, see --web.disable.
+    pub(crate) disable_cors: bool,
+    /// External label that block viewers group blocks by.
     #[arg(long, default_value = "", value_name = "NAME")]
-    bucket_web_label: String,
-    /// Accepted for compatibility, see --web.disable.
+    pub(crate) bucket_web_label: String,
+    /// Refuse to mark blocks by HTTP.
     #[arg(long)]
-    disable_admin_operations: bool,
-    /// Accepted for compatibility, see --web.disable.
+    pub(crate) disable_admin_operations: bool,
+    /// Time between two looks for the API's global view.
     #[arg(
         long = "block-viewer.global.sync-block-interval",
         default_value = "1m",
         value_name = "DURATION"
     )]
     viewer_interval: GoDuration,
-    /// Accepted for compatibility, see --web.disable.
+    /// How long such a look may take.
     #[arg(
         long = "block-viewer.global.sync-block-timeout",
         default_value = "5m",
         value_name = "DURATION"
     )]
     viewer_timeout: GoDuration,
+}
+
+impl WebArgs {
+    /// How often to look for the global view, and for how long.
+    pub(crate) fn viewer(&self) -> (Duration, Duration) {
+        let interval = self.viewer_interval.to_std().max(Duration::from_secs(1));
+        (interval, self.viewer_timeout.to_std())
+    }
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -475,6 +483,12 @@ impl CompactArgs {
             cleanup: some(self.pace.cleanup_interval),
             progress: some(self.pace.progress_interval),
         }
+    }
+
+    /// What the block API is served with, if it is.
+    pub(crate) fn web(&self) -> Option<&WebArgs> {
+        let served = self.pace.wait && !self.web.disable;
+        served.then_some(&self.web)
     }
 
     pub(crate) fn http(&self) -> &HttpArgs {

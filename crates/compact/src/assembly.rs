@@ -17,6 +17,8 @@ use crate::metrics::Metrics;
 use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::Retention;
+use crate::times::Acquitted;
+use crate::web::Seen;
 use crate::{Compactor, Error, Result};
 
 /// Heap that an index-header may take while a block is tried.
@@ -120,12 +122,14 @@ impl Compactor {
             lifecycle,
             merger,
             loadable: Loadable::new(headers),
+            acquitted: Acquitted::default(),
             planner: config.planner,
             retention: config.retention,
             contract: config.contract,
             concurrency: config.concurrency,
             metrics: Metrics::new(&parts.registry, &config.contract),
             tracker: Tracker::new(&parts.registry),
+            seen: Seen::default(),
             clock: parts.clock,
             entropy: parts.entropy,
             sweeping: tokio::sync::Mutex::new(()),

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use rutile_block::{Contract, GroupKey};
+use rutile_block::{BlockId, Contract, GroupKey};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_lifecycle::Lifecycle;
 use rutile_merge::Merger;
+use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_runtime::{Clock, Entropy};
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ use crate::metrics::Metrics;
 use crate::plan::Planner;
 use crate::progress::Tracker;
 use crate::retention::{Retention, due_downsamples};
+use crate::times::Acquitted;
+use crate::web::Seen;
 use crate::work::Outcome;
 use crate::{Error, Result};
 
@@ -37,6 +40,7 @@ pub struct Compactor {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) merger: Merger,
     pub(crate) loadable: Loadable,
+    pub(crate) acquitted: Acquitted,
     pub(crate) planner: Planner,
     pub(crate) retention: Retention,
     pub(crate) contract: Contract,
@@ -46,6 +50,7 @@ pub struct Compactor {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tracker: Arc<Tracker>,
+    pub(crate) seen: Seen,
     /// Held by who deletes: two at once would take each other's half-deleted blocks for damaged.
     pub(crate) sweeping: tokio::sync::Mutex<()>,
 }
@@ -130,7 +135,10 @@ impl Compactor {
     /// Looks at the bucket.
     pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
+        self.seen.set_loaded(&view, &selection);
+        self.seen.set_global(&view);
         self.loadable.retain(|id| view.blocks.contains_key(id));
+        self.acquitted.retain(|id| view.blocks.contains_key(id));
         if let Err(error) = self.fetcher.save_cache().await {
             tracing::warn!(%error, "the metadata are not kept for the next start");
         }
@@ -217,8 +225,8 @@ impl Compactor {
                     report.marked += sources;
                     progressed = true;
                 }
-                Ok(Outcome::Quarantined) => {
-                    report.quarantined += 1;
+                Ok(Outcome::Quarantined { blocks }) => {
+                    report.quarantined += blocks;
                     progressed = true;
                 }
                 Err(error) => {
@@ -272,15 +280,74 @@ impl Report {
             failed,
             "iteration ended"
         );
-        for error in errors {
+        for error in errors.iter().filter(|error| !is_refusal(error)) {
             tracing::warn!(%error, "to be tried again");
         }
+        self.log_refusals();
     }
+
+    /// Notes that nothing could be done about a block. What the bucket refuses it refuses for every
+    /// block, so that is told of once, by [`Report::log_refusals`].
+    pub(crate) fn fail(&mut self, block: BlockId, error: Error, consequence: &str) {
+        if !is_refusal(&error) {
+            tracing::warn!(%block, %error, "{consequence}");
+        }
+        self.errors.push(error);
+    }
+
+    /// Tells of what the bucket refused, such as one that may only be read.
+    pub(crate) fn log_refusals(&self) {
+        if let Some(text) = self.refusals() {
+            tracing::warn!("{text}");
+        }
+    }
+
+    fn refusals(&self) -> Option<String> {
+        let mut refused = self.errors.iter().filter(|error| is_refusal(error));
+        let first = refused.next()?;
+        let more = match refused.count() {
+            0 => String::new(),
+            more => format!(", and {more} more times"),
+        };
+        Some(format!(
+            "the bucket refused it: {first}{more}; a compactor must be allowed to read, write and delete"
+        ))
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    error.kind() == ErrorKind::Denied
 }
 
 #[cfg(test)]
 mod tests {
+    use rutile_objstore::Operation;
+
     use super::*;
+
+    #[test]
+    fn a_bucket_that_may_only_be_read_is_told_of_once() {
+        let mut report = Report::default();
+        let error = |kind, key| {
+            let error = rutile_objstore::Error::new(kind, Operation::Put, "b", key, "it says no");
+            Error::from(error)
+        };
+        report.fail(BlockId::default(), error(ErrorKind::Unavailable, "x"), "");
+        assert_eq!(report.refusals(), None);
+        for key in ["one", "two", "three"] {
+            report.fail(BlockId::default(), error(ErrorKind::Denied, key), "");
+        }
+        let text = report.refusals().unwrap();
+        for part in [
+            "one",
+            "it says no",
+            ", and 2 more times; a compactor must be allowed",
+        ] {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+        assert!(!text.contains("two"), "{text}");
+        assert_eq!(report.errors.len(), 4);
+    }
 
     #[test]
     fn failures_are_retried_ever_later_up_to_the_interval() {

@@ -9,7 +9,8 @@ use rutile_objstore::{Bucket, OpenContext, check_reachable, open};
 use rutile_runtime::Spawner;
 use rutile_server::{Component, Context, Failure, HttpServer};
 
-use crate::args::CompactArgs;
+use crate::args::{CompactArgs, WebArgs};
+use crate::web::Web;
 use crate::{Compactor, Parts};
 
 /// The compactor and its listener.
@@ -18,6 +19,7 @@ pub struct CompactComponent {
     compactor: Arc<Compactor>,
     http: HttpServer,
     pace: Pace,
+    web: Option<WebArgs>,
 }
 
 /// How often things are done.
@@ -61,6 +63,7 @@ impl Component for CompactComponent {
             compactor: Arc::new(compactor),
             http,
             pace: args.pace(),
+            web: args.web().cloned(),
         })
     }
 
@@ -69,15 +72,22 @@ impl Component for CompactComponent {
             compactor,
             http,
             pace,
+            web,
         } = self;
         tracing::info!(
             "one compactor may look after a block at a time: give several ones shares that do not \
              overlap, by --selector.relabel-config"
         );
-        let served = http.serve(axum::Router::new(), context.shutdown.clone());
+        let routes = web.as_ref().map(|web| Web::routes(web, &compactor));
+        let served = http.serve(routes.unwrap_or_default(), context.shutdown.clone());
         let http = context.tasks.spawn("http", served);
         context.probe.set_ready();
-        let background = start_background(&compactor, pace, &context.tasks);
+        let mut background = start_background(&compactor, pace, &context.tasks);
+        if let Some((interval, timeout)) = web.as_ref().map(WebArgs::viewer) {
+            let compactor = Arc::clone(&compactor);
+            let looking = async move { compactor.keep_seen(interval, timeout).await };
+            background.push(context.tasks.spawn("viewer", looking).abort_on_drop());
+        }
         let result = tokio::select! {
             biased;
             () = context.shutdown.cancelled() => Ok(()),

@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use rutile_block::{BlockId, GroupKey, INDEX_FILE, MarkKind, Meta};
 use rutile_fetcher::{Selection, View};
+
+use crate::times;
 
 /// The blocks of one resolution and one set of external labels.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct Group {
 pub struct Member {
     /// Its metadata.
     pub meta: Arc<Meta>,
+    /// From when to when its samples are: what its metadata say, unless it was found that they lie.
+    pub times: Range<i64>,
     /// Size of its index, bytes; 0 where it is not known yet.
     pub index_bytes: u64,
     /// Why it is no input of a merge, if so.
@@ -73,8 +78,10 @@ impl Groups {
     pub fn of(view: &View, selection: &Selection) -> Self {
         let mut members: BTreeMap<GroupKey, Vec<Member>> = BTreeMap::new();
         for (id, meta) in &selection.wanted {
+            let proven = view.blocks.get(id).and_then(times::proven);
             let member = Member {
                 meta: Arc::clone(meta),
+                times: proven.unwrap_or(meta.min_time..meta.max_time),
                 index_bytes: meta.file(INDEX_FILE).map_or(0, |file| file.size_bytes),
                 held: hold(*id, view, selection),
             };
@@ -124,7 +131,7 @@ impl Group {
     /// A group of these blocks, in any order; holds back what must not be merged with the others.
     #[must_use]
     pub fn new(key: GroupKey, mut blocks: Vec<Member>) -> Self {
-        blocks.sort_by_key(|member| (member.meta.min_time, member.meta.id));
+        blocks.sort_by_key(|member| (member.times.start, member.meta.id));
         hold_overlapping(&mut blocks);
         hold_entangled(&mut blocks);
         Self {
@@ -162,15 +169,13 @@ fn hold_overlapping(blocks: &mut [Member]) {
             furthest = Some(at);
             continue;
         };
-        let (meta, reach) = (
-            Arc::clone(&blocks[at].meta),
-            Arc::clone(&blocks[before].meta),
-        );
-        if meta.min_time < reach.max_time {
-            blocks[at].held.get_or_insert(Hold::Overlaps(reach.id));
-            blocks[before].held.get_or_insert(Hold::Overlaps(meta.id));
+        let ids = (blocks[before].meta.id, blocks[at].meta.id);
+        let reach = blocks[before].times.end;
+        if blocks[at].times.start < reach {
+            blocks[at].held.get_or_insert(Hold::Overlaps(ids.0));
+            blocks[before].held.get_or_insert(Hold::Overlaps(ids.1));
         }
-        if meta.max_time > reach.max_time {
+        if blocks[at].times.end > reach {
             furthest = Some(at);
         }
     }

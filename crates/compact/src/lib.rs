@@ -23,6 +23,8 @@ mod metrics;
 mod once;
 mod progress;
 mod sweeper;
+mod times;
+mod web;
 mod work;
 
 pub use args::CompactArgs;

@@ -10,6 +10,8 @@ use rutile_telemetry::{
     GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
+use crate::times::WRONG_TIMES;
+
 const GARBAGE_SECONDS: [f64; 12] = [
     0.25, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0, 360.0,
 ];
@@ -164,6 +166,7 @@ impl Metrics {
         let known = [
             reason::MANUAL,
             reason::DOWNSAMPLE_VERTICAL_COMPACTION,
+            WRONG_TIMES,
             OTHER,
         ];
         let bad = [

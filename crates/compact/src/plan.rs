@@ -91,24 +91,38 @@ impl Planner {
         }
     }
 
-    /// All merges that a group needs, were each one done at once.
+    /// All merges that a group needs, summed up.
     #[must_use]
     pub fn outstanding(&self, group: &Group) -> Outstanding {
-        let mut group = group.clone();
         let mut all = Outstanding::default();
+        for plan in self.plans(group) {
+            if !plan.merge.is_empty() {
+                all.compactions += 1;
+                all.blocks += plan.merge.len();
+            }
+        }
+        all
+    }
+
+    /// The plans of a group one after the other, were each one carried out at once. The block that a
+    /// merge would make stands under the name of its first input.
+    #[must_use]
+    pub fn plans(&self, group: &Group) -> Vec<Plan> {
+        let mut group = group.clone();
+        let mut plans = Vec::new();
         loop {
-            let Plan { merge, too_large } = self.plan(&group);
+            let plan = self.plan(&group);
             for member in &mut group.blocks {
-                if too_large.contains(&member.meta.id) {
+                if plan.too_large.contains(&member.meta.id) {
                     member.held = Some(crate::Hold::NoCompact);
                 }
             }
-            let Some(output) = merged(&group.blocks, &merge) else {
-                return all;
+            let output = merged(&group.blocks, &plan.merge);
+            let inputs: BTreeSet<BlockId> = plan.merge.iter().map(|meta| meta.id).collect();
+            plans.push(plan);
+            let Some(output) = output else {
+                return plans;
             };
-            all.compactions += 1;
-            all.blocks += merge.len();
-            let inputs: BTreeSet<BlockId> = merge.iter().map(|meta| meta.id).collect();
             let place = group
                 .blocks
                 .iter()
@@ -127,16 +141,16 @@ impl Planner {
         let Some(newest) = blocks.last() else {
             return &[];
         };
-        let high_time = newest.meta.min_time;
+        let high_time = newest.times.start;
         for range in self.ranges.iter().skip(1) {
             for part in split_by_range(blocks, *range) {
                 let [first, .., last] = part else {
                     continue;
                 };
-                let span = last.meta.max_time.checked_sub(first.meta.min_time);
+                let span = last.times.end.checked_sub(first.times.start);
                 let full = span == Some(*range);
                 let failed = part.iter().any(|member| member.meta.compaction.failed);
-                if failed || !(full || last.meta.max_time <= high_time) {
+                if failed || !(full || last.times.end <= high_time) {
                     continue;
                 }
                 let runs = part.split(|member| held.contains(&member.meta.id));
@@ -172,11 +186,11 @@ fn split_by_range(blocks: &[Member], range: i64) -> Vec<&[Member]> {
     let mut parts = Vec::new();
     let mut rest = blocks;
     while let Some(first) = rest.first() {
-        let start = first.meta.min_time;
+        let start = first.times.start;
         let end = start
             .saturating_sub(start.rem_euclid(range))
             .saturating_add(range);
-        let fitting = rest.iter().take_while(|member| member.meta.max_time <= end);
+        let fitting = rest.iter().take_while(|member| member.times.end <= end);
         let (part, others) = rest.split_at(fitting.count());
         if part.is_empty() {
             rest = rest.get(1..).unwrap_or_default();
@@ -194,6 +208,7 @@ fn merged(blocks: &[Member], inputs: &[Arc<Meta>]) -> Option<Member> {
     meta.max_time = inputs.iter().map(|input| input.max_time).max()?;
     let chosen = |member: &&Member| inputs.iter().any(|input| input.id == member.meta.id);
     Some(Member {
+        times: meta.min_time..meta.max_time,
         index_bytes: blocks.iter().filter(chosen).map(|m| m.index_bytes).sum(),
         meta: Arc::new(meta),
         held: None,

@@ -58,8 +58,8 @@ impl Compactor {
                 }
                 Err(error) => {
                     let Outdated { id, winner } = outdated;
-                    tracing::warn!(block = %id, replaced_by = %winner, %error, "it stays unmarked");
-                    report.errors.push(error);
+                    let consequence = format!("it stays unmarked, although {winner} replaces it");
+                    report.fail(id, error, &consequence);
                 }
             }
         }
@@ -171,9 +171,8 @@ impl Compactor {
     }
 
     fn cleanup_failed(&self, block: BlockId, error: Error, report: &mut Report) {
-        tracing::warn!(%block, %error, "it is not deleted");
         self.metrics.cleanup_failures.inc();
-        report.errors.push(error);
+        report.fail(block, error, "it is not deleted");
     }
 
     /// Removes folders without `meta.json` and uploads in parts that nobody can still be at.
@@ -216,6 +215,7 @@ impl Compactor {
                 Ok(view) => {
                     let selection = self.chain.apply(&view, self.clock.now_ms());
                     self.sweep(&view, &selection, &mut report).await;
+                    report.log_refusals();
                 }
                 Err(error) => tracing::warn!(%error, "nothing is cleaned up this time"),
             }

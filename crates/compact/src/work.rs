@@ -28,8 +28,8 @@ pub(crate) enum Outcome {
     Merged { sources: usize },
     /// Blocks that hold nothing were marked.
     Emptied { sources: usize },
-    /// A block was marked no-compact: the others may be planned without it.
-    Quarantined,
+    /// So many blocks were marked no-compact: the others may be planned without them.
+    Quarantined { blocks: usize },
 }
 
 impl Compactor {
@@ -41,27 +41,20 @@ impl Compactor {
             .runs_started
             .with_label_values(resolution)
             .inc();
-        let plan = self.plan(&mut group).await?;
-        for block in &plan.too_large {
-            let limit = self.planner.max_index_bytes();
-            let details = format!(
-                "largeTotalIndexSizeFilter: Total compacted block's index size could exceed: {limit} \
-                 with this block. See https://github.com/thanos-io/thanos/issues/1424"
-            );
-            self.exclude(*block, reason::INDEX_SIZE_EXCEEDING, &details)
-                .await?;
-        }
-        let outcome = match (plan.merge.is_empty(), plan.too_large.is_empty()) {
-            (true, true) => Ok(Outcome::Settled),
-            (true, false) => Ok(Outcome::Quarantined),
-            (false, _) => self.merge(&plan.merge).await,
+        let outcome = match self.expose(&group).await? {
+            // The others are to be planned anew.
+            blocks @ 1.. => Ok(Outcome::Quarantined { blocks }),
+            0 => {
+                let plan = self.plan(&mut group).await?;
+                self.carry_out(plan).await
+            }
         };
         match &outcome {
             Ok(Outcome::Merged { .. }) => {
                 self.metrics.compactions.with_label_values(resolution).inc();
             }
             Ok(Outcome::Settled | Outcome::Emptied { .. }) => {}
-            Ok(Outcome::Quarantined) | Err(_) => {
+            Ok(Outcome::Quarantined { .. }) | Err(_) => {
                 self.metrics.failures.with_label_values(resolution).inc();
             }
         }
@@ -94,6 +87,24 @@ impl Compactor {
             if !asked {
                 return Ok(plan);
             }
+        }
+    }
+
+    async fn carry_out(&self, plan: Plan) -> Result<Outcome> {
+        let blocks = plan.too_large.len();
+        for block in plan.too_large {
+            let limit = self.planner.max_index_bytes();
+            let details = format!(
+                "largeTotalIndexSizeFilter: Total compacted block's index size could exceed: {limit} \
+                 with this block. See https://github.com/thanos-io/thanos/issues/1424"
+            );
+            self.exclude(block, reason::INDEX_SIZE_EXCEEDING, &details)
+                .await?;
+        }
+        match (plan.merge.is_empty(), blocks) {
+            (true, 0) => Ok(Outcome::Settled),
+            (true, blocks) => Ok(Outcome::Quarantined { blocks }),
+            (false, _) => self.merge(&plan.merge).await,
         }
     }
 
@@ -188,15 +199,16 @@ impl Compactor {
         Ok(given_up)
     }
 
-    async fn quarantine(&self, fault: Fault, error: &Error) -> Result<Outcome> {
+    pub(crate) async fn quarantine(&self, fault: Fault, error: &Error) -> Result<Outcome> {
         let Fault { block, reason } = fault;
         tracing::error!(%block, %reason, %error, "the block is left out of compactions from now on: restore it, then remove its mark with `rutile-tools bucket mark --marker no-compact-mark.json --remove`");
         self.exclude(block, reason.as_str(), &format!("rutile-compact: {error}"))
             .await?;
-        Ok(Outcome::Quarantined)
+        Ok(Outcome::Quarantined { blocks: 1 })
     }
 
-    async fn exclude(&self, block: BlockId, reason: &str, details: &str) -> Result<()> {
+    /// Marks a block no-compact, and counts it.
+    pub(crate) async fn exclude(&self, block: BlockId, reason: &str, details: &str) -> Result<()> {
         match self.lifecycle.mark_no_compact(block, reason, details).await {
             Ok(_) => {
                 self.metrics.count_mark(MarkKind::NoCompact, reason);

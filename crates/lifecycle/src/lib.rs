@@ -29,6 +29,7 @@ pub use error::{Error, Result};
 pub use local::{read_local_meta, upload_dir};
 pub use mark::{Marked, Standing};
 pub use upload::{HashFunc, Upload};
+pub use verify::{Damage, damage};
 pub use writer::{FileWriter, PART_BYTES};
 
 /// The writing half of the contract on one bucket. Clones share it.

@@ -150,39 +150,64 @@ impl Lifecycle {
     }
 }
 
-/// Holds a listing against the metadata's `files`, `meta.json` aside. A block whose writer did not
-/// record its files must have an index, and chunks if it says so.
+/// Holds a listing against the metadata, see [`damage`].
 pub(crate) fn check_objects(step: Step, meta: &Meta, objects: &Objects) -> Result<()> {
-    let missing = |path: &str| {
-        step.error(
-            ErrorKind::Corrupt,
-            format!("object {path} is missing although meta.json names it"),
-        )
+    let size_of = |path: &str| match path {
+        CHUNKS_DIR => objects
+            .keys()
+            .any(|path| path.starts_with(CHUNKS_DIR))
+            .then_some(0),
+        path => objects.get(path).map(|found| found.size),
     };
-    for file in meta
-        .thanos
-        .files
+    match damage(meta, size_of) {
+        None => Ok(()),
+        Some(damage) => Err(step.error(ErrorKind::Corrupt, damage.message)),
+    }
+}
+
+/// An object of a block that is not what the metadata say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Below the block's folder.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Holds the sizes of a block's objects against the metadata's `files`, `meta.json` aside: the first
+/// thing that is wrong, of the index before all others. A block whose writer did not record its files
+/// must have an index, and chunks if it says so; a folder is asked for by its name and has any size.
+pub fn damage(meta: &Meta, size_of: impl Fn(&str) -> Option<u64>) -> Option<Damage> {
+    let wrong = |path: &str, message: String| {
+        let path = path.to_owned();
+        Some(Damage { path, message })
+    };
+    let missing = |path: &str| {
+        let message = format!("object {path} is missing although meta.json names it");
+        wrong(path, message)
+    };
+    let files = &meta.thanos.files;
+    let (index, others): (Vec<_>, Vec<_>) = files
         .iter()
         .filter(|file| file.rel_path != META_FILE)
-    {
-        let found = objects.get(&file.rel_path);
-        let size = found.ok_or_else(|| missing(&file.rel_path))?.size;
-        if size != file.size_bytes {
-            let message = format!(
-                "object {} has {size} bytes, meta.json says {}",
-                file.rel_path, file.size_bytes
-            );
-            return Err(step.error(ErrorKind::Corrupt, message));
+        .partition(|file| file.rel_path == INDEX_FILE);
+    for file in index.into_iter().chain(others) {
+        let (path, expected) = (file.rel_path.as_str(), file.size_bytes);
+        let Some(size) = size_of(path) else {
+            return missing(path);
+        };
+        if size != expected {
+            let message = format!("object {path} has {size} bytes, meta.json says {expected}");
+            return wrong(path, message);
         }
     }
-    if meta.thanos.files.is_empty() {
-        if !objects.contains_key(INDEX_FILE) {
-            return Err(missing(INDEX_FILE));
+    if files.is_empty() {
+        if size_of(INDEX_FILE).is_none() {
+            return missing(INDEX_FILE);
         }
-        let has_chunks = objects.keys().any(|path| path.starts_with(CHUNKS_DIR));
-        if meta.stats.num_chunks > 0 && !has_chunks {
-            return Err(missing(CHUNKS_DIR));
+        if meta.stats.num_chunks > 0 && size_of(CHUNKS_DIR).is_none() {
+            return missing(CHUNKS_DIR);
         }
     }
-    Ok(())
+    None
 }

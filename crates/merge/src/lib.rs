@@ -27,6 +27,7 @@ mod spill;
 mod symbols;
 mod verify;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta, RawJson};
@@ -99,5 +100,14 @@ impl Merger {
     /// See [`Error::fault`] for what is wrong with the block; the bucket's own.
     pub async fn check(&self, meta: &Meta, progress: &Arc<Progress>) -> Result<Contents> {
         verify::contents(self, meta, progress).await
+    }
+
+    /// From when to when the samples of a block are, as its index tells it, whatever its metadata
+    /// say; none when it holds none. Reads symbols and series, no chunk.
+    ///
+    /// # Errors
+    /// As [`Merger::check`].
+    pub async fn times(&self, meta: &Meta) -> Result<Option<RangeInclusive<i64>>> {
+        verify::times(self, meta).await
     }
 }

@@ -60,12 +60,7 @@ impl Settings {
 
 impl Source {
     pub(crate) fn start(input: Arc<Input>, symbols: SymbolMap, settings: &Settings) -> Self {
-        // Decoding is a task of its own: work that waits for the pool must always be polled, or it
-        // would keep a place there that everybody else waits for.
-        let (entries, decoded) = mpsc::channel(QUEUED);
-        let name = format!("decode {}", input.id);
-        let decode = decode(Arc::clone(&input), symbols, settings.clone(), entries);
-        let decoding = settings.spawner.spawn(name, decode).abort_on_drop();
+        let (decoding, decoded) = entries(&input, symbols, settings);
         let (sender, batches) = mpsc::channel(QUEUED);
         let name = format!("read {}", input.id);
         let read = read(Arc::clone(&input), decoded, settings.clone(), sender);
@@ -88,6 +83,21 @@ impl Source {
         }
         Ok(None)
     }
+}
+
+/// The series of a block as its index has them, and the task that decodes them: one of its own, since
+/// work that waits for the pool must always be polled, or it would keep a place there that everybody
+/// else waits for.
+pub(crate) fn entries(
+    input: &Arc<Input>,
+    symbols: SymbolMap,
+    settings: &Settings,
+) -> (Task<()>, mpsc::Receiver<Result<Entries>>) {
+    let (sender, decoded) = mpsc::channel(QUEUED);
+    let name = format!("decode {}", input.id);
+    let decode = decode(Arc::clone(input), symbols, settings.clone(), sender);
+    let decoding = settings.spawner.spawn(name, decode).abort_on_drop();
+    (decoding, decoded)
 }
 
 /// Reads and checks the chunks of what was decoded.

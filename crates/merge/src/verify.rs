@@ -1,6 +1,7 @@
 //! Reading the output back from the bucket, before it is committed, and holding it against what the
 //! inputs hold.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rutile_block::Meta;
@@ -13,8 +14,8 @@ use crate::error::{Error, Fault, Reason, Result};
 use crate::input::Input;
 use crate::postings;
 use crate::progress::Progress;
-use crate::source::{Settings, Source};
-use crate::symbols::{self, SymbolSink};
+use crate::source::{self, Settings, Source};
+use crate::symbols::{self, SymbolMap, SymbolSink};
 use crate::{Merger, run};
 
 /// What a block was found to hold.
@@ -48,6 +49,29 @@ pub(crate) async fn contents(
         chunks: found.chunks,
         samples: found.samples,
     })
+}
+
+/// See [`Merger::times`].
+pub(crate) async fn times(merger: &Merger, meta: &Meta) -> Result<Option<RangeInclusive<i64>>> {
+    let name = format!("times {}", meta.id);
+    let group = merger.spawner.child(name.clone());
+    let settings = run::settings(merger, &group, 1, &Arc::default());
+    let reserved = merger.ledger.account(name).reserve(settings.memory()).await;
+    let mut memory = reserved.map_err(|e| Error::exhausted(meta.id, e))?;
+    // What the metadata say of the times is what is in question.
+    let mut doubted = meta.clone();
+    (doubted.min_time, doubted.max_time) = (i64::MIN, i64::MAX);
+    let (input, map) = open(merger, &doubted, &settings, &mut memory).await?;
+    let (decoding, mut decoded) = source::entries(&input, map, &settings);
+    let mut times: Option<RangeInclusive<i64>> = None;
+    while let Some(entries) = decoded.recv().await {
+        for place in entries?.places {
+            let (first, last) = times.map_or((i64::MAX, i64::MIN), RangeInclusive::into_inner);
+            times = Some(first.min(place.min_time)..=last.max(place.max_time));
+        }
+    }
+    decoding.await.map_err(|e| input.ended(&e))?;
+    Ok(times)
 }
 
 /// Checks that the uploaded objects of `meta` hold what `expected` says.
@@ -100,20 +124,8 @@ pub(crate) async fn read(
     settings: &Settings,
     memory: &mut Reservation,
 ) -> Result<Tally> {
-    let input = Input::open(Arc::clone(&merger.bucket), &settings.spawner, meta, meta.id).await?;
-    let input = Arc::new(input);
+    let (input, map) = open(merger, meta, settings, memory).await?;
     let progress = &settings.progress;
-    let inputs = [Arc::clone(&input)];
-    let (_, maps) = symbols::unite(
-        &inputs,
-        Ordinals::default(),
-        &settings.pool,
-        memory,
-        settings.count,
-        progress,
-    )
-    .await?;
-    let map = maps.into_iter().next().unwrap_or_default();
     let source = Source::start(Arc::clone(&input), map, settings);
     let (found, postings) = futures::try_join!(
         tally(source, &settings.pool),
@@ -129,6 +141,27 @@ pub(crate) async fn read(
         return Err(Error::bad(fault, message));
     }
     Ok(found)
+}
+
+/// Opens one block by itself; its symbols keep their references.
+async fn open(
+    merger: &Merger,
+    meta: &Meta,
+    settings: &Settings,
+    memory: &mut Reservation,
+) -> Result<(Arc<Input>, SymbolMap)> {
+    let input = Input::open(Arc::clone(&merger.bucket), &settings.spawner, meta, meta.id).await?;
+    let input = Arc::new(input);
+    let (_, maps) = symbols::unite(
+        &[Arc::clone(&input)],
+        Ordinals::default(),
+        &settings.pool,
+        memory,
+        settings.count,
+        &settings.progress,
+    )
+    .await?;
+    Ok((input, maps.into_iter().next().unwrap_or_default()))
 }
 
 /// What a block holds, and the sum of its postings.

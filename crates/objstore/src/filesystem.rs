@@ -70,14 +70,22 @@ impl FilesystemBucket {
         })
     }
 
-    /// Creates the folder if need be, and removes what interrupted uploads left more than a day
-    /// before `now_ms`.
+    /// Creates the folder if need be.
     ///
     /// # Errors
-    /// When the folder cannot be created or read.
-    pub fn prepare_for_writing(&self, now_ms: i64) -> Result<()> {
-        write::prepare(&self.root, now_ms)
-            .map_err(|failure| self.error(Operation::Put, "", failure))
+    /// When it cannot be created.
+    pub fn create_folder(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.root)
+            .map_err(|error| self.error(Operation::Open, "", Failure::Io(error)))
+    }
+
+    /// Removes what interrupted uploads left more than a day before `now_ms`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn remove_abandoned(&self, now_ms: i64) -> Result<()> {
+        write::remove_abandoned(&self.root, now_ms)
+            .map_err(|failure| self.error(Operation::Open, "", failure))
     }
 
     fn path(&self, operation: Operation, key: &str) -> Result<PathBuf> {

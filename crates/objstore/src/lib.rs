@@ -20,5 +20,5 @@ pub use bucket::{
 };
 pub use error::{Error, Result};
 pub use filesystem::FilesystemBucket;
-pub use open::{OpenContext, check_reachable, open, open_reader};
+pub use open::{OpenContext, check_reachable, create, open, open_reader};
 pub use operation::Operation;

@@ -39,15 +39,29 @@ pub fn open_reader(yaml: &str, context: &OpenContext) -> Result<Arc<dyn BucketRe
     Ok(assemble(provider, &prefix, context))
 }
 
-/// Opens a bucket for reading and writing. Creates the folder of a filesystem bucket and removes
-/// abandoned uploads there; sends no request otherwise.
+/// Opens a bucket for reading and writing. Removes abandoned uploads in a filesystem bucket; sends no
+/// request otherwise.
 ///
 /// # Errors
-/// As [`open_reader`], and when the folder cannot be created.
+/// As [`open_reader`], and when the folder of a filesystem bucket cannot be read.
 pub fn open(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
     let (provider, prefix) = provider(yaml, context)?;
     if let Provider::Filesystem(bucket) = &provider {
-        bucket.prepare_for_writing(context.clock.now_ms())?;
+        bucket.remove_abandoned(context.clock.now_ms())?;
+    }
+    Ok(assemble(provider, &prefix, context))
+}
+
+/// As [`open`], for whoever begins buckets: creates the folder of a filesystem bucket if need be. To
+/// anybody else a folder that is not there is a typo, which [`check_reachable`] tells of.
+///
+/// # Errors
+/// As [`open`], and when the folder cannot be created.
+pub fn create(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
+    let (provider, prefix) = provider(yaml, context)?;
+    if let Provider::Filesystem(bucket) = &provider {
+        bucket.create_folder()?;
+        bucket.remove_abandoned(context.clock.now_ms())?;
     }
     Ok(assemble(provider, &prefix, context))
 }

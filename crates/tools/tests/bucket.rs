@@ -285,6 +285,30 @@ fn inspect_tells_what_is_served_and_why_not() {
 }
 
 #[test]
+fn inspect_tells_what_a_store_gateway_could_not_load() {
+    let tools = Tools::on_raw();
+    let block = tools.bucket().join(EIGHT_HOURS);
+    let hidden = tools.home.path().join("hidden");
+    fs::rename(block.join("chunks/000001"), &hidden).unwrap();
+    let (state, reason) = tools.state(EIGHT_HOURS, &[]);
+    let missing = "queries of it may fail: object chunks/000001 is missing";
+    assert_eq!(state, "served");
+    assert!(reason.contains(missing), "{reason}");
+
+    let index = fs::read(block.join("index")).unwrap();
+    fs::write(block.join("index"), &index[..index.len() - 1]).unwrap();
+    let (state, reason) = tools.state(EIGHT_HOURS, &[]);
+    let cannot = "it cannot be loaded: object index has ";
+    assert_eq!(state, "bad");
+    assert!(reason.starts_with(cannot), "{reason}");
+    // What it replaces is served in its place.
+    let (state, reason) = tools.state("01M820PDXC2FK9EQKT0GRGMCSA", &[]);
+    let replaces = format!("{EIGHT_HOURS}, which replaces it, cannot be loaded");
+    assert_eq!(state, "served");
+    assert!(reason.contains(&replaces), "{reason}");
+}
+
+#[test]
 fn inspect_tells_what_a_compactor_does_next_and_why() {
     let tools = Tools::on_raw();
     let next = |id: &str, flags: &[&str]| tools.next(id, flags);
@@ -310,9 +334,11 @@ fn inspect_tells_what_a_compactor_does_next_and_why() {
     );
     let table = tools.ok(&["inspect"]);
     assert!(
-        table.ends_with("30 blocks: 30 served; next: 4 merge\n"),
+        table.ends_with("30 blocks: 30 served; next: 28 merge\n"),
         "{table}"
     );
+    let (_, reason) = tools.next("01M820PDD273ECWRHKRCTQJ9XD", &[]);
+    assert_eq!(reason, "4 blocks into one of 8h, after another merge");
     // A block that must not be compacted parts its neighbours.
     tools.ok(&[
         "mark",

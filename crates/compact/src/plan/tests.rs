@@ -18,6 +18,7 @@ fn block(n: u8, from: i64, to: i64) -> Member {
     (meta.min_time, meta.max_time) = (from * HOUR, to * HOUR);
     meta.thanos.labels = Labels::from([("cluster", "eu1")]);
     Member {
+        times: meta.min_time..meta.max_time,
         meta: Arc::new(meta),
         index_bytes: 1,
         held: None,

@@ -125,6 +125,22 @@ async fn metadata_that_lie_about_the_times() {
     .await;
 }
 
+#[tokio::test]
+async fn metadata_that_claim_the_time_of_the_blocks_behind() {
+    check("wrong-times", |world| {
+        change_meta(world, |meta| meta.max_time += 3 * HOUR);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metadata_that_claim_the_time_of_the_block_before() {
+    check("wrong-times", |world| {
+        change_meta(world, |meta| meta.min_time -= 2 * HOUR);
+    })
+    .await;
+}
+
 /// The 8 h blocks that Thanos made of the two-hour blocks, and the second of them.
 const EIGHT_HOURS: [&str; 7] = [
     "01M820Q9H47EQ2X5VQJFSM8WRP",
@@ -187,6 +203,42 @@ fn uvarint(bytes: &[u8], at: usize) -> (usize, usize) {
     let digits = bytes[at..at + len].iter().rev();
     let value = digits.fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
     (value, at + len)
+}
+
+#[tokio::test]
+async fn a_merged_block_that_claims_more_than_it_was_made_of() {
+    let bad = id(EIGHT_HOURS[1]);
+    let world = World::with(&EIGHT_HOURS);
+    world.add_changed(EIGHT_HOURS[1], |meta| meta.max_time += 8 * HOUR);
+    let report = world.iterate().await;
+    // What comes behind it is merged all the same, and nothing across it.
+    assert_eq!((report.quarantined, report.merged), (1, 1));
+    let output = world.outputs().into_iter().max_by_key(|meta| meta.id);
+    let output = output.unwrap();
+    assert_eq!(output.min_time, world.meta(bad).max_time - 8 * HOUR);
+    match world.marked(bad, MarkKind::NoCompact) {
+        Some(Mark::NoCompact(mark)) => assert_eq!(mark.reason, "wrong-times"),
+        mark => panic!("{mark:?}"),
+    }
+}
+
+/// What overlaps for other reasons is nobody's lie, and its index is not even read.
+#[tokio::test]
+async fn blocks_that_overlap_honestly_are_left_as_they_are() {
+    let world = World::with(&TWO_HOURS[..5]);
+    // Of windows that are as long as the others', but begin elsewhere.
+    change_meta(&world, |meta| {
+        meta.min_time += 30 * 60_000;
+        meta.max_time += 30 * 60_000;
+    });
+    let process = world.start(Settings::default());
+    let report = process.compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(report.quarantined, 0);
+    assert!(world.marked(id(BAD), MarkKind::NoCompact).is_none());
+    assert_eq!(process.metric("rutile_compact_overlapping_blocks"), 2.0);
+    let index = index_key(id(BAD));
+    assert!(world.bucket.calls().iter().all(|call| call.key != index));
 }
 
 #[tokio::test]

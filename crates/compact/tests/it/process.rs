@@ -1,5 +1,6 @@
 //! `rutile-compact` as a process: flags and their mistakes, one run, service, SIGKILL.
 
+mod api;
 mod kill;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -127,6 +128,23 @@ fn flags_that_are_not_supported_yet_say_so() {
     }
 }
 
+/// A typo in its path must not look like a bucket with nothing to do.
+#[test]
+fn a_folder_that_does_not_exist_is_no_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("bukcet");
+    let texts = [
+        "--objstore.config",
+        "bukcet does not exist: create it, or correct `directory`",
+    ];
+    for wait in [&[][..], &["--wait"]] {
+        let bucket = filesystem(&absent);
+        let args: Vec<&str> = [bucket.as_str()].iter().chain(wait).copied().collect();
+        check_end(&args, 1, &texts);
+    }
+    assert!(!absent.try_exists().unwrap());
+}
+
 /// Puts golden two-hour blocks into a folder.
 fn copy(blocks: &[&str], to: &Path) {
     for block in blocks {
@@ -227,8 +245,15 @@ impl Running {
     }
 
     fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "")
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

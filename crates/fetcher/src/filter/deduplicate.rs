@@ -4,6 +4,11 @@
 //! depends on nothing but the blocks themselves, so every reader picks the same. Groups are blocks
 //! of one resolution and one set of labels. A block that names no sources is its own source.
 //!
+//! Marks have no say among equals: readers see a mark at different times, and would pick differently
+//! meanwhile. Nothing is lost by a winner that is marked, since its equal holds the same: as a
+//! duplicate the other one is never marked for the sake of a marked winner, and it takes the winner's
+//! place in the moment in which the mark is due. Only compactions of what comes behind wait so long.
+//!
 //! Blocks are taken in the winners' order, and each asks the blocks already kept that hold its
 //! rarest source. Real histories keep one or two blocks to a source, so the work is linear in the
 //! sources; a comparison of every pair is never made.

@@ -158,9 +158,8 @@ pub(super) fn remove(root: &Path, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Creates the root if need be and removes what nobody can still be writing.
-pub(super) fn prepare(root: &Path, now_ms: i64) -> Result<(), Failure> {
-    fs::create_dir_all(root)?;
+/// Removes what nobody can still be writing.
+pub(super) fn remove_abandoned(root: &Path, now_ms: i64) -> Result<(), Failure> {
     let entries = match fs::read_dir(root.join(UNFINISHED)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use futures::StreamExt as _;
 use rutile_model::ErrorKind;
-use rutile_objstore::{Depth, Error, PutMode, check_reachable, open, open_reader};
+use rutile_objstore::{Depth, Error, PutMode, check_reachable, create, open, open_reader};
 use rutile_testkit::servers;
 use tokio::net::TcpListener;
 
@@ -174,18 +174,23 @@ async fn azure_names_a_missing_container_and_wrong_keys() {
 }
 
 #[tokio::test]
-async fn a_directory_that_is_not_there_is_named_by_readers_and_made_by_writers() {
+async fn a_directory_that_is_not_there_is_named_and_made_by_who_begins_a_bucket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bucket");
     let config = format!("type: FILESYSTEM\nconfig:\n  directory: {}", path.display());
     let reader = open_reader(&config, &context()).unwrap();
-    let error = check_reachable(&*reader).await.unwrap_err();
-    expect(
-        &error,
-        ErrorKind::Invalid,
-        &["does not exist: create it, or correct `directory`"],
-    );
-    open(&config, &context()).unwrap();
+    let writer = open(&config, &context()).unwrap();
+    for error in [
+        check_reachable(&*reader).await.unwrap_err(),
+        check_reachable(&*writer).await.unwrap_err(),
+    ] {
+        expect(
+            &error,
+            ErrorKind::Invalid,
+            &["does not exist: create it, or correct `directory`"],
+        );
+    }
+    create(&config, &context()).unwrap();
     check_reachable(&*reader).await.unwrap();
     assert_eq!(reader.name(), format!("fs: {}", path.display()));
     assert!(reader.list("", Depth::Recursive).next().await.is_none());

@@ -223,7 +223,7 @@ async fn a_folder_refuses_what_it_cannot_hold() {
         "{error}"
     );
 
-    bucket.prepare_for_writing(0).unwrap();
+    bucket.create_folder().unwrap();
     bucket
         .put("object", "x".into(), PutMode::Overwrite)
         .await
@@ -254,10 +254,10 @@ async fn a_folder_forgets_abandoned_uploads_after_a_day() {
         let attributes = FilesystemBucket::new(file.parent().unwrap()).unwrap();
         attributes.attributes("1-1").await.unwrap().last_modified_ms
     };
-    bucket.prepare_for_writing(written_ms + 3_600_000).unwrap();
+    bucket.remove_abandoned(written_ms + 3_600_000).unwrap();
     assert!(file.try_exists().unwrap());
     bucket
-        .prepare_for_writing(written_ms + 25 * 3_600_000)
+        .remove_abandoned(written_ms + 25 * 3_600_000)
         .unwrap();
     assert!(!file.try_exists().unwrap());
 }

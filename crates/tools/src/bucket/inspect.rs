@@ -95,8 +95,13 @@ pub(super) async fn run(
     let view = source.view(args.timeout.to_std()).await?;
     let chain = FilterChain::for_store(Scope::default(), contract);
     let selection = chain.apply(&view, view.fetched_at_ms);
+    let damaged = match args.output {
+        // They have no column for it.
+        Output::Csv | Output::Tsv => BTreeMap::new(),
+        Output::Table | Output::Json => source.damaged(&view, args.timeout.to_std()).await?,
+    };
     let told = Told {
-        verdicts: verdicts(&view, &selection, chain.contract()),
+        verdicts: verdicts(&view, &selection, chain.contract(), &damaged),
         next: next_steps(
             &view,
             compactor_contract(args.delete_delay, args.consistency_delay),

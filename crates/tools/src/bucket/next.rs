@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rutile_block::{BlockId, Contract, Mark, Meta};
 use rutile_compact::group::{Group, Groups};
-use rutile_compact::{Planner, Retention, sweep};
+use rutile_compact::{Plan, Planner, Retention, sweep};
 use rutile_fetcher::{BlockInfo, FilterChain, MarkState, Scope, Selection, View};
 
 use super::state::age;
@@ -152,18 +152,8 @@ impl Steps {
     }
 
     fn add_group(&mut self, group: &Group, planner: &Planner, view: &View) {
-        let plan = planner.plan(group);
-        for id in plan.too_large {
-            let reason = "with it the index of the merged block would become too large";
-            self.add(id, Action::Exclude, reason);
-        }
-        let metas: Vec<&Meta> = plan.merge.iter().map(|meta| &**meta).collect();
-        if let [first, .., last] = metas.as_slice() {
-            let span = age(last.max_time.saturating_sub(first.min_time));
-            let reason = format!("{} blocks into one of {span}", metas.len());
-            for meta in &metas {
-                self.add(meta.id, Action::Merge, reason.as_str());
-            }
+        for (before, plan) in planner.plans(group).into_iter().enumerate() {
+            self.add_plan(&plan, before);
         }
         for member in &group.blocks {
             if let Some(hold) = member.held {
@@ -174,6 +164,30 @@ impl Steps {
                 };
                 self.add(member.meta.id, Action::Hold, reason);
             }
+        }
+    }
+}
+
+impl Steps {
+    /// What a plan says, so many merges of its group before it.
+    fn add_plan(&mut self, plan: &Plan, before: usize) {
+        for id in &plan.too_large {
+            let reason = "with it the index of the merged block would become too large";
+            self.add(*id, Action::Exclude, reason);
+        }
+        let metas: Vec<&Meta> = plan.merge.iter().map(|meta| &**meta).collect();
+        let [first, .., last] = metas.as_slice() else {
+            return;
+        };
+        let span = age(last.max_time.saturating_sub(first.min_time));
+        let mut reason = format!("{} blocks into one of {span}", metas.len());
+        match before {
+            0 => {}
+            1 => reason += ", after another merge",
+            _ => reason += &format!(", after {before} other merges"),
+        }
+        for meta in &metas {
+            self.add(meta.id, Action::Merge, reason.as_str());
         }
     }
 }

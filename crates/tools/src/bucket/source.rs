@@ -1,16 +1,20 @@
 //! The bucket of the command line, and a look at its blocks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rutile_block::{Contract, MarkKind};
+use futures::TryStreamExt;
+use rutile_block::{BlockId, CHUNKS_DIR, Contract, META_FILE, MarkKind, Part, parse_key};
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Fetcher, FetcherConfig, Parts, Scope, View};
-use rutile_lifecycle::Lifecycle;
+use rutile_lifecycle::{Damage, Lifecycle, damage};
 use rutile_model::TimeOrDuration;
-use rutile_objstore::{Bucket, OpenContext, check_reachable, open, open_reader};
+use rutile_objstore::{
+    Bucket, BucketReader, Depth, OpenContext, check_reachable, create, open, open_reader,
+};
 use rutile_runtime::Clock;
 use rutile_server::PathOrContent;
 use rutile_telemetry::Registry;
@@ -44,16 +48,60 @@ impl Source {
         Ok(bucket)
     }
 
+    /// As [`Source::writable`], for a command that may begin the bucket.
+    pub(super) async fn created(&self, component: &str) -> Result<Arc<dyn Bucket>> {
+        let bucket = create(&self.yaml()?, &self.context(component))?;
+        check_reachable(&*bucket).await?;
+        Ok(bucket)
+    }
+
     /// What changes the blocks of the bucket.
     pub(super) fn lifecycle(&self, bucket: Arc<dyn Bucket>) -> Lifecycle {
         let clock = Arc::clone(&self.clock);
         Lifecycle::new(bucket, clock, Contract::default(), &Registry::new())
     }
 
-    /// All blocks with their marks.
-    pub(super) async fn view(&self, timeout: Duration) -> Result<Arc<View>> {
+    /// The bucket for reading.
+    async fn readable(&self) -> Result<Arc<dyn BucketReader>> {
         let bucket = open_reader(&self.yaml()?, &self.context("bucket"))?;
         check_reachable(&*bucket).await?;
+        Ok(bucket)
+    }
+
+    /// The blocks of a view of which one listing of the whole bucket shows that an object is missing
+    /// or of another size than it should be. None where the listing tells no sizes.
+    pub(super) async fn damaged(
+        &self,
+        view: &View,
+        timeout: Duration,
+    ) -> Result<BTreeMap<BlockId, Damage>> {
+        let bucket = self.readable().await?;
+        let mut sizes: BTreeMap<BlockId, BTreeMap<String, u64>> = BTreeMap::new();
+        let listing = bucket.list("", Depth::Recursive).try_for_each(|entry| {
+            let place = parse_key(&entry.key).zip(entry.key.split_once('/'));
+            if let (Some(((id, part), (_, path))), Some(found)) = (place, entry.attributes) {
+                let objects = sizes.entry(id).or_default();
+                objects.insert(path.to_owned(), found.size);
+                if matches!(part, Part::Chunks(_)) {
+                    objects.insert(CHUNKS_DIR.to_owned(), 0);
+                }
+            }
+            std::future::ready(Ok(()))
+        });
+        within(timeout, listing).await??;
+        let damaged = view.blocks.iter().filter_map(|(id, info)| {
+            let objects = sizes.get(id)?;
+            // Without it the block was deleted since, and there is no damage.
+            objects.get(META_FILE)?;
+            let damage = damage(&info.meta, |path| objects.get(path).copied())?;
+            Some((*id, damage))
+        });
+        Ok(damaged.collect())
+    }
+
+    /// All blocks with their marks.
+    pub(super) async fn view(&self, timeout: Duration) -> Result<Arc<View>> {
+        let bucket = self.readable().await?;
         let parts = Parts {
             bucket,
             clock: Arc::clone(&self.clock),
@@ -64,12 +112,7 @@ impl Source {
             ..FetcherConfig::default()
         };
         let fetcher = Fetcher::new(parts, config, &Registry::new())?;
-        let view = tokio::time::timeout(timeout, fetcher.fetch())
-            .await
-            .with_context(|| {
-                format!("reading the metadata took longer than --timeout {timeout:?}")
-            })??;
-        Ok(view)
+        Ok(within(timeout, fetcher.fetch()).await??)
     }
 
     fn yaml(&self) -> Result<String> {
@@ -84,6 +127,11 @@ impl Source {
             component: component.to_owned(),
         }
     }
+}
+
+async fn within<T>(timeout: Duration, reading: impl Future<Output = T>) -> Result<T> {
+    let read = tokio::time::timeout(timeout, reading).await;
+    read.with_context(|| format!("reading the metadata took longer than --timeout {timeout:?}"))
 }
 
 /// The part of the bucket that the flags ask for.

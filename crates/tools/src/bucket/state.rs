@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rutile_block::{BlockId, Contract, Mark, MarkKind, age_ms};
+use rutile_block::{BlockId, Contract, INDEX_FILE, Mark, MarkKind, age_ms};
 use rutile_fetcher::{
     BadBlock, BlockInfo, Exclusion, MarkDrop, MarkState, PartialBlock, Selection, View,
 };
+use rutile_lifecycle::Damage;
 use rutile_model::PromDuration;
 
 use crate::output::screen::Style;
@@ -77,19 +78,38 @@ pub(crate) fn verdicts(
     view: &View,
     selection: &Selection,
     contract: &Contract,
+    damaged: &BTreeMap<BlockId, Damage>,
 ) -> BTreeMap<BlockId, Verdict> {
     let now = view.fetched_at_ms;
+    // A store gateway opens the index; what is wrong elsewhere, queries find out.
+    let unloadable = |id: &BlockId| damaged.get(id).filter(|damage| damage.path == INDEX_FILE);
+    let loadable = view.blocks.keys().filter(|id| unloadable(id).is_none());
+    let serving = selection.serving(&loadable.copied().collect());
     let mut all = BTreeMap::new();
     for (id, info) in &view.blocks {
         let verdict = if let Some(exclusion) = selection.excluded.get(id) {
             excluded(*exclusion, info)
-        } else if let Some(successor) = selection.superseded.get(id) {
-            Verdict {
-                successor: Some(*successor),
-                ..Verdict::new(State::Superseded, format!("its data is in {successor}"))
+        } else if let Some(Damage { message, .. }) = unloadable(id) {
+            Verdict::new(State::Bad, format!("it cannot be loaded: {message}"))
+        } else if serving.contains(id) {
+            let mut remarks = remarks(info, contract, now);
+            if let Some(winner) = selection.superseded.get(id) {
+                remarks.push(format!("{winner}, which replaces it, cannot be loaded"));
             }
+            if let Some(Damage { message, .. }) = damaged.get(id) {
+                remarks.push(format!("queries of it may fail: {message}"));
+            }
+            Verdict::new(State::Served, remarks.join("; "))
         } else {
-            Verdict::new(State::Served, remarks(info, contract, now))
+            let successor = selection.superseded.get(id).copied();
+            let reason = match successor {
+                Some(successor) => format!("its data is in {successor}"),
+                None => "its data is in another block".to_owned(),
+            };
+            Verdict {
+                successor,
+                ..Verdict::new(State::Superseded, reason)
+            }
         };
         all.insert(*id, verdict);
     }
@@ -137,7 +157,7 @@ fn excluded(exclusion: Exclusion, info: &BlockInfo) -> Verdict {
 }
 
 /// What is to be said of a block that is served.
-fn remarks(info: &BlockInfo, contract: &Contract, now: i64) -> String {
+fn remarks(info: &BlockInfo, contract: &Contract, now: i64) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(present) = info.marks.deletion.present()
         && let Mark::Deletion(mark) = &present.mark
@@ -170,7 +190,7 @@ fn remarks(info: &BlockInfo, contract: &Contract, now: i64) -> String {
             MarkState::Absent | MarkState::Present(_) => {}
         }
     }
-    remarks.join("; ")
+    remarks
 }
 
 fn partial_reason(partial: &PartialBlock, contract: &Contract, now: i64) -> String {

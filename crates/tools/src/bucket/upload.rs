@@ -44,7 +44,7 @@ pub(super) async fn run(args: UploadArgs, source: &Source) -> Result<()> {
     }
     let threads = available_parallelism().map_or(1, usize::from);
     let disk = AsyncDisk::new(Arc::new(OsDisk::open(&args.path)?), CpuPool::new(threads));
-    let bucket = source.writable("upload").await?;
+    let bucket = source.created("upload").await?;
     let metas = missing_blocks(&disk, &*bucket, args.compacted).await?;
     refuse_overlaps(&metas, &labels, source).await?;
 

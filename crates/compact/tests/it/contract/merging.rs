@@ -81,6 +81,24 @@ async fn bc_05_sources_are_marked_and_stay() {
     }
 }
 
+/// The first eight hours as another worker made them at the same time, under a younger name.
+fn add_younger(world: &World) -> BlockId {
+    let younger = "01M820Q9H47EQ2X5VQJFSM8WRQ";
+    world.add(FIRST_EIGHT_HOURS);
+    for key in world.memory.keys() {
+        if let Some(path) = key.strip_prefix(FIRST_EIGHT_HOURS) {
+            let body = world.memory.body(&key).unwrap();
+            let key = format!("{younger}{path}");
+            world.memory.insert(key, body, NOW_MS);
+        }
+    }
+    let mut meta = world.meta(id(FIRST_EIGHT_HOURS));
+    meta.id = id(younger);
+    let key = meta_key(meta.id);
+    world.memory.insert(key, meta.to_json(), NOW_MS);
+    meta.id
+}
+
 #[tokio::test]
 async fn bc_08_of_two_outputs_of_the_same_sources_all_choose_the_older_one() {
     let world = World::with(five());
@@ -91,23 +109,9 @@ async fn bc_08_of_two_outputs_of_the_same_sources_all_choose_the_older_one() {
         (0, 4),
         "the sources of what is there"
     );
-    // Another worker's, younger.
-    let younger = "01M820Q9H47EQ2X5VQJFSM8WRQ";
-    for key in world.memory.keys() {
-        if let Some(path) = key.strip_prefix(FIRST_EIGHT_HOURS) {
-            let body = world.memory.body(&key).unwrap();
-            world
-                .memory
-                .insert(format!("{younger}{path}"), body, NOW_MS);
-        }
-    }
-    let mut meta = world.meta(id(FIRST_EIGHT_HOURS));
-    meta.id = id(younger);
-    world
-        .memory
-        .insert(meta_key(id(younger)), meta.to_json(), NOW_MS);
+    let younger = add_younger(&world);
     world.iterate().await;
-    let mark = world.marked(id(younger), MarkKind::Deletion).unwrap();
+    let mark = world.marked(younger, MarkKind::Deletion).unwrap();
     assert_eq!(mark.details(), details::OUTDATED);
     assert!(
         world
@@ -115,6 +119,28 @@ async fn bc_08_of_two_outputs_of_the_same_sources_all_choose_the_older_one() {
             .is_none()
     );
     world.check_readable(five(), "afterwards").await;
+}
+
+/// The winner of the tie goes again, because an input was marked before it was committed; its equal
+/// was in time.
+#[tokio::test]
+async fn bc_08_a_marked_winner_leaves_its_place_to_its_equal() {
+    let world = World::with(five());
+    let younger = add_younger(&world);
+    world.mark_compacted(&five()[..4]);
+    world.mark(FIRST_EIGHT_HOURS, details::TAINTED);
+    for hours in [0, 23, 25, 49, 51] {
+        world.clock.set(NOW_MS + hours * HOUR);
+        world
+            .check_readable(five(), &format!("before, {hours} h"))
+            .await;
+        world.iterate().await;
+        world
+            .check_readable(five(), &format!("after, {hours} h"))
+            .await;
+        assert!(world.live().contains(&younger), "{hours} h");
+    }
+    assert_eq!(world.blocks(), BTreeSet::from([younger, id(five()[4])]));
 }
 
 #[tokio::test]
