@@ -26,7 +26,9 @@ pub struct ChunkMeta {
 /// A series entry, framed but not decoded.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesEntry<'a> {
-    labels: &'a [u8],
+    /// Labels, and behind them chunks: a label is read faster where more bytes follow it.
+    labels_on: &'a [u8],
+    labels_len: usize,
     chunks: &'a [u8],
     label_count: u32,
     chunk_count: u32,
@@ -97,12 +99,14 @@ impl<'a> SeriesEntry<'a> {
         let mut rest = content;
         let label_count = read_uvarint32(&mut rest)?;
         let labels_len = len_of_many(rest, usize::try_from(label_count).ok()?.checked_mul(2)?)?;
-        let (labels, mut rest) = rest.split_at_checked(labels_len)?;
+        let labels_on = rest;
+        let mut rest = rest.get(labels_len..)?;
         let chunk_count = read_uvarint32(&mut rest)?;
         // A chunk takes three bytes at least, so the number bounds what a caller reserves.
         let fits = u64::from(chunk_count) * 3 <= rest.len() as u64;
         fits.then_some(Self {
-            labels,
+            labels_on,
+            labels_len,
             chunks: rest,
             label_count,
             chunk_count,
@@ -114,7 +118,7 @@ impl<'a> SeriesEntry<'a> {
     #[must_use]
     pub fn labels(&self) -> SeriesLabels<'a> {
         SeriesLabels {
-            rest: self.labels,
+            rest: self.labels_on,
             left: self.label_count,
         }
     }
@@ -137,7 +141,7 @@ impl<'a> SeriesEntry<'a> {
     #[inline]
     #[must_use]
     pub fn label_bytes(&self) -> &'a [u8] {
-        self.labels
+        self.labels_on.get(..self.labels_len).unwrap_or_default()
     }
 
     /// Number of labels.

@@ -16,7 +16,9 @@ pub fn read_uvarint(bytes: &mut &[u8]) -> Option<u64> {
         *bytes = rest;
         return Some(u64::from(first));
     }
-    read_long(bytes)
+    let (value, rest) = read_long(bytes)?;
+    *bytes = rest;
+    Some(value)
 }
 
 /// Reads an unsigned number that must fit 32 bits.
@@ -45,9 +47,16 @@ pub fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(string)
 }
 
-/// Two to eight bytes at once: the seven-bit groups of one loaded word are pushed together.
-#[inline]
-fn read_long(bytes: &mut &[u8]) -> Option<u64> {
+/// A number of two bytes or more, and what follows it. Takes the slice by value: were its address
+/// passed on, a caller could not keep it in registers.
+#[inline(always)]
+fn read_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    // Most symbols of an index take two bytes.
+    if let [first, second, rest @ ..] = bytes
+        && *second < 0x80
+    {
+        return Some((u64::from(first & 0x7f) | u64::from(*second) << 7, rest));
+    }
     let Some(word) = bytes.first_chunk::<8>() else {
         return read_bytewise(bytes);
     };
@@ -56,18 +65,19 @@ fn read_long(bytes: &mut &[u8]) -> Option<u64> {
     if ends == 0 {
         return read_bytewise(bytes);
     }
+    // Up to eight bytes at once: the seven-bit groups of the loaded word are pushed together.
     // All bits up to and including the first cleared continuation bit.
     let used = ends ^ (ends - 1);
     let groups = word & used & !CONTINUATION;
     let pairs = (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
     let quads = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
     let value = (quads & 0x0fff_ffff) | ((quads & 0x0fff_ffff_0000_0000) >> 4);
-    *bytes = bytes.get((ends.trailing_zeros() / 8 + 1) as usize..)?;
-    Some(value)
+    let rest = bytes.get((ends.trailing_zeros() / 8 + 1) as usize..)?;
+    Some((value, rest))
 }
 
 #[cold]
-fn read_bytewise(bytes: &mut &[u8]) -> Option<u64> {
+fn read_bytewise(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (i, &byte) in bytes.iter().take(MAX_LEN).enumerate() {
         // The tenth byte holds the topmost bit alone.
@@ -76,8 +86,7 @@ fn read_bytewise(bytes: &mut &[u8]) -> Option<u64> {
         }
         value |= u64::from(byte & 0x7f) << (7 * i);
         if byte < 0x80 {
-            *bytes = bytes.get(i + 1..)?;
-            return Some(value);
+            return Some((value, bytes.get(i + 1..)?));
         }
     }
     None

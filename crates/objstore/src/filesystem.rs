@@ -6,6 +6,7 @@
 //! synced (BC-2). Keys cannot leave the root; symbolic links that somebody put below it are
 //! followed.
 
+mod buffers;
 mod read;
 mod write;
 
@@ -20,6 +21,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use rutile_model::ErrorKind;
 use tokio::sync::{Semaphore, mpsc};
 
+use self::buffers::Buffers;
 use self::write::FileUpload;
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
@@ -46,6 +48,7 @@ pub struct FilesystemBucket {
     root: Arc<Path>,
     name: Arc<str>,
     places: Arc<Semaphore>,
+    buffers: Arc<Buffers>,
 }
 
 /// Why a file operation failed.
@@ -67,6 +70,7 @@ impl FilesystemBucket {
             root,
             name,
             places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            buffers: Arc::default(),
         })
     }
 
@@ -211,9 +215,9 @@ impl BucketReader for FilesystemBucket {
     }
 
     async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let ranges = ranges.to_vec();
+        let (ranges, buffers) = (ranges.to_vec(), Arc::clone(&self.buffers));
         self.on_file(Operation::GetRanges, key, move |_, path| {
-            read::ranges(path, &ranges)
+            read::ranges(path, &ranges, &buffers)
         })
         .await
     }

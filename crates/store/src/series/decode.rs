@@ -14,7 +14,7 @@ use super::symbols::Symbols;
 use super::undecided::Undecided;
 
 /// Room is made for as many labels and chunks as the first series makes likely, at most for these.
-const MOST_AHEAD: usize = 32 * 1024;
+const MOST_AHEAD: usize = 64 * 1024;
 
 /// One series of a block.
 #[derive(Debug, Clone)]

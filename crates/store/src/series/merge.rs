@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rutile_blockio::Result;
 use rutile_model::ErrorKind;
 use rutile_runtime::Spawner;
 use rutile_storeapi::{FrameWriter, Frames};
@@ -60,26 +59,26 @@ impl Merge<'_> {
         let mut merged = Merged::default();
         let mut tree = LoserTree::new(cursors.len(), |a, b| self.before(&cursors, a, b));
         let mut labels_out = LabelWriter::new(Arc::clone(self.symbols));
+        // Without chunks the labels are all that is wanted of a series.
+        let with_chunks = !self.spec.skip_chunks;
         let mut equal: Vec<(Arc<Batch>, usize)> = Vec::new();
-        while let Some(series) = cursors.get(tree.winner()).and_then(Cursor::current) {
+        let mut row: Vec<u32> = Vec::new();
+        while let Some(labels) = cursors.get(tree.winner()).and_then(Cursor::labels) {
+            row.clear();
+            row.extend_from_slice(labels);
             equal.clear();
-            let labels_of = Arc::clone(&series.0);
-            let labels = labels_of.labels(series.1);
-            // Without chunks the labels are all that is wanted of a series.
-            let with_chunks = !self.spec.skip_chunks;
-            equal.extend(with_chunks.then_some(series));
-            loop {
-                self.advance(&mut cursors, tree.winner(), read_ahead)
-                    .await?;
-                tree.replay(|a, b| self.before(&cursors, a, b));
-                match cursors.get(tree.winner()) {
-                    Some(next) if next.labels() != Some(labels) => break,
-                    Some(next) if with_chunks => equal.extend(next.current()),
-                    Some(_) => {}
-                    None => break,
+            while let Some(cursor) = cursors.get_mut(tree.winner())
+                && cursor.labels() == Some(&row)
+            {
+                if with_chunks {
+                    equal.extend(cursor.current());
                 }
+                if !cursor.step() {
+                    cursor.next_batch(self.tasks, read_ahead).await?;
+                }
+                tree.replay(|a, b| self.before(&cursors, a, b));
             }
-            let written = write_series(self.spec, labels, &equal, &mut labels_out, writer)?;
+            let written = write_series(self.spec, &row, &equal, &mut labels_out, writer)?;
             (self.series_done)(written.chunk_bytes);
             merged.series += 1;
             merged.chunks += written.chunks;
@@ -92,17 +91,6 @@ impl Merge<'_> {
             }
         }
         Ok(merged)
-    }
-
-    async fn advance(&self, cursors: &mut [Cursor], i: usize, read_ahead: bool) -> Result<()> {
-        let Some(cursor) = cursors.get_mut(i) else {
-            return Ok(());
-        };
-        if cursor.step() {
-            Ok(())
-        } else {
-            cursor.next_batch(self.tasks, read_ahead).await
-        }
     }
 
     /// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.

@@ -87,7 +87,11 @@ impl Symbols {
     /// Orders two label sets as Prometheus does: label by label, name before value, a prefix first.
     #[inline]
     pub(crate) fn compare(&self, a: &[u32], b: &[u32]) -> Ordering {
-        let differ = a.iter().zip(b).position(|(x, y)| x != y);
+        // Most rows share a long start, or all: eight numbers are compared at once.
+        let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+        let alike = 8 * eights.take_while(|(x, y)| x == y).count();
+        let differ = a.iter().zip(b).skip(alike).position(|(x, y)| x != y);
+        let differ = differ.map(|i| alike + i);
         match differ.and_then(|i| Some((*a.get(i)?, *b.get(i)?))) {
             Some((x, y)) => self.string(x).cmp(self.string(y)),
             None => a.len().cmp(&b.len()),
@@ -188,8 +192,8 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_ordered_as_their_labels(
-            a in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..4),
-            b in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..4),
+            a in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..8),
+            b in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..8),
         ) {
             let symbols = Symbols::new(&Ledger::new(1 << 20).account("test"));
             let (x, y) = (row(&symbols, &a), row(&symbols, &b));
