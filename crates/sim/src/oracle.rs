@@ -146,6 +146,19 @@ impl Oracle {
         self.blocks.get(&id).copied().unwrap_or(0)
     }
 
+    /// Whether a block is there and whole, for so long that every answer shows it, and no mark allows
+    /// to drop it before its replacement is served.
+    pub(crate) fn is_to_be_served(&self, objects: &Objects, id: BlockId, now_ms: i64) -> bool {
+        let Some(since_ms) = objects.now(&meta_key(id)).map(|(_, since_ms)| since_ms) else {
+            return false;
+        };
+        let settled = now_ms - since_ms > CONTRACT.meta_cache_ttl_ms + 2 * LAG_MS;
+        let limit_ms = CONTRACT.delete_delay_ms - 2 * CONTRACT.clock_bound_ms;
+        let marked = marked_ms(objects, id).is_some_and(|ms| now_ms - ms > limit_ms);
+        let whole = objects.meta(id).is_some_and(|meta| objects.is_whole(&meta));
+        settled && whole && !marked && !self.broken.contains(&id)
+    }
+
     /// Every block that was ever committed.
     pub(crate) fn ever_committed(&self) -> Vec<BlockId> {
         self.blocks.keys().copied().collect()

@@ -61,6 +61,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex
     let disk = process.disk(&disk);
     let store = build(&process, Arc::clone(&disk) as Arc<dyn Disk>, &tasks);
     let mut served: Cells = 0;
+    let mut before: Vec<BlockId> = Vec::new();
     loop {
         if !process.world.is_chaos() {
             disk.set_rates(FaultRates::default());
@@ -72,7 +73,12 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex
         }
         for _ in 0..2 {
             let slow = process.world.is_chaos() && process.roll(100) == 0;
-            match ask(&process, &store, slow).await {
+            let asked = ask(&process, &store, slow).await;
+            if let Ok(answer) = &asked {
+                check_in_place(&process, &before, &answer.blocks);
+                before.clone_from(&answer.blocks);
+            }
+            match asked {
                 Ok(answer) if answer.warnings.is_empty() => {
                     check(&process, &answer, &mut served, &last, slow);
                 }
@@ -207,6 +213,28 @@ fn add(answer: &mut Answer, series: &rutile_proto::thanos::Series) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What is not served any more, and whole in the bucket, must be replaced: a warning is no excuse.
+fn check_in_place(process: &Process, before: &[BlockId], now: &[BlockId]) {
+    let world = &process.world;
+    let now_ms = world.now_ms();
+    if process.clock().now_ms().abs_diff(now_ms) > CONTRACT.clock_bound_ms.unsigned_abs() {
+        // Its clock makes marks look older than they are.
+        return;
+    }
+    world.change(|shared| {
+        let (objects, oracle) = (&shared.objects, &mut shared.oracle);
+        let covered = now.iter().fold(0, |all, id| all | oracle.held_by(*id));
+        for id in before.iter().filter(|id| !now.contains(id)) {
+            let lost = oracle.held_by(*id) & !covered & !oracle.given_up;
+            if lost != 0 && oracle.is_to_be_served(objects, *id, now_ms) {
+                let name = &process.actor.name;
+                let what = format!("{name} drops {id}, which is whole, and serves nothing instead");
+                oracle.violate(InvariantId::Bc7, what);
+            }
+        }
+    });
 }
 
 fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<Last>, slow: bool) {
