@@ -446,13 +446,15 @@ impl Bucket for Client {
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<()> {
         let (actor, owned) = (Arc::clone(&self.actor), key.to_owned());
         let said = body.clone();
-        let body = self.tear(key, body);
+        let (whole, torn) = (body.clone(), self.tear(key, body));
         let effect = move |shared: &mut Shared, now_ms| {
             let before = shared.objects.now(&owned).map(|(body, _)| body.clone());
             if mode == PutMode::Create && before.is_some() {
                 return Err(Error::already_exists(Operation::Put, BUCKET, &owned));
             }
-            shared.objects.set(&owned, Some(body.clone()), now_ms);
+            // What is there is replaced whole: a late write must not spoil what was committed since.
+            let stored = if before.is_some() { &whole } else { &torn };
+            shared.objects.set(&owned, Some(stored.clone()), now_ms);
             let by = (actor.role, actor.name.as_str());
             let Shared {
                 objects, oracle, ..

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 28] = [
+pub(super) const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -46,13 +46,6 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         profile: "hostile",
     },
     Mutant {
-        name: "a listing that lacks a block is believed",
-        file: "crates/fetcher/src/fetcher.rs",
-        from: ".filter(|id| !listed.contains_key(id))",
-        to: ".filter(|_| false)",
-        profile: "eventual",
-    },
-    Mutant {
         name: "duplicates are served",
         file: "crates/fetcher/src/chain.rs",
         from: "            marks: Some(MarkRule::Contract),\n            deduplicate: true,",
@@ -67,13 +60,6 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         profile: "hostile",
     },
     Mutant {
-        name: "marked blocks are merged",
-        file: "crates/compact/src/group.rs",
-        from: "if marked(MarkKind::Deletion) {",
-        to: "if marked(MarkKind::Deletion) && selection.no_compact.is_empty() {",
-        profile: "strong",
-    },
-    Mutant {
         name: "the mark goes first",
         file: "crates/lifecycle/src/delete.rs",
         from: "            .delete(&meta_key(id))\n",
@@ -81,25 +67,11 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         profile: "strong",
     },
     Mutant {
-        name: "old views are served",
-        file: "crates/fetcher/src/view.rs",
-        from: "age_ms(self.fetched_at_ms, now_ms) <= contract.max_view_age_ms()",
-        to: "age_ms(self.fetched_at_ms, now_ms) <= contract.max_view_age_ms() * 100",
-        profile: "hostile",
-    },
-    Mutant {
         name: "partial blocks are never removed",
         file: "crates/lifecycle/src/clean.rs",
         from: "if !interrupted && !self.contract.partial_due(newest_ms, self.clock.now_ms()) {",
         to: "if !interrupted {",
         profile: "strong",
-    },
-    Mutant {
-        name: "a failed upload is forgotten: its answer counts as success",
-        file: "crates/lifecycle/src/writer.rs",
-        from: "put.await.map_err(|e| step.bucket(e))?;",
-        to: "put.await.map_err(|e| step.bucket(e)).ok();",
-        profile: "s3-like",
     },
     Mutant {
         name: "retention begins too early",
@@ -127,13 +99,6 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         file: "crates/lifecycle/src/upload.rs",
         from: "let mut whole = self.read_whole(step).await;",
         to: "let mut whole = self.read_meta(step).await;",
-        profile: "hostile",
-    },
-    Mutant {
-        name: "a marked block is uploaded again",
-        file: "crates/lifecycle/src/upload.rs",
-        from: "            FoundMark::Absent => Ok(()),\n            FoundMark::Whole(..) | ",
-        to: "            FoundMark::Absent | FoundMark::Whole(..) => Ok(()),\n            ",
         profile: "hostile",
     },
     Mutant {
@@ -179,24 +144,10 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         profile: "hostile",
     },
     Mutant {
-        name: "the inputs of a merge are not looked at again",
-        file: "crates/compact/src/work.rs",
-        from: "                Standing::Marked => given_up = Some(input.id),",
-        to: "                Standing::Marked => {}",
-        profile: "strong",
-    },
-    Mutant {
         name: "an output forgets a source",
         file: "crates/merge/src/plan.rs",
         from: "        sources: sources.into_iter().collect(),",
         to: "        sources: sources.into_iter().skip(1).collect(),",
         profile: "strong",
-    },
-    Mutant {
-        name: "what went while a process stood still is not missed",
-        file: "crates/store/src/sync.rs",
-        from: "        !(settled || excluded || given_up || serving.values().any(covers))",
-        to: "        !(true || settled || excluded || given_up || serving.values().any(covers))",
-        profile: "hostile",
     },
 ];
