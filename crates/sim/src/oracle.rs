@@ -155,6 +155,8 @@ impl Oracle {
         let settled = now_ms - since_ms > CONTRACT.meta_cache_ttl_ms + 2 * LAG_MS;
         let limit_ms = CONTRACT.delete_delay_ms - 2 * CONTRACT.clock_bound_ms;
         let marked = marked_ms(objects, id).is_some_and(|ms| now_ms - ms > limit_ms);
+        // What replaces nothing goes without a replacement.
+        let marked = marked || mark_of(objects, id).is_some_and(|why| why == details::TAINTED);
         let whole = objects.meta(id).is_some_and(|meta| objects.is_whole(&meta));
         settled && whole && !marked && !self.broken.contains(&id)
     }
@@ -223,7 +225,9 @@ impl Oracle {
             }
             Part::Mark(_) => {}
             Part::Meta => {
-                let replaced = before.is_some_and(|before| !same_block(id, &before, body));
+                // What nobody can read may be replaced: its writer found out.
+                let read = before.filter(|before| Meta::parse(id, before).is_ok());
+                let replaced = read.is_some_and(|before| !same_block(id, &before, body));
                 if replaced && by.0 != Role::Thanos {
                     self.violate(
                         InvariantId::Bc1,
