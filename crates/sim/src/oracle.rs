@@ -186,6 +186,17 @@ impl Oracle {
         there.fold(0, |all, (_, cells)| all | cells)
     }
 
+    /// An uploader that does not look again believes that its block is safe; if it is not whole, that is
+    /// its own loss (P5).
+    pub(crate) fn believe(&mut self, cell: usize, objects: &Objects) {
+        let id = self.cells.get(cell).map(|cell| cell.id);
+        let meta = id.and_then(|id| objects.meta(id));
+        match meta.is_some_and(|meta| objects.is_whole(&meta)) {
+            true => self.acknowledge(cell, objects),
+            false => self.given_up |= 1 << cell,
+        }
+    }
+
     /// An uploader was told that its block is safe.
     pub(crate) fn acknowledge(&mut self, cell: usize, objects: &Objects) {
         self.acknowledged |= 1 << cell;
@@ -241,7 +252,9 @@ impl Oracle {
                 self.saw_maker(by, id);
                 self.makers.insert((id, by.1.to_owned()));
                 let changed = before.is_none_or(|before| before != *body);
-                if changed && objects.now(&meta_key(id)).is_some() && by.0 != Role::Thanos {
+                // What somebody took away may come back.
+                let ours = by.0 != Role::Thanos && !self.broken.contains(&id);
+                if changed && objects.now(&meta_key(id)).is_some() && ours {
                     let what = format!("{key} was changed after its block was committed");
                     self.violate(InvariantId::Bc1, what);
                 }
@@ -394,6 +407,13 @@ impl Oracle {
         }
     }
 
+    /// Whether another committed block, which is not to go, holds all that this one holds.
+    fn is_replaced(&self, objects: &Objects, id: BlockId) -> bool {
+        let cells = self.held_by(id);
+        let mut others = objects.committed().into_iter().filter(|other| *other != id);
+        others.any(|other| cells & !self.held_by(other) == 0 && marked_ms(objects, other).is_none())
+    }
+
     /// Whether a block that somebody took an object from held what this one holds.
     fn needs_broken(&self, id: BlockId) -> bool {
         let mut broken = self.broken.iter();
@@ -437,7 +457,9 @@ impl Oracle {
                 return false;
             }
             let marked = marked_ms(objects, id).is_some_and(|ms| ms <= due_ms);
-            objects.now(&meta_key(id)).is_none() || marked
+            // A mark that cannot be read, of which the reason is gone, is told of and stays.
+            let idle = mark_of(objects, id).is_none() && !self.is_replaced(objects, id);
+            objects.now(&meta_key(id)).is_none() || (marked && !idle)
         });
         if let Some(odd) = odd {
             self.violate(InvariantId::Bc16, format!("garbage: {odd} is left"));

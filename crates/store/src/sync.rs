@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
-use rutile_block::{BlockId, InvariantId, Meta};
+use rutile_block::{BlockId, InvariantId, Meta, age_ms};
 use rutile_blockio::{BlockEnv, BlockReader};
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
@@ -83,6 +83,7 @@ impl Syncer {
     /// When the bucket cannot be listed: what is served stays as it is. A block that cannot be
     /// loaded is no error: what it replaces stays served, and the next sync tries again.
     pub async fn sync(&self) -> Result<Synced> {
+        let begun = Instant::now();
         let before = self.serving.load_full();
         let served = |id| before.set.blocks.contains_key(&id);
         let (view, selection) = self.fetcher.sync_relying(&self.chain, served).await?;
@@ -104,7 +105,9 @@ impl Syncer {
             .copied()
             .collect();
         let served = known.len();
-        let lacking = lacking(&before, &dropped, &known, &view, &selection, &failed);
+        let whole = view.complete && self.was_quick(&view, begun);
+        let looked = (&*view, whole);
+        let lacking = lacking(&before, &dropped, &known, looked, &selection, &failed);
         self.publish(known, view, &selection, (&loaded, lacking));
         self.drop_folders(&dropped, before.view.is_none()).await;
         self.metrics.blocks_loaded.set(served as i64);
@@ -117,6 +120,15 @@ impl Syncer {
             failed: failed.len(),
             dropped: dropped.len(),
         })
+    }
+
+    /// Whether a look took no longer than looks are apart. One in the middle of which the process stood
+    /// still lists what was there before, finds that it is gone, and knows nothing of what replaced it.
+    fn was_quick(&self, view: &View, begun: Instant) -> bool {
+        let most_ms = self.chain.contract().sync_interval_ms;
+        // By both clocks: the one may have jumped, the other does not count a suspended machine.
+        age_ms(view.fetched_at_ms, self.clock.now_ms()) <= most_ms
+            && begun.elapsed().as_millis() <= u128::from(most_ms.unsigned_abs())
     }
 
     /// Takes out the blocks whose metadata changed under their names: they are other blocks, to be
@@ -299,12 +311,13 @@ impl Syncer {
 ///
 /// A process that stood still for longer than the delete delay finds that what it serves is gone, and
 /// may fail to read the replacement, which it has never seen. Nothing in the view then ties the one to
-/// the other, so until everything that may be the replacement was read, answers say so.
+/// the other, so until a look at the `whole` bucket has read everything that may be the replacement,
+/// answers say so.
 fn lacking(
     before: &Serving,
     dropped: &[BlockId],
     serving: &Blocks,
-    view: &View,
+    (view, whole): (&View, bool),
     selection: &Selection,
     failed: &BTreeSet<BlockId>,
 ) -> Metas {
@@ -322,7 +335,7 @@ fn lacking(
             .view
             .as_ref()
             .is_some_and(|view| is_given_up(view, *id));
-        let settled = view.complete && !unread.any(|info| may_replace(&info.meta, old));
+        let settled = whole && !unread.any(|info| may_replace(&info.meta, old));
         !(settled || excluded || given_up || serving.values().any(covers))
     });
     lacking

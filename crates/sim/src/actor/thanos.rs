@@ -31,7 +31,7 @@ pub(crate) async fn sidecar(process: Process, stream: Stream) {
                     process.world.reach("S62a");
                     process.world.change(|shared| {
                         let objects = &shared.objects;
-                        shared.oracle.acknowledge(*cell, objects);
+                        shared.oracle.believe(*cell, objects);
                     });
                 }
                 Err(error) => {
