@@ -55,17 +55,24 @@ impl Process {
     }
 
     /// A disk that is full now and then, while faults happen.
-    pub(crate) fn disk(&self, disk: &Arc<MemoryDisk>) -> Arc<FaultyDisk> {
-        let full = self.world.scenario.full_disks && self.world.is_chaos();
+    pub(crate) fn disk(&self, disk: &Arc<MemoryDisk>) -> Arc<dyn Disk> {
+        let inner = Arc::clone(disk) as Arc<dyn Disk>;
+        if !self.world.scenario.full_disks || !self.world.is_chaos() {
+            return inner;
+        }
+        self.world.reach("S31");
         let rates = FaultRates {
-            no_space: if full { 100 } else { 0 },
+            no_space: 100,
             ..FaultRates::default()
         };
-        if full {
-            self.world.reach("S31");
-        }
-        let inner = Arc::clone(disk) as Arc<dyn Disk>;
-        Arc::new(FaultyDisk::new(inner, self.entropy(), rates))
+        let faulty = FaultyDisk::new(inner, self.entropy(), rates);
+        let (process, healing) = (self.clone(), faulty.clone());
+        let heal = async move {
+            process.calm().await;
+            healing.set_rates(FaultRates::default());
+        };
+        drop(self.world.effects.spawn("heal", heal));
+        Arc::new(faulty)
     }
 
     /// Until faults stop.

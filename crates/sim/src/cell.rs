@@ -54,37 +54,20 @@ impl Cell {
             let of_series = times.map(|t| (t, value.to_bits())).collect();
             samples.insert(name.clone(), of_series);
         }
-        let (index, chunks) = encode(&samples);
         let mut meta = Meta::new(id);
         (meta.min_time, meta.max_time) = (min_time, min_time + BLOCK_MS);
-        meta.stats.num_series = series as u64;
-        meta.stats.num_chunks = series as u64;
-        meta.stats.num_samples = 3 * series as u64;
         meta.compaction.level = 1;
         meta.compaction.sources = vec![id];
         meta.thanos.labels = labels_of(if alike { 0 } else { group });
         meta.thanos.source = Source::Sidecar;
-        meta.thanos.segment_files = vec!["000001".to_owned()];
-        Self {
-            id,
-            samples,
-            meta,
-            index,
-            chunks,
-            bad: false,
-        }
+        Self::of(meta, samples)
     }
 
     /// What a compaction of `inputs`, which hold `samples`, makes.
     pub(crate) fn merged(id: BlockId, inputs: &[Meta], samples: Samples) -> Self {
-        let (index, chunks) = encode(&samples);
         let mut meta = Meta::new(id);
         meta.min_time = inputs.iter().map(|meta| meta.min_time).min().unwrap_or(0);
         meta.max_time = inputs.iter().map(|meta| meta.max_time).max().unwrap_or(0);
-        let of_series = samples.values().map(|series| series.len() as u64);
-        meta.stats.num_samples = of_series.sum();
-        meta.stats.num_series = samples.len() as u64;
-        meta.stats.num_chunks = samples.len() as u64;
         let levels = inputs.iter().map(|meta| meta.compaction.level);
         meta.compaction.level = levels.max().unwrap_or(0) + 1;
         let sources = inputs
@@ -96,9 +79,19 @@ impl Cell {
             meta.thanos.labels = first.thanos.labels.clone();
         }
         meta.thanos.source = Source::Compactor;
+        Self::of(meta, samples)
+    }
+
+    /// The block of these samples, a chunk to a series; counts them in its metadata.
+    fn of(mut meta: Meta, samples: Samples) -> Self {
+        let (index, chunks) = encode(&samples);
+        let of_series = samples.values().map(|series| series.len() as u64);
+        meta.stats.num_samples = of_series.sum();
+        meta.stats.num_series = samples.len() as u64;
+        meta.stats.num_chunks = samples.len() as u64;
         meta.thanos.segment_files = vec!["000001".to_owned()];
         Self {
-            id,
+            id: meta.id,
             samples,
             meta,
             index,

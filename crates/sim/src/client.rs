@@ -179,7 +179,7 @@ impl Client {
         self.thaw().await;
         if fate.fault == Some(Fault::FailBefore) {
             self.log(operation, key, "fails");
-            self.saw_failed_read();
+            self.saw_failed_read(key);
             return Err(self.error(fate.kind, operation, key));
         }
         let stale = fate.fault == Some(Fault::StaleRead);
@@ -187,18 +187,16 @@ impl Client {
             true => self.world.now_ms() - fate.lag_ms,
             false => i64::MAX,
         };
-        let answer = read(&self.world.lock().objects, when_ms);
-        let found = answer.is_ok();
-        self.world.change(|shared| {
+        let answer = self.world.change(|shared| {
             let Shared {
                 objects, oracle, ..
             } = shared;
-            oracle.on_read(
-                objects,
-                self.actor.role,
-                key,
-                found && operation != Operation::Exists,
-            );
+            let answer = read(objects, when_ms);
+            // That an object is not there is an answer too, which only `T` tells.
+            if operation != Operation::Exists {
+                oracle.on_read(objects, self.actor.role, key, answer.is_ok());
+            }
+            answer
         });
         let outcome = match (&answer, stale) {
             (Ok(_), false) => "ok",
@@ -445,8 +443,10 @@ impl BucketReader for Client {
 impl Bucket for Client {
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<()> {
         let (actor, owned) = (Arc::clone(&self.actor), key.to_owned());
-        let said = body.clone();
-        let (whole, torn) = (body.clone(), self.tear(key, body));
+        if let (true, Ok(text)) = (is_mark(key), str::from_utf8(&body)) {
+            self.world.note(&self.actor.name, format!("writes {text}"));
+        }
+        let (torn, whole) = (self.tear(key, body.clone()), body);
         let effect = move |shared: &mut Shared, now_ms| {
             let before = shared.objects.now(&owned).map(|(body, _)| body.clone());
             if mode == PutMode::Create && before.is_some() {
@@ -462,9 +462,6 @@ impl Bucket for Client {
             oracle.on_put(objects, by, &owned, before, now_ms);
             Ok(())
         };
-        if let (true, Ok(text)) = (is_mark(key), str::from_utf8(&said)) {
-            self.world.note(&self.actor.name, format!("writes {text}"));
-        }
         self.write(Operation::Put, key, effect).await
     }
 

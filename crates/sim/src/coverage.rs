@@ -84,7 +84,7 @@ pub const SCENARIOS: [(&str, &str); 44] = [
     ("S66", "throttling leaves looks incomplete"),
 ];
 
-/// Components of Thanos that work on the same bucket (S62), and faults of a kind of their own.
+/// Components of Thanos that work on the same bucket (S62), each by itself.
 pub const NEIGHBOURS: [(&str, &str); 3] = [
     ("S62a", "Thanos's sidecar uploads"),
     ("S62b", "Thanos's store gateway reads"),

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rutile_block::{
-    BlockId, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key, mark_key,
-    meta_key, parse_entry, parse_key,
+    BlockId, DeletionMark, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key,
+    mark_key, meta_key, parse_entry, parse_key,
 };
 
 use crate::cell::{Cell, Samples, decode};
@@ -97,9 +97,9 @@ impl Oracle {
         *self.reached.entry(number).or_default() += 1;
     }
 
-    /// Whether a process has a block under way.
-    pub(crate) fn is_merging(&self, objects: &Objects, name: &str) -> bool {
-        let mine = self.makers.iter().filter(|(_, maker)| maker == name);
+    /// Whether a process that `by` names has a block under way.
+    pub(crate) fn is_merging(&self, objects: &Objects, by: impl Fn(&str) -> bool) -> bool {
+        let mine = self.makers.iter().filter(|(_, maker)| by(maker));
         let mut under_way = mine.filter(|(id, _)| objects.now(&meta_key(*id)).is_none());
         under_way.any(|(id, _)| objects.now(&chunk_key(*id, 1)).is_some())
     }
@@ -156,7 +156,7 @@ impl Oracle {
         let limit_ms = CONTRACT.delete_delay_ms - 2 * CONTRACT.clock_bound_ms;
         let marked = marked_ms(objects, id).is_some_and(|ms| now_ms - ms > limit_ms);
         // What replaces nothing goes without a replacement.
-        let marked = marked || mark_of(objects, id).is_some_and(|why| why == details::TAINTED);
+        let marked = marked || mark_of(objects, id).is_some_and(|mark| !mark.needs_successor());
         let whole = objects.meta(id).is_some_and(|meta| objects.is_whole(&meta));
         settled && whole && !marked && !self.broken.contains(&id)
     }
@@ -302,7 +302,7 @@ impl Oracle {
         let Some(mark) = mark_of(objects, id) else {
             return;
         };
-        let by_retention = mark.starts_with(details::RETENTION_PREFIX);
+        let by_retention = mark.details.starts_with(details::RETENTION_PREFIX);
         if by_retention {
             self.check_retention(objects, id, now_ms);
         }
@@ -494,10 +494,11 @@ fn marked_ms(objects: &Objects, id: BlockId) -> Option<i64> {
     })
 }
 
-fn mark_of(objects: &Objects, id: BlockId) -> Option<String> {
+/// The deletion mark of a block, if it can be read.
+fn mark_of(objects: &Objects, id: BlockId) -> Option<DeletionMark> {
     let (body, _) = objects.now(&mark_key(id, MarkKind::Deletion))?;
     match Mark::parse(MarkKind::Deletion, id, body).ok()? {
-        Mark::Deletion(mark) => Some(mark.details),
+        Mark::Deletion(mark) => Some(mark),
         Mark::NoCompact(_) | Mark::NoDownsample(_) => None,
     }
 }

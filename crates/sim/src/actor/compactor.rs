@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Retention};
-use rutile_disk::{Disk, FaultRates, MemoryDisk};
+use rutile_disk::MemoryDisk;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
 use rutile_runtime::{CpuPool, Ledger, TaskGroup};
@@ -40,7 +40,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
     let scenario = &process.world.scenario;
     let parts = Parts {
         bucket: process.bucket(),
-        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        disk,
         clock: process.clock(),
         entropy: process.entropy(),
         cpu: CpuPool::inline(),
@@ -65,13 +65,5 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
     let interval = Duration::from_millis(ITERATION_MS as u64);
     // The background clean-up meets iterations, as in the real process.
     let cleanup = Duration::from_millis(ITERATION_MS as u64 * 2 + process.roll(60_000));
-    let heal = async {
-        process.calm().await;
-        disk.set_rates(FaultRates::default());
-    };
-    tokio::join!(
-        compactor.run(interval),
-        compactor.sweep_often(cleanup),
-        heal
-    );
+    tokio::join!(compactor.run(interval), compactor.sweep_often(cleanup));
 }

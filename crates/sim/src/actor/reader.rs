@@ -9,7 +9,7 @@ use prost::Message;
 use rutile_block::{BlockId, InvariantId};
 use rutile_blockio::NoCache;
 use rutile_cache::open_caching_bucket;
-use rutile_disk::{Disk, FaultRates, MemoryDisk};
+use rutile_disk::{Disk, MemoryDisk};
 use rutile_fetcher::Scope;
 use rutile_objstore::BucketReader;
 use rutile_proto::hintspb::LabelNamesResponseHints;
@@ -59,17 +59,12 @@ struct Answer {
 pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex<Last>>) {
     let tasks = TaskGroup::new("store");
     let disk = process.disk(&disk);
-    let store = build(&process, Arc::clone(&disk) as Arc<dyn Disk>, &tasks);
+    let store = build(&process, disk, &tasks);
     let mut served: Cells = 0;
     let mut before: Vec<BlockId> = Vec::new();
     loop {
-        if !process.world.is_chaos() {
-            disk.set_rates(FaultRates::default());
-        }
-        match store.syncer.sync().await {
-            Ok(synced) if synced.failed > 0 => process.world.reach("S33"),
-            Ok(_) => {}
-            Err(error) => process.note(format!("sync fails: {error}")),
+        if let Err(error) = store.syncer.sync().await {
+            process.note(format!("sync fails: {error}"));
         }
         for _ in 0..2 {
             let slow = process.world.is_chaos() && process.roll(100) == 0;

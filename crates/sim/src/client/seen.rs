@@ -17,7 +17,8 @@ impl Client {
             Role::Compactor => {
                 let mut shared = self.world.lock();
                 let shared = &mut *shared;
-                if shared.oracle.is_merging(&shared.objects, &self.actor.name) {
+                let own = |name: &str| name == self.actor.name;
+                if shared.oracle.is_merging(&shared.objects, own) {
                     shared.oracle.reach("S20");
                 }
             }
@@ -47,9 +48,15 @@ impl Client {
         self.world.reach(number);
     }
 
-    pub(super) fn saw_failed_read(&self) {
+    pub(super) fn saw_failed_read(&self, key: &str) {
         if self.world.is_storm() {
             self.world.reach("S66");
+        }
+        if let (Role::Reader, Some((id, Part::Index))) = (self.actor.role, parse_key(key)) {
+            let mut shared = self.world.lock();
+            if shared.oracle.held_by(id).count_ones() > 1 {
+                shared.oracle.reach("S33");
+            }
         }
     }
 

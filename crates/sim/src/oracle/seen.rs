@@ -79,15 +79,11 @@ impl Oracle {
             return;
         };
         self.spoilt_ms.remove(&id);
-        if role == Role::Person {
-            let names = self.makers.iter().map(|(_, name)| name.clone());
-            let compactors = names.filter(|name| name.starts_with("compactor"));
-            let compactors: std::collections::BTreeSet<String> = compactors.collect();
-            if compactors.iter().any(|name| self.is_merging(objects, name)) {
-                self.reach("S25");
-            }
+        let by_compactor = |name: &str| name.starts_with("compactor");
+        if role == Role::Person && self.is_merging(objects, by_compactor) {
+            self.reach("S25");
         }
-        if mark.starts_with(details::RETENTION_PREFIX) {
+        if mark.details.starts_with(details::RETENTION_PREFIX) {
             self.reach("S48");
             if objects
                 .meta(id)
