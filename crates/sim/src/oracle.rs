@@ -231,6 +231,10 @@ impl Oracle {
         };
         match part {
             Part::Mark(MarkKind::Deletion) => {
+                if by.0 == Role::Person && before.is_some() {
+                    // The mark that was there is no more, and its deletion may be under way.
+                    self.unmarked_ms.insert(id, now_ms);
+                }
                 self.saw_mark(objects, by.0, id, now_ms);
                 self.on_mark(objects, by, id, now_ms);
             }
@@ -373,14 +377,14 @@ impl Oracle {
             let lately = spoilt.is_some_and(|ms| now_ms - ms < 5 * MINUTE + 2 * LAG_MS);
             return (!lately).then(|| "although its mark cannot be read".to_owned());
         }
+        // Somebody removed or replaced the mark while the deletion was under way.
+        if gone.is_some_and(|gone| now_ms - gone < 5 * MINUTE + 2 * LAG_MS) {
+            return None;
+        }
         if let Some((_, since_ms)) = marked {
             let age = now_ms - since_ms;
             return (age + grace < CONTRACT.delete_delay_ms)
                 .then(|| format!("{} min after it was marked", age / MINUTE));
-        }
-        // Somebody removed the mark while the deletion was under way.
-        if gone.is_some_and(|gone| now_ms - gone < 5 * MINUTE + 2 * LAG_MS) {
-            return None;
         }
         if objects.now(&meta_key(id)).is_some() {
             return Some("although its block is not marked".to_owned());
