@@ -50,7 +50,6 @@ struct Shared {
     cache: TimedStore,
     flights: Arc<Flights>,
     metrics: Metrics,
-    clock: Arc<dyn Clock>,
     classify: fn(&str) -> Class,
     /// Tells listings of differently configured buckets apart.
     iter_suffix: String,
@@ -79,7 +78,7 @@ pub fn open_caching_bucket(
 }
 
 impl CachingBucket {
-    /// An empty cache before `inner`; lifetimes are by `clock`.
+    /// An empty cache before `inner`; lifetimes are by `clock`, and by one that nobody sets back.
     #[must_use]
     pub fn new(
         inner: Arc<dyn BucketReader>,
@@ -98,11 +97,10 @@ impl CachingBucket {
         classify: fn(&str) -> Class,
     ) -> Self {
         let shared = Shared {
-            cache: TimedStore::new(&config.memory, Arc::clone(&clock), registry),
+            cache: TimedStore::new(&config.memory, clock, registry),
             flights: Arc::new(Flights::default()),
             metrics: Metrics::new(registry),
             config,
-            clock,
             classify,
             iter_suffix: String::new(),
         };
@@ -143,11 +141,11 @@ impl CachingBucket {
             },
         };
         // A lifetime starts when the question is asked.
-        let asked_ms = shared.clock.now_ms();
+        let asked = shared.cache.now();
         let value = fetch.await?;
         shared
             .cache
-            .put(cache_key, value.clone(), asked_ms, ttl_ms(&value));
+            .put(cache_key, value.clone(), asked, ttl_ms(&value));
         if let Some(leader) = leader {
             leader.land(value.clone());
         }
@@ -235,7 +233,7 @@ impl CachingBucket {
     /// Reads a meta file and remembers whether it exists.
     async fn ask(&self, key: &str, limit: u64) -> BucketResult<Value> {
         let shared = &self.shared;
-        let asked_ms = shared.clock.now_ms();
+        let asked = shared.cache.now();
         let exists_key = exists_key(key);
         // Who waited for somebody else's request that found nothing, needs no own one.
         if matches!(shared.cache.peek(&exists_key), Some(Value::Exists(false))) {
@@ -249,7 +247,7 @@ impl CachingBucket {
         };
         let exists = Value::Exists(exists);
         let ttl_ms = self.exists_ttl_ms(&exists);
-        shared.cache.put(&exists_key, exists, asked_ms, ttl_ms);
+        shared.cache.put(&exists_key, exists, asked, ttl_ms);
         content.map(Value::Content)
     }
 

@@ -81,14 +81,21 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
                 // It was deleted for this block's sake: nothing else may hold its samples.
                 return false;
             }
-            let present = deletion_mark(view, parent.id).and_then(MarkState::present);
-            let Some(Mark::Deletion(mark)) = present.map(|present| &present.mark) else {
+            let Some(present) = deletion_mark(view, parent.id).and_then(MarkState::present) else {
+                continue;
+            };
+            let Mark::Deletion(mark) = &present.mark else {
                 continue;
             };
             if mark.needs_successor() {
                 return false;
             }
-            early |= mark.time_ms() <= committed_ms;
+            // Whichever clock says so: those of the marker and of the compactor may differ, and the
+            // bucket's own times are those of a copy where it was copied. Too early costs a merge.
+            let by_bucket = info
+                .meta_modified_ms
+                .is_some_and(|committed_ms| present.attributes.last_modified_ms <= committed_ms);
+            early |= by_bucket || mark.time_ms() <= committed_ms;
         }
         early && info.meta.thanos.source == Source::Compactor
     });

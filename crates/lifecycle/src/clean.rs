@@ -81,11 +81,8 @@ impl Lifecycle {
         };
         let objects = self.objects(step).await?;
         if objects.is_empty() {
-            // Stores with folders show the folder itself as an empty object of its name.
-            let marker = self.bucket.delete(&id.to_string()).await;
-            return marker
-                .map(|()| Cleaned::Removed)
-                .map_err(|e| step.bucket(e));
+            self.delete_folder(step).await?;
+            return Ok(Cleaned::Removed);
         }
         if objects.contains_key(META_FILE) {
             return Ok(Cleaned::Kept(KeptBecause::Committed));

@@ -6,7 +6,7 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use rutile_block::{
-    BlockId, Contract, InvariantId, META_FILE, Mark, MarkKind, Meta, file_key, mark_key, meta_key,
+    BlockId, CHUNKS_DIR, Contract, InvariantId, META_FILE, Mark, MarkKind, Meta, file_key, mark_key, meta_key,
 };
 use rutile_model::ErrorKind;
 use rutile_objstore::Attributes;
@@ -156,9 +156,9 @@ impl Lifecycle {
             .await
             .map_err(|e| step.bucket(e))?;
         let mark = MarkKind::Deletion.file_name();
-        let rest: Vec<String> = self
-            .objects(step)
-            .await?
+        let objects = self.objects(step).await?;
+        let shows_folders = objects.contains_key(CHUNKS_DIR);
+        let rest: Vec<String> = objects
             .into_keys()
             .filter(|path| path != META_FILE && path != mark)
             .map(|path| file_key(id, &path))
@@ -172,7 +172,17 @@ impl Lifecycle {
         self.bucket
             .delete(&mark_key(id, MarkKind::Deletion))
             .await
-            .map_err(|e| step.bucket(e))
+            .map_err(|e| step.bucket(e))?;
+        if shows_folders {
+            self.delete_folder(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores with folders show a folder itself as an empty object of its name.
+    pub(crate) async fn delete_folder(&self, step: Step) -> Result<()> {
+        let folder = self.bucket.delete(&step.block.to_string()).await;
+        folder.map_err(|e| step.bucket(e))
     }
 }
 

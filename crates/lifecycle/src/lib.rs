@@ -28,7 +28,7 @@ pub use delete::Deleted;
 pub use error::{Error, Result};
 pub use local::{read_local_meta, upload_dir};
 pub use mark::{Marked, Standing};
-pub use upload::{HashFunc, Upload};
+pub use upload::{HashFunc, Upload, UploadCopy};
 pub use verify::{Damage, damage};
 pub use writer::{FileWriter, PART_BYTES};
 

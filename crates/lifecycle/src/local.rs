@@ -6,7 +6,7 @@ use rutile_disk::AsyncDisk;
 use rutile_model::ErrorKind;
 
 use crate::error::Step;
-use crate::{HashFunc, Lifecycle, Result};
+use crate::{HashFunc, Lifecycle, Result, UploadCopy};
 
 /// Read at a time.
 const READ_BYTES: u64 = 8 << 20;
@@ -41,7 +41,7 @@ pub async fn read_local_meta(disk: &AsyncDisk, folder: &str) -> Result<Meta> {
 /// Uploads the block folder `folder` of `disk` with `meta` as its metadata: as it was read, with
 /// the external labels and the source that the caller put in. Sets `segment_files`, `files` and
 /// `upload_time`; returns the metadata as it is in the bucket. A block that is there already, whole,
-/// is left as it is; one that lacks files is taken back and uploaded anew.
+/// is left as it is; one that is damaged is uploaded again, in place.
 ///
 /// # Errors
 /// `Invalid` when there are no external labels: no reader could tell whose block it is, unless
@@ -62,14 +62,9 @@ pub async fn upload_dir(
         let message = "it has no external labels: give it some with --label";
         return Err(step.error(ErrorKind::Invalid, message));
     }
-    let mut upload = match lifecycle.upload(meta.id, hash).await {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if let Some(there) = lifecycle.verify_own(meta.id).await? {
-                return Ok(there);
-            }
-            lifecycle.upload(meta.id, hash).await?
-        }
-        upload => upload?,
+    let mut upload = match lifecycle.upload_copy(meta.id, hash).await? {
+        UploadCopy::There(there) => return Ok(*there),
+        UploadCopy::Needed(upload) => upload,
     };
     let segments = disk
         .list(&format!("{folder}/{CHUNKS_DIR}"))

@@ -19,7 +19,7 @@ use rutile_objstore::PutMode;
 
 use crate::error::Step;
 use crate::verify::{FoundMark, Objects, check_objects};
-use crate::{FileWriter, Lifecycle, Result};
+use crate::{Error, FileWriter, Lifecycle, Result};
 
 /// A block that looks damaged right after its commit is looked at again after so long: longer than
 /// answers of a bucket lag.
@@ -33,6 +33,27 @@ pub enum HashFunc {
     None,
     /// SHA-256.
     Sha256,
+}
+
+/// Whose ULID is uploaded, which says what becomes of a block that is not whole after its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Nobody else's: it is taken back.
+    New,
+    /// A block that others may upload too: it stays, and is uploaded over. Another uploader may have
+    /// done so in the meantime, and have been told that it is safe: who took it back then would lose it.
+    Copy,
+    /// As [`Self::Copy`]; what is committed was found to be damaged.
+    Repair,
+}
+
+/// What becomes of a block that others may have uploaded already.
+#[derive(Debug)]
+pub enum UploadCopy {
+    /// It is committed and whole.
+    There(Box<Meta>),
+    /// It is to be uploaded, over what there is of it.
+    Needed(Upload),
 }
 
 /// An upload under way. Dropped before its commit it leaves objects without `meta.json`, which
@@ -51,80 +72,84 @@ pub(crate) struct Session {
     /// The finished ones.
     pub(crate) files: Mutex<BTreeMap<String, FileStat>>,
     started_ms: i64,
+    origin: Origin,
 }
 
 impl Lifecycle {
-    /// Begins to upload a block.
+    /// Begins to upload a block whose ULID nobody else has.
     ///
     /// # Errors
     /// `Invalid` when the ULID carries a deletion mark, of whatever state: data that is being
     /// deleted does not come back (BC-6, BC-15). `AlreadyExists` when the block is committed: it is
     /// not changed any more (BC-1).
     pub async fn upload(&self, id: BlockId, hash: HashFunc) -> Result<Upload> {
-        let step = Step {
-            operation: "upload",
-            block: id,
-        };
-        let session = Session {
-            owner: self.clone(),
-            step,
-            hash,
-            files: Mutex::default(),
-            started_ms: self.clock.now_ms(),
-        };
+        let session = self.session(id, hash, Origin::New);
         session.require_unmarked().await?;
-        if self.has_meta(step).await? {
-            return Err(step.error(
-                ErrorKind::AlreadyExists,
-                "it is committed and never changed again",
-            ));
+        if self.has_meta(session.step).await? {
+            let message = "it is committed and never changed again";
+            return Err(session.step.error(ErrorKind::AlreadyExists, message));
         }
         Ok(Upload {
             session: Arc::new(session),
         })
     }
 
-    /// Checks a committed block as [`Lifecycle::verify`] does, for who has it and can upload it again:
-    /// one that is damaged for certain is taken back, and to be uploaded anew. Gives nothing then.
+    /// Begins to upload a block that is at hand, and that others may upload too. One that is committed
+    /// and whole is left as it is. One that is damaged for certain is uploaded again, in place.
     ///
-    /// An uploader that stood still between its last file and its commit leaves such a block, when a
+    /// An uploader that stood still between its last file and its commit leaves a damaged one, when a
     /// cleaner took its files away meanwhile and it died before it could look.
     ///
     /// # Errors
-    /// As [`Lifecycle::verify`].
-    pub async fn verify_own(&self, id: BlockId) -> Result<Option<Meta>> {
+    /// As [`Lifecycle::upload`] for one that is marked; whatever keeps the bucket from answering.
+    pub async fn upload_copy(&self, id: BlockId, hash: HashFunc) -> Result<UploadCopy> {
+        let mut session = self.session(id, hash, Origin::Copy);
+        session.require_unmarked().await?;
+        if self.has_meta(session.step).await? {
+            match self.read_committed(session.step).await {
+                Ok(meta) => return Ok(UploadCopy::There(Box::new(meta))),
+                Err(error) if is_damage(&error) => session.origin = Origin::Repair,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(UploadCopy::Needed(Upload {
+            session: Arc::new(session),
+        }))
+    }
+
+    fn session(&self, id: BlockId, hash: HashFunc, origin: Origin) -> Session {
         let step = Step {
             operation: "upload",
             block: id,
         };
-        match self.check_committed(step).await {
-            Ok(meta) => Ok(Some(meta)),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-            Err(error) => Err(error),
+        Session {
+            owner: self.clone(),
+            step,
+            hash,
+            files: Mutex::default(),
+            started_ms: self.clock.now_ms(),
+            origin,
         }
     }
 
-    /// Reads and lists a block once more now that it is visible; takes it back when it is not whole.
-    /// Gives its metadata as it is in the bucket.
-    async fn check_committed(&self, step: Step) -> Result<Meta> {
-        let damaged = |whole: &Result<Meta>| {
-            // Only what is certain: an answer that failed to come says nothing.
-            matches!(whole, Err(error) if error.kind() == ErrorKind::Corrupt)
-        };
+    /// Reads and lists a committed block. What looks damaged is looked at again: the bucket may lag, and
+    /// another uploader of it may be at work.
+    async fn read_committed(&self, step: Step) -> Result<Meta> {
         let mut whole = self.read_whole(step).await;
-        if damaged(&whole) {
-            // The bucket may lag, and another uploader of the same block may have been told already
-            // that it is safe.
+        if whole.as_ref().is_err_and(is_damage) {
             tokio::time::sleep(LOOK_AGAIN).await;
             whole = self.read_whole(step).await;
         }
-        if damaged(&whole) {
+        if whole.as_ref().is_err_and(is_damage) {
             self.event(InvariantId::Bc2);
-            let deleted = self.bucket.delete(&meta_key(step.block)).await;
-            deleted.map_err(|e| step.bucket(e))?;
         }
         whole
     }
+}
+
+/// Whether a block is damaged for certain: an answer that failed to come says nothing.
+fn is_damage(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt
 }
 
 impl Upload {
@@ -155,7 +180,8 @@ impl Upload {
     /// # Errors
     /// `Invalid` when the block was marked meanwhile or `meta` is another block's; `Exhausted` when
     /// the upload took longer than half the partial age; `Corrupt` when an object is missing or of
-    /// another size than what was uploaded: the block is then not visible and to be uploaded anew.
+    /// another size than what was uploaded: the block is then to be uploaded anew. It is not visible,
+    /// unless it is a copy ([`Lifecycle::upload_copy`]).
     pub async fn commit(&mut self, meta: Meta) -> Result<Meta> {
         self.session.commit(meta).await
     }
@@ -216,22 +242,39 @@ impl Session {
                 Ok(None) | Err(_) => Err(self.step.bucket(error)),
             };
         }
-        self.owner.check_committed(self.step).await
+        self.check_committed().await
     }
 
-    /// What an earlier commit of the same files left, checked.
+    /// Reads and lists the block once more now that it is visible. Gives its metadata as it is in the
+    /// bucket.
+    async fn check_committed(&self) -> Result<Meta> {
+        let whole = self.owner.read_committed(self.step).await;
+        if self.origin == Origin::New && whole.as_ref().is_err_and(is_damage) {
+            let deleted = self.owner.bucket.delete(&meta_key(self.step.block)).await;
+            deleted.map_err(|e| self.step.bucket(e))?;
+        }
+        whole
+    }
+
+    /// What an earlier commit of the same files left, checked. Nothing where a repair is to replace it.
     async fn committed_before(&self, meta: &Meta) -> Result<Option<Meta>> {
         if !self.owner.has_meta(self.step).await? {
             return Ok(None);
         }
-        let there = self.owner.read_meta(self.step).await?;
-        let mut same = there.clone();
+        let repairs = self.origin == Origin::Repair;
+        let mut same = match self.owner.read_meta(self.step).await {
+            Err(error) if repairs && is_damage(&error) => return Ok(None),
+            there => there?,
+        };
         same.thanos.upload_time = meta.thanos.upload_time;
         if same != *meta {
+            if repairs {
+                return Ok(None);
+            }
             let message = "it was committed by somebody else with other content";
             return Err(self.step.error(ErrorKind::AlreadyExists, message));
         }
-        self.owner.check_committed(self.step).await.map(Some)
+        self.check_committed().await.map(Some)
     }
 
     /// Chunk segments of an earlier attempt that was cut otherwise. Readers number segments by

@@ -40,6 +40,11 @@ impl Objects {
         self.at(key, i64::MAX)
     }
 
+    /// Whether the object was something else before it became what it is.
+    pub(crate) fn was_written_before(&self, key: &str) -> bool {
+        self.keys.get(key).is_some_and(|versions| versions.len() > 1)
+    }
+
     pub(crate) fn attributes(&self, key: &str, when_ms: i64) -> Option<Attributes> {
         let (body, at_ms) = self.at(key, when_ms)?;
         Some(Attributes {

@@ -59,7 +59,7 @@ pub(crate) struct Oracle {
     /// Cells that were given up when no other block held them: they must never return.
     pub(crate) erased: BTreeMap<usize, (i64, BlockId)>,
     pub(crate) retention_ms: Option<i64>,
-    /// Blocks that somebody took an object from.
+    /// Blocks that somebody took an object from, or committed without one.
     pub(crate) broken: BTreeSet<BlockId>,
     /// When a person last wrote a mark that says nothing, by block.
     pub(crate) spoilt_ms: BTreeMap<BlockId, i64>,
@@ -189,11 +189,15 @@ impl Oracle {
     /// An uploader that does not look again believes that its block is safe; if it is not whole, that is
     /// its own loss (P5).
     pub(crate) fn believe(&mut self, cell: usize, objects: &Objects) {
-        let id = self.cells.get(cell).map(|cell| cell.id);
-        let meta = id.and_then(|id| objects.meta(id));
-        match meta.is_some_and(|meta| objects.is_whole(&meta)) {
-            true => self.acknowledge(cell, objects),
-            false => self.given_up |= 1 << cell,
+        let Some(id) = self.cells.get(cell).map(|cell| cell.id) else {
+            return;
+        };
+        let meta = objects.meta(id);
+        if meta.is_some_and(|meta| objects.is_whole(&meta)) {
+            self.acknowledge(cell, objects);
+        } else {
+            self.given_up |= 1 << cell;
+            self.broken.insert(id);
         }
     }
 
@@ -258,11 +262,24 @@ impl Oracle {
                 let changed = before.is_none_or(|before| before != *body);
                 // What somebody took away may come back.
                 let ours = by.0 != Role::Thanos && !self.broken.contains(&id);
-                if changed && objects.now(&meta_key(id)).is_some() && ours {
+                let mended = objects.was_written_before(key) && self.is_true(id, &part, body);
+                if changed && !mended && objects.now(&meta_key(id)).is_some() && ours {
                     let what = format!("{key} was changed after its block was committed");
                     self.violate(InvariantId::Bc1, what);
                 }
             }
+        }
+    }
+
+    /// Whether an object is what the block of an uploader has: it may put it again where it is damaged.
+    fn is_true(&self, id: BlockId, part: &Part, body: &Bytes) -> bool {
+        let Some(cell) = self.by_source.get(&id).and_then(|at| self.cells.get(*at)) else {
+            return false;
+        };
+        match part {
+            Part::Index => cell.index == *body,
+            Part::Chunks(_) => cell.chunks == *body,
+            Part::Meta | Part::Mark(_) | Part::Other(_) => false,
         }
     }
 

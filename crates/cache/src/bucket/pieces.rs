@@ -145,7 +145,7 @@ impl CachingBucket {
             requests,
             step,
         );
-        let asked_ms = self.shared.clock.now_ms();
+        let asked = self.shared.cache.now();
         let reads = self.inner.get_ranges(key, &merged).await?;
         let metrics = &self.shared.metrics;
         let mut read_bytes = 0;
@@ -167,7 +167,7 @@ impl CachingBucket {
             let ttl_ms = self.shared.config.chunk_subrange_ttl_ms;
             self.shared
                 .cache
-                .put(&subrange_key(key, &piece), value.clone(), asked_ms, ttl_ms);
+                .put(&subrange_key(key, &piece), value.clone(), asked, ttl_ms);
             if let Some(leader) = leader {
                 leader.land(value);
             }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rutile_objstore::{Attributes, Entry};
 use rutile_runtime::Clock;
 use rutile_telemetry::Registry;
+use tokio::time::Instant;
 
 use super::metrics::StoreMetrics;
 use crate::MemoryConfig;
@@ -24,11 +25,28 @@ pub(super) enum Value {
     Listing(Arc<[Entry]>),
 }
 
+/// A moment by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    wall_ms: i64,
+    steady: Instant,
+}
+
+impl Moment {
+    /// How long ago this was, by the clock by which it is longer: a wall clock that was set back must
+    /// not make a value live longer (BC-7), nor a steady one that stops while the machine sleeps.
+    fn age_ms(self, now: Self) -> i64 {
+        let steady = now.steady.saturating_duration_since(self.steady);
+        let steady_ms = i64::try_from(steady.as_millis()).unwrap_or(i64::MAX);
+        steady_ms.max(now.wall_ms.saturating_sub(self.wall_ms))
+    }
+}
+
 #[derive(Clone)]
 struct Timed {
     value: Value,
-    from_ms: i64,
-    until_ms: i64,
+    since: Moment,
+    ttl_ms: i64,
 }
 
 /// A cache of [`Value`]s.
@@ -48,6 +66,14 @@ impl TimedStore {
         }
     }
 
+    /// Now, by the clocks that lifetimes are measured with.
+    pub(super) fn now(&self) -> Moment {
+        Moment {
+            wall_ms: self.clock.now_ms(),
+            steady: Instant::now(),
+        }
+    }
+
     /// The value, if it is there and alive.
     pub(super) fn get(&self, key: &str) -> Option<Value> {
         self.metrics.requests.inc();
@@ -61,8 +87,7 @@ impl TimedStore {
     /// As [`Self::get`], without counting.
     pub(super) fn peek(&self, key: &str) -> Option<Value> {
         let timed = self.store.get(key)?;
-        // A clock that was set back must not make a value live longer.
-        if (timed.from_ms..timed.until_ms).contains(&self.clock.now_ms()) {
+        if timed.since.age_ms(self.now()) < timed.ttl_ms {
             return Some(timed.value);
         }
         self.metrics.expired.inc();
@@ -70,27 +95,22 @@ impl TimedStore {
         None
     }
 
-    /// Keeps a value until `ttl_ms` after `from_ms`, in place of what was there.
-    pub(super) fn put(&self, key: &str, value: Value, from_ms: i64, ttl_ms: i64) {
-        let until_ms = from_ms.saturating_add(ttl_ms);
-        if until_ms <= self.clock.now_ms() {
+    /// Keeps a value until `ttl_ms` after `since`, in place of what was there.
+    pub(super) fn put(&self, key: &str, value: Value, since: Moment, ttl_ms: i64) {
+        if since.age_ms(self.now()) >= ttl_ms {
             return;
         }
-        let value = value.compact();
+        let timed = Timed {
+            value: value.compact(),
+            since,
+            ttl_ms,
+        };
         let size = Size {
             key: key.len() as u64,
-            value: value.heap_bytes(),
+            value: timed.value.heap_bytes(),
         };
         self.store.remove(key);
-        self.store.insert(
-            &key.into(),
-            Timed {
-                value,
-                from_ms,
-                until_ms,
-            },
-            size,
-        );
+        self.store.insert(&key.into(), timed, size);
     }
 
     pub(super) fn remove(&self, key: &str) {

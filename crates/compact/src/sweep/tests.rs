@@ -135,6 +135,17 @@ fn bc_15_an_output_that_holds_what_was_marked_before_goes() {
 }
 
 #[test]
+fn bc_15_a_mark_from_before_the_commit_by_the_bucket_s_clock_is_one() {
+    let mut view = view(&[(1, &[1]), (2, &[2]), (8, &[1, 2])]);
+    // By its own time after the upload: the marker's clock is ahead, or the compactor's behind.
+    mark(&mut view, 1, "by hand", 9 * HOUR);
+    for (committed_ms, expected) in [(NOW - 10 * HOUR, &[][..]), (NOW - 8 * HOUR, &[8])] {
+        view.blocks.get_mut(&id(8)).unwrap().meta_modified_ms = Some(committed_ms);
+        assert_eq!(tainted(&view, &select(&view)), ids(expected));
+    }
+}
+
+#[test]
 fn marked_blocks_are_deleted_after_the_delay_with_what_replaces_them() {
     let mut view = view(&[
         (1, &[1]),

@@ -233,3 +233,31 @@ async fn bc_02_a_committed_block_that_lacks_files_is_uploaded_anew_by_who_has_it
         assert_eq!(world.lifecycle.verify(meta.id).await.unwrap(), again);
     }
 }
+
+/// Another uploader may have mended the block meanwhile, and have been told that it is safe.
+#[tokio::test(start_paused = true)]
+async fn bc_02_a_block_that_others_upload_too_is_never_taken_back() {
+    let (world, memory) = (World::new(), MemoryDisk::new());
+    let (folder, disk) = (golden(&memory), asynchronous(&memory));
+    let meta = read_local_meta(&disk, &folder).await.unwrap();
+    let upload = || {
+        let (lifecycle, disk) = (&world.lifecycle, &disk);
+        upload_dir(
+            lifecycle,
+            disk,
+            &folder,
+            meta.clone(),
+            HashFunc::None,
+            false,
+        )
+    };
+    let torn = Rule::new(Fault::Truncate(100)).on([Operation::Get]);
+    world.bucket.add(torn.key(meta_key(meta.id)));
+    for attempt in ["at its commit", "when it is offered again"] {
+        let error = upload().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{attempt}: {error}");
+        assert!(world.is_block(meta.id), "{attempt}");
+    }
+    world.bucket.heal();
+    upload().await.unwrap();
+}

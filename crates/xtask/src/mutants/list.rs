@@ -124,16 +124,16 @@ pub(super) const MUTANTS: [Mutant; 21] = [
     },
     Mutant {
         name: "folders of deleted blocks are left",
-        file: "crates/lifecycle/src/clean.rs",
-        from: "let marker = self.bucket.delete(&id.to_string()).await;",
-        to: "let marker = rutile_objstore::Result::Ok(());",
+        file: "crates/lifecycle/src/delete.rs",
+        from: "let folder = self.bucket.delete(&step.block.to_string()).await;",
+        to: "let folder = rutile_objstore::Result::Ok(());",
         profile: "strong",
     },
     Mutant {
         name: "a committed block that lacks files is left",
-        file: "crates/lifecycle/src/local.rs",
-        from: "lifecycle.verify_own(meta.id).await?",
-        to: "lifecycle.verify(meta.id).await.map(Some)?",
+        file: "crates/lifecycle/src/upload.rs",
+        from: "Err(error) if is_damage(&error) => session.origin = Origin::Repair,",
+        to: "Err(error) if error.kind() == ErrorKind::NotFound => session.origin = Origin::Repair,",
         profile: "hostile",
     },
     Mutant {
