@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rutile_sim::{Counts, Fault, NEIGHBOURS, Profile, SCENARIOS, Scenario, Violation, run, shrink};
+use xxhash_rust::xxh64::xxh64;
 
 fn main() -> ExitCode {
     match Options::read() {
@@ -40,13 +41,22 @@ struct Failure {
     violation: Violation,
 }
 
+/// What became of the seeds of one profile so far.
+#[derive(Default)]
+struct Done {
+    seeds: u64,
+    counts: Counts,
+    /// Of all traces, in whatever order they came: equal numbers mean equal traces, on any machine.
+    digest: u64,
+}
+
 /// The seeds of one profile, as the threads that run them share them.
 struct Batch {
     profile: Profile,
     next: AtomicU64,
     end: AtomicU64,
     until: Option<Instant>,
-    done: Mutex<(u64, Counts)>,
+    done: Mutex<Done>,
     failures: Mutex<Vec<Failure>>,
     keep_going: bool,
 }
@@ -107,9 +117,9 @@ impl Options {
                 }
                 _ => failures.iter().for_each(list),
             }
-            let (done, sum) = batch.done.into_inner().unwrap_or_default();
-            show(*profile, self.first, done, started.elapsed(), &sum);
-            add(&mut all, &sum);
+            let done = batch.done.into_inner().unwrap_or_default();
+            show(*profile, self.first, &done, started.elapsed());
+            add(&mut all, &done.counts);
         }
         show_coverage(&all);
         let seconds = begun.elapsed().as_secs_f64();
@@ -135,8 +145,9 @@ impl Batch {
             let scenario = Scenario::new(seed, self.profile);
             let outcome = run(&scenario);
             if let Ok(mut done) = self.done.lock() {
-                done.0 += 1;
-                add(&mut done.1, &outcome.counts);
+                done.seeds += 1;
+                done.digest = done.digest.wrapping_add(xxh64(outcome.trace.as_bytes(), seed));
+                add(&mut done.counts, &outcome.counts);
             }
             let Some(violation) = outcome.violation else {
                 continue;
@@ -168,10 +179,14 @@ fn add(sum: &mut Counts, one: &Counts) {
     }
 }
 
-fn show(profile: Profile, first: u64, done: u64, took: Duration, sum: &Counts) {
-    let seconds = took.as_secs_f64();
-    let rate = done as f64 / seconds.max(0.001);
-    println!("{profile}: {done} seeds from {first}, {rate:.1} seeds/s");
+fn show(profile: Profile, first: u64, done: &Done, took: Duration) {
+    let Done {
+        seeds,
+        counts,
+        digest,
+    } = done;
+    let rate = *seeds as f64 / took.as_secs_f64().max(0.001);
+    println!("{profile}: {seeds} seeds from {first}, {rate:.1} seeds/s, traces {digest:016x}");
     let Counts {
         requests,
         answers,
@@ -179,12 +194,12 @@ fn show(profile: Profile, first: u64, done: u64, took: Duration, sum: &Counts) {
         merges,
         checks,
         ..
-    } = sum;
+    } = counts;
     println!(
         "  {requests} requests, {merges} merges, {answers} answers checked, {excused} excused, \
          {checks} looks at the whole bucket"
     );
-    let faults = Fault::ALL.iter().zip(sum.faults);
+    let faults = Fault::ALL.iter().zip(counts.faults);
     let faults: Vec<String> = faults.map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("  faults: {}", faults.join(", "));
 }

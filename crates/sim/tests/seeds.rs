@@ -52,6 +52,17 @@ fn seeds_that_once_failed() {
         // What was marked for the sake of a tainted or erased block stayed for ever, read by nobody.
         (48, Profile::Strong),
         (10, Profile::Eventual),
+        // A mark was replaced while the deletion that it had allowed was under way.
+        (6737, Profile::Strong),
+        // A commit that was reported as failed landed late, with what retention had marked meanwhile.
+        (4979, Profile::S3Like),
+        // A clock was set right between a look and an answer, and before a mark of retention.
+        (6547, Profile::Eventual),
+        (3861, Profile::Hostile),
+        // What nobody could read was marked, and never deleted.
+        (192, Profile::Hostile),
+        // A cleaner stood still between its look at the rest of an upload and its deletion.
+        (7985, Profile::Hostile),
     ];
     for (seed, profile) in seeds {
         if let Some(violation) = run(&Scenario::new(seed, profile)).violation {
