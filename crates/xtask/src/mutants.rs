@@ -134,3 +134,21 @@ fn try_mutant(tree: &Path, target: &Path, mutant: &Mutant) -> Result<Option<Stri
     let seconds = begun.elapsed().as_secs();
     Ok(Some(format!("{violation} | {replay} | {seconds} s")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found out here, and not on the day when its turn comes.
+    #[test]
+    fn every_mistake_fits_the_source_that_it_was_made_for() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for Mutant {
+            name, file, from, ..
+        } in &MUTANTS
+        {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            assert_eq!(text.matches(from).count(), 1, "{name}: {file}");
+        }
+    }
+}
