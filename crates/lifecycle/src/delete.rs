@@ -67,8 +67,7 @@ impl Lifecycle {
         }
         // The own clock may have jumped since the mark's age was looked at (BC-18).
         self.require_agreeing_clocks(step).await?;
-        self.require_lately(step, looked)?;
-        self.delete_objects(step).await?;
+        self.delete_objects(step, looked).await?;
         Ok(Deleted::Now)
     }
 
@@ -169,9 +168,11 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Removes all objects in the safe order.
-    pub(crate) async fn delete_objects(&self, step: Step) -> Result<()> {
+    /// Removes all objects in the safe order, as long as the look at them is good: in the meantime
+    /// another cleaner may have finished, and the block may have been uploaded again.
+    pub(crate) async fn delete_objects(&self, step: Step, looked: Moment) -> Result<()> {
         let id = step.block;
+        self.require_lately(step, looked)?;
         self.bucket
             .delete(&meta_key(id))
             .await
@@ -185,11 +186,15 @@ impl Lifecycle {
             .map(|path| file_key(id, &path))
             .collect();
         stream::iter(rest)
-            .map(|key| async move { self.bucket.delete(&key).await })
+            .map(|key| async move {
+                self.require_lately(step, looked)?;
+                let deleted = self.bucket.delete(&key).await;
+                deleted.map_err(|e| step.bucket(e))
+            })
             .buffer_unordered(PARALLEL_DELETES)
             .try_collect::<()>()
-            .await
-            .map_err(|e| step.bucket(e))?;
+            .await?;
+        self.require_lately(step, looked)?;
         self.bucket
             .delete(&mark_key(id, MarkKind::Deletion))
             .await

@@ -342,7 +342,11 @@ impl Oracle {
         let others = objects.committed().into_iter().filter(|other| *other != id);
         let elsewhere = others.fold(0, |all, other| all | self.held_by(other));
         for cell in cells_in(cells & !elsewhere) {
-            self.erased.entry(cell).or_insert((now_ms, id));
+            let (since_ms, block) = self.erased.entry(cell).or_insert((now_ms, id));
+            if *block == id {
+                // Marked again, perhaps by a clock that is ahead: its delay begins anew.
+                *since_ms = now_ms.max(mark.time_ms());
+            }
         }
     }
 
