@@ -114,6 +114,3 @@ pub fn parse_metric(metric: &str) -> Result<Labels, ParseErrors> {
         _ => Err(parser.errors.finish()),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -53,6 +53,8 @@ pub enum DurationExpr {
         lhs: Box<DurationExpr>,
         /// The right side.
         rhs: Box<DurationExpr>,
+        /// Where it is.
+        span: Span,
     },
     /// `min_of(x, y)`
     Pick {
@@ -118,8 +120,8 @@ impl DurationExpr {
             | Self::Range(span)
             | Self::Negate { span, .. }
             | Self::Paren { span, .. }
+            | Self::Binary { span, .. }
             | Self::Pick { span, .. } => *span,
-            Self::Binary { lhs, rhs, .. } => lhs.span().to(rhs.span()),
         }
     }
 
@@ -136,7 +138,7 @@ impl DurationExpr {
             Self::Range(_) => seconds(range_ms),
             Self::Negate { operand, .. } => -value(operand)?,
             Self::Paren { inner, .. } => value(inner)?,
-            Self::Binary { op, lhs, rhs } => {
+            Self::Binary { op, lhs, rhs, .. } => {
                 let (a, b) = (value(lhs)?, value(rhs)?);
                 match op {
                     DurationOp::Add => a + b,

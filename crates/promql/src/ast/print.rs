@@ -148,7 +148,7 @@ impl Display for DurationExpr {
             Self::Range(_) => f.write_str("range()"),
             Self::Negate { operand, .. } => write!(f, "-{operand}"),
             Self::Paren { inner, .. } => write!(f, "({inner})"),
-            Self::Binary { op, lhs, rhs } => write!(f, "{lhs} {} {rhs}", op.as_str()),
+            Self::Binary { op, lhs, rhs, .. } => write!(f, "{lhs} {} {rhs}", op.as_str()),
             Self::Pick { pick, lhs, rhs, .. } => {
                 let name = match pick {
                     Pick::Min => "min_of",

@@ -117,11 +117,7 @@ impl DurationExpr {
                 *span = Span::default();
                 inner.erase_spans();
             }
-            Self::Binary { lhs, rhs, .. } => {
-                lhs.erase_spans();
-                rhs.erase_spans();
-            }
-            Self::Pick { lhs, rhs, span, .. } => {
+            Self::Binary { lhs, rhs, span, .. } | Self::Pick { lhs, rhs, span, .. } => {
                 *span = Span::default();
                 lhs.erase_spans();
                 rhs.erase_spans();

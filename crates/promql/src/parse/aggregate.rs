@@ -105,21 +105,20 @@ impl Parser<'_> {
 
     fn grouping_label(&mut self) -> Parsed<String> {
         let token = self.peek();
-        let name = match token.kind {
+        match token.kind {
             Kind::String => {
-                self.bump();
-                self.unquote(token)
+                let name = self.string_literal();
+                if name.value.is_empty() || name.not_utf8.is_some() {
+                    let message = format!("invalid label name for grouping: {name}");
+                    self.errors.push(token.span, message);
+                }
+                Ok(name.value)
             }
             kind if kind.is_label_name() => {
                 self.bump();
-                token.text.to_owned()
+                Ok(token.text.to_owned())
             }
-            _ => return Err(self.unexpected(GROUPING, "label")),
-        };
-        if name.is_empty() {
-            let message = "invalid label name for grouping: \"\"";
-            self.errors.push(token.span, message);
+            _ => Err(self.unexpected(GROUPING, "label")),
         }
-        Ok(name)
     }
 }

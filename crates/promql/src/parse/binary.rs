@@ -51,7 +51,9 @@ impl Parser<'_> {
             } else {
                 Cardinality::OneToOne
             };
-            if matching.card != Cardinality::OneToOne && self.kind() == Kind::LeftParen {
+            // Without parentheses, the right side must follow.
+            let may_have_labels = matching.card != Cardinality::OneToOne;
+            if may_have_labels && (self.kind() == Kind::LeftParen || !self.kind().starts_expr()) {
                 matching.include = self.grouping_labels()?;
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! The checks come in the order of the reference, as only the first error is shown.
 
+use std::collections::HashSet;
+
 use rutile_model::{labels::METRIC_NAME, quote};
 
 use super::{error::ErrorList, lexer::is_blank};
@@ -173,12 +175,15 @@ impl Checker<'_, '_> {
         if !matching.on {
             return;
         }
-        for name in &matching.labels {
-            for _ in matching.include.iter().filter(|other| *other == name) {
-                let name = quote(name);
-                let message = format!("label {name} must not occur in ON and GROUP clause at once");
-                self.errors.push(span, message);
-            }
+        let included: HashSet<&String> = matching.include.iter().collect();
+        for name in matching
+            .labels
+            .iter()
+            .filter(|name| included.contains(name))
+        {
+            let name = quote(name);
+            let message = format!("label {name} must not occur in ON and GROUP clause at once");
+            self.errors.push(span, message);
         }
     }
 

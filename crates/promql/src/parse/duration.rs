@@ -8,7 +8,7 @@ use super::{
 use crate::ast::{BinaryOp, DurationExpr, DurationOp, NumberLiteral, Pick, Sign, Span};
 
 /// The longest duration in seconds: the reference counts nanoseconds in 63 bits.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_807;
+const MAX_SECONDS: f64 = 9_223_372_036.854_776;
 
 /// How strongly a sign binds: as `*`.
 const SIGN: u8 = 2;
@@ -54,6 +54,7 @@ impl Parser<'_> {
             DurationOp::Mod if by_zero => "modulo by zero",
             _ => {
                 return DurationExpr::Binary {
+                    span: lhs.span().to(rhs.span()),
                     op,
                     lhs: Box::new(lhs),
                     rhs: Box::new(rhs),
@@ -132,7 +133,7 @@ impl Parser<'_> {
             };
         };
         let operand = match self.kind() {
-            Kind::Number | Kind::Duration => self.duration_operand()?,
+            Kind::Number | Kind::Duration => DurationExpr::Literal(self.number_literal()?),
             Kind::Preprocessor(word) => self.duration_word(word, Some(at))?,
             Kind::LeftParen => {
                 self.bump();

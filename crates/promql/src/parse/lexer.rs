@@ -85,7 +85,7 @@ impl<'q> Cursor<'q> {
     }
 
     /// Whether a dot and a digit follow.
-    fn is_fraction(&self) -> bool {
+    pub(super) fn is_fraction(&self) -> bool {
         let after = self.rest().strip_prefix('.');
         after.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     }

@@ -1,6 +1,6 @@
 //! Numbers and durations: how far they reach, and what they are worth.
 
-use rutile_model::{PromDuration, quote};
+use rutile_model::{PromDuration, quote, sample::NORMAL_NAN};
 
 use super::lexer::{Cursor, is_alphanumeric};
 
@@ -99,7 +99,7 @@ pub(super) fn parse_number(text: &str) -> Result<f64, String> {
     };
     match text.to_ascii_lowercase().as_str() {
         "inf" => return Ok(f64::INFINITY),
-        "nan" => return Ok(f64::NAN),
+        "nan" => return Ok(NORMAL_NAN),
         _ => {}
     }
     if !underscores_ok(text) || text.starts_with("0x") || text.starts_with("0X") {

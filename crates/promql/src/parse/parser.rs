@@ -209,9 +209,12 @@ impl<'q> Parser<'q> {
         Ok(part + 1)
     }
 
-    /// What follows the last taken token, to be read in another way: no token was read ahead.
+    /// What follows the last taken token, to be read in another way.
     pub(super) fn rest(&self) -> Cursor<'q> {
-        debug_assert!(self.next.is_none(), "a token was read ahead");
-        self.lexer.cursor
+        let mut rest = self.lexer.cursor;
+        if let Some(token) = self.next {
+            rest.at = token.span.start;
+        }
+        rest
     }
 }

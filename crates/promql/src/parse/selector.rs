@@ -105,15 +105,14 @@ impl<'q> Parser<'q> {
         }
         self.bump();
         let text = self.unquote(value);
-        let matcher = Matcher::new(op, name, text.as_str());
-        Ok(matcher
-            .map_err(|error| {
-                // The error of the expression alone, without what it belongs to.
-                let message =
-                    Regex::new(&text).map_or_else(|e| e.to_string(), |_| error.to_string());
+        match Matcher::new(op, name, text.as_str()) {
+            Ok(matcher) => Ok(Some(matcher)),
+            Err(error) => {
+                let message = regex_problem(&text).unwrap_or_else(|| error.to_string());
                 self.errors.push(label.span.to(value.span), message);
-            })
-            .ok())
+                Ok(None)
+            }
+        }
     }
 
     /// The labels of one series and nothing else.
@@ -125,14 +124,13 @@ impl<'q> Parser<'q> {
 
     fn metric(&mut self) -> Parsed<Labels> {
         let mut pairs = Vec::new();
-        let name = self.metric_name().map(|name| name.text.to_owned());
+        let name = self.metric_name();
         if self.kind() == Kind::LeftBrace {
             self.label_set(&mut pairs)?;
         } else if name.is_none() && self.kind() != Kind::End {
             return Err(self.unexpected_here());
         }
-        pairs.extend(name.map(|name| (METRIC_NAME.to_owned(), name)));
-        Ok(pairs.into_iter().collect())
+        Ok(labels_of(name, pairs))
     }
 
     /// `{a="b", "c"="d"}`. Reads no token beyond the closing brace.
@@ -177,4 +175,23 @@ impl<'q> Parser<'q> {
         self.bump();
         Ok((name, self.unquote(value)))
     }
+}
+
+/// The labels of a series. As in the reference, empty ones are dropped if a name stands before the
+/// braces, and only then.
+pub(super) fn labels_of(name: Option<Token<'_>>, mut pairs: Vec<(String, String)>) -> Labels {
+    if let Some(name) = name {
+        pairs.retain(|(_, value)| !value.is_empty());
+        pairs.push((METRIC_NAME.to_owned(), name.text.to_owned()));
+    }
+    pairs.into_iter().collect()
+}
+
+/// What is wrong with a regular expression, in Go's words alone.
+fn regex_problem(text: &str) -> Option<String> {
+    let message = Regex::new(text).err()?.to_string();
+    let go = message
+        .rsplit_once(" (at byte ")
+        .map(|(go, _)| go.to_owned());
+    Some(go.unwrap_or(message))
 }

@@ -6,7 +6,7 @@ mod start;
 
 use std::sync::Arc;
 
-use rutile_model::{FloatHistogram, Labels, labels::METRIC_NAME, quote, sample::STALE_NAN};
+use rutile_model::{FloatHistogram, Labels, quote, sample::STALE_NAN};
 
 use super::{
     ParserOptions,
@@ -15,9 +15,10 @@ use super::{
     lexer::{Cursor, is_alpha, is_alphanumeric, is_blank},
     number::{parse_number, scan_series_number},
     parser::{Parsed, Parser, Refused},
-    token::Kind,
+    selector::labels_of,
+    token::{Kind, Token},
 };
-use crate::ast::{Sign, Span};
+use crate::ast::Span;
 
 pub use start::{StartTimestamps, parse_start_timestamps};
 
@@ -68,15 +69,13 @@ fn labels(parser: &mut Parser<'_>) -> Parsed<Labels> {
         return Ok(Labels::empty());
     }
     let name = parser.metric_name();
-    let has_braces = match name {
-        Some(_) => parser.rest().is("{"),
-        None => true,
-    };
-    if has_braces {
+    // A blank before the brace would start the values.
+    if parser.rest().is("{") {
         parser.label_set(&mut pairs)?;
+    } else if name.is_none() {
+        return Err(parser.unexpected(VALUES, ""));
     }
-    pairs.extend(name.map(|name| (METRIC_NAME.to_owned(), name.text.to_owned())));
-    Ok(pairs.into_iter().collect())
+    Ok(labels_of(name, pairs))
 }
 
 /// Reads what follows the labels.
@@ -88,21 +87,21 @@ struct Reader<'q> {
 
 impl Reader<'_> {
     fn values(&mut self) -> Parsed<()> {
-        loop {
-            if self.cursor.peek().is_none() {
-                return Ok(());
+        let mut first = true;
+        while let Some(c) = self.cursor.peek() {
+            if !is_blank(c) {
+                return Err(self.unexpected(if first { VALUES } else { "" }));
             }
-            if !self.cursor.is(" \t\r\n") {
-                return Err(self.unexpected());
-            }
+            first = false;
             self.cursor.skip_while(is_blank);
             match self.cursor.peek() {
-                None => return Ok(()),
+                None => {}
                 Some('_') => self.gap()?,
-                Some('{') => self.histograms()?,
+                Some('{') if self.cursor.rest().starts_with("{{") => self.histograms()?,
                 Some(_) => self.floats()?,
             }
         }
+        Ok(())
     }
 
     /// `_`, `_x3`
@@ -117,7 +116,19 @@ impl Reader<'_> {
 
     /// `1`, `-1x3`, `1+2x3`, `stale`
     fn floats(&mut self) -> Parsed<()> {
-        let first = self.float()?;
+        let word = self.word();
+        let first = if word == "stale" {
+            self.cursor.at += word.len();
+            STALE_NAN
+        } else if !word.is_empty() && Kind::of_word(word) == Kind::Identifier {
+            let message = format!(
+                "unexpected identifier {} in {VALUES}, expected number or \"stale\"",
+                quote(word)
+            );
+            return Err(self.refuse(self.cursor.at, message));
+        } else {
+            self.signed_number("")?
+        };
         if let Some((count, _)) = self.repetitions()? {
             let value = Some(SeriesValue::Float(first));
             return self.extend(count.saturating_add(1), std::iter::repeat(value));
@@ -125,9 +136,9 @@ impl Reader<'_> {
         if !self.cursor.is("+-") {
             return self.extend(1, std::iter::once(Some(SeriesValue::Float(first))));
         }
-        let step = self.float()?;
+        let step = self.signed_number(VALUES)?;
         let Some((count, _)) = self.repetitions()? else {
-            return Err(self.unexpected());
+            return Err(self.unexpected(VALUES));
         };
         let next = |value: &f64| Some(value + step);
         let floats = std::iter::successors(Some(first), next);
@@ -137,42 +148,44 @@ impl Reader<'_> {
         )
     }
 
-    fn float(&mut self) -> Parsed<f64> {
-        let (sign, signed) = match self.cursor.peek() {
-            Some('+') => (Sign::Plus, true),
-            Some('-') => (Sign::Minus, true),
-            _ => (Sign::Plus, false),
-        };
-        if signed {
-            self.cursor.next();
+    /// A number that may have a sign. `place` is where it would be missing.
+    fn signed_number(&mut self, place: &str) -> Parsed<f64> {
+        if self.cursor.accept("+") {
+            return self.number(VALUES);
         }
-        if !signed && self.word() == "stale" {
-            self.cursor.at += "stale".len();
-            return Ok(STALE_NAN);
+        if self.cursor.accept("-") {
+            return Ok(-self.number(VALUES)?);
         }
-        Ok(sign.apply(self.number()?))
+        self.number(place)
     }
 
-    /// A number without a sign.
-    fn number(&mut self) -> Parsed<f64> {
+    fn number(&mut self, place: &str) -> Parsed<f64> {
         let start = self.cursor.at;
         let word = self.word();
         if ["inf", "nan"].contains(&word.to_ascii_lowercase().as_str()) {
             self.cursor.at += word.len();
-        } else if !self.cursor.is("0123456789.") {
-            return Err(self.unexpected());
+        } else if !self.at_number() {
+            return Err(self.unexpected(place));
         } else if !scan_series_number(&mut self.cursor) {
-            let read = quote(self.cursor.from(start));
-            return Err(self.refuse(start, format!("bad number syntax: {read}")));
+            return Err(self.bad_number(start));
         }
         let text = self.cursor.from(start);
         parse_number(text)
             .map_err(|error| self.refuse(start, format!("error parsing number: {error}")))
     }
 
-    /// The word that follows, which stays.
-    fn word(&self) -> &str {
-        if !self.cursor.peek().is_some_and(is_alpha) {
+    fn bad_number(&mut self, start: usize) -> Refused {
+        let read = quote(self.cursor.from(start));
+        self.refuse(start, format!("bad number syntax: {read}"))
+    }
+
+    fn at_number(&self) -> bool {
+        self.cursor.is("0123456789") || self.cursor.is_fraction()
+    }
+
+    /// The word that follows, which stays. None starts with the `x` of a repetition or with `_`.
+    fn word(&self) -> &'_ str {
+        if self.cursor.is("x_") || !self.cursor.peek().is_some_and(is_alpha) {
             return "";
         }
         let mut end = self.cursor;
@@ -186,7 +199,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let start = self.cursor.at;
-        self.number()?;
+        self.number(VALUES)?;
         let text = self.cursor.from(start);
         match text.parse() {
             Ok(count) => Ok(Some((count, start))),
@@ -227,27 +240,45 @@ impl Reader<'_> {
         Refused
     }
 
-    /// Refuses what follows.
-    fn unexpected(&mut self) -> Refused {
+    /// Refuses what follows; `place` is what it should be part of, or empty.
+    fn unexpected(&mut self, place: &str) -> Refused {
         let start = self.cursor.at;
-        let message = match self.cursor.next() {
-            None => format!("unexpected end of input in {VALUES}"),
-            Some(c) if is_alpha(c) => {
-                self.cursor.skip_while(|c| is_alphanumeric(c) || c == ':');
-                let word = quote(self.cursor.from(start));
-                format!("unexpected identifier {word} in {VALUES}, expected number or \"stale\"")
+        let word = self.word().len();
+        let found = if word > 0 {
+            self.cursor.at += word;
+            let text = self.cursor.from(start);
+            let token = Token {
+                kind: Kind::of_word(text),
+                span: Span::new(start, self.cursor.at),
+                text,
+            };
+            token.describe()
+        } else if self.at_number() {
+            if !scan_series_number(&mut self.cursor) {
+                return self.bad_number(start);
             }
-            Some(c) if c.is_ascii_digit() => {
-                self.cursor.skip_while(|c| c.is_ascii_digit());
-                let number = quote(self.cursor.from(start));
-                format!("unexpected number {number} in {VALUES}")
+            let text = self.cursor.from(start);
+            let span = Span::new(start, self.cursor.at);
+            let kind = Kind::Number;
+            Token { kind, span, text }.describe()
+        } else {
+            match self.cursor.next() {
+                None => "end of input".to_owned(),
+                Some(c @ ('+' | '-')) => format!("<op:{c}>"),
+                Some(c) if is_blank(c) || matches!(c, 'x' | '_') => quote(self.cursor.from(start)),
+                Some('{') if self.cursor.is("{") => quote("{{"),
+                c => {
+                    let c = quote_char(c);
+                    let message = format!("unexpected character in series sequence: {c}");
+                    return self.refuse(start, message);
+                }
             }
-            Some(c) if "+-".contains(c) => format!("unexpected <op:{c}> in {VALUES}"),
-            Some(c) if is_blank(c) || ":[]{}".contains(c) => {
-                format!("unexpected {} in {VALUES}", quote(self.cursor.from(start)))
-            }
-            c => format!("unexpected character in series sequence: {}", quote_char(c)),
         };
-        self.refuse(start, message)
+        let place = if place.is_empty() {
+            String::new()
+        } else {
+            format!(" in {place}")
+        };
+        self.refuse(start, format!("unexpected {found}{place}"))
     }
 }

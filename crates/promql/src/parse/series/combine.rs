@@ -38,7 +38,7 @@ pub(super) fn combine(
             "cannot combine histograms of different zero thresholds in a series".to_owned(),
         );
     }
-    let shift = step.schema - base.schema;
+    let shift = step.schema.saturating_sub(base.schema);
     let add = |a: f64, b: f64| a + sign.apply(b);
     let sides = |base_side: (&[Span], &[f64]), step_side: (&[Span], &[f64])| {
         let mut buckets = BTreeMap::new();

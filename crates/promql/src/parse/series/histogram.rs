@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rutile_model::{CounterResetHint, FloatHistogram, quote, sample};
 
-use super::{Reader, SeriesValue, combine::combine};
+use super::{Reader, SeriesValue, VALUES, combine::combine};
 use crate::{
     ast::{Sign, Span},
     parse::{
         go_text::quote_char,
         lexer::{is_alpha, is_blank},
-        parser::Parsed,
+        parser::{Parsed, Refused},
     },
 };
 
@@ -27,6 +27,11 @@ const KEYS: [&str; 11] = [
     "custom_values",
     "counter_reset_hint",
 ];
+
+const DIGITS: &str = "0123456789";
+
+const DESCRIPTION: &str =
+    "histogram description, expected histogram description key, e.g. buckets:[5 10 7]";
 
 /// What has been read of a histogram.
 #[derive(Default)]
@@ -59,7 +64,7 @@ impl Reader<'_> {
         self.cursor.next();
         let (step, has_hint) = self.histogram()?;
         let Some((count, at)) = self.repetitions()? else {
-            return Err(self.unexpected());
+            return Err(self.unexpected(VALUES));
         };
         self.check_count(count.saturating_add(1))?;
         let mut current = first;
@@ -74,24 +79,29 @@ impl Reader<'_> {
 
     /// The histogram, and whether its counter reset hint is given.
     fn histogram(&mut self) -> Parsed<(Arc<FloatHistogram>, bool)> {
-        for _ in 0..2 {
-            if !self.cursor.accept("{") {
-                return Err(self.unexpected());
-            }
+        if !self.cursor.rest().starts_with("{{") {
+            return Err(self.unexpected(VALUES));
         }
+        self.cursor.at += 2;
         let mut description = Description::default();
         loop {
-            let blank = self.cursor.is(" \t\r\n");
-            let at = self.cursor.at;
+            let blank = self.cursor.peek().is_some_and(is_blank);
+            let before = self.cursor;
             self.cursor.skip_while(is_blank);
             if self.cursor.rest().starts_with("}}") {
                 self.cursor.at += 2;
                 break;
             }
             // The first key follows the braces at once, the others follow a blank.
-            if blank == description.seen.is_empty() {
-                self.cursor.at = if blank { self.cursor.at } else { at };
-                return Err(self.unexpected());
+            let first = description.seen.is_empty();
+            if blank == first {
+                self.cursor = if first { self.cursor } else { before };
+                let place = if first { VALUES } else { DESCRIPTION };
+                return Err(self.unexpected_in_histogram(place));
+            }
+            if !self.cursor.peek().is_some_and(is_alpha) {
+                let place = if first { VALUES } else { DESCRIPTION };
+                return Err(self.unexpected_in_histogram(place));
             }
             self.histogram_item(&mut description)?;
         }
@@ -99,13 +109,34 @@ impl Reader<'_> {
         Ok((Arc::new(description.finish()), has_hint))
     }
 
+    /// Refuses what follows within a histogram.
+    fn unexpected_in_histogram(&mut self, place: &str) -> Refused {
+        let start = self.cursor.at;
+        if self.cursor.peek().is_some_and(is_alpha) {
+            let word = self.histogram_word();
+            if !KEYS.contains(&word.as_str()) {
+                return self.bad_word(start);
+            }
+            let message = format!("unexpected {} in {place}", quote(self.cursor.from(start)));
+            return self.refuse(start, message);
+        }
+        if self.cursor.is(DIGITS) || self.cursor.is("- \t\r\n") {
+            return self.unexpected(place);
+        }
+        let c = self.cursor.next();
+        let message = if c.is_some_and(|c| ":[".contains(c)) {
+            format!("unexpected {} in {place}", quote(self.cursor.from(start)))
+        } else {
+            format!(
+                "histogram description incomplete unexpected: {}",
+                quote_char(c)
+            )
+        };
+        self.refuse(start, message)
+    }
+
     fn histogram_item(&mut self, description: &mut Description) -> Parsed<()> {
         let start = self.cursor.at;
-        if !self.cursor.peek().is_some_and(is_alpha) {
-            let c = quote_char(self.cursor.peek());
-            let message = format!("histogram description incomplete unexpected: {c}");
-            return Err(self.refuse(start, message));
-        }
         let word = self.histogram_word();
         let Some(key) = KEYS.into_iter().find(|key| *key == word) else {
             return Err(self.bad_word(start));
@@ -122,10 +153,10 @@ impl Reader<'_> {
         description.seen.push(key);
         let histogram = &mut description.histogram;
         match key {
-            "sum" => histogram.sum = self.signed_number()?,
-            "count" => histogram.count = self.signed_number()?,
-            "z_bucket" => histogram.zero_count = self.signed_number()?,
-            "z_bucket_w" => histogram.zero_threshold = self.number()?,
+            "sum" => histogram.sum = self.value(true)?,
+            "count" => histogram.count = self.value(true)?,
+            "z_bucket" => histogram.zero_count = self.value(true)?,
+            "z_bucket_w" => histogram.zero_threshold = self.value(false)?,
             "schema" => histogram.schema = self.integer()?,
             "offset" => description.offset = self.integer()?,
             "n_offset" => description.negative_offset = self.integer()?,
@@ -144,24 +175,25 @@ impl Reader<'_> {
         self.cursor.from(start).to_ascii_lowercase()
     }
 
-    fn bad_word(&mut self, start: usize) -> crate::parse::parser::Refused {
+    fn bad_word(&mut self, start: usize) -> Refused {
         let word = quote(self.cursor.from(start));
         self.refuse(start, format!("bad histogram descriptor found: {word}"))
     }
 
-    fn signed_number(&mut self) -> Parsed<f64> {
-        let sign = if self.cursor.accept("-") {
-            Sign::Minus
-        } else {
-            Sign::Plus
-        };
-        Ok(sign.apply(self.number()?))
+    /// A number of a histogram, with a sign if that may be.
+    fn value(&mut self, may_be_negative: bool) -> Parsed<f64> {
+        let negative = may_be_negative && self.cursor.accept("-");
+        // Unlike elsewhere, a number cannot start with its dot.
+        if !self.cursor.is(DIGITS) && self.word().is_empty() {
+            return Err(self.unexpected_in_histogram(VALUES));
+        }
+        let number = self.number(VALUES)?;
+        Ok(if negative { -number } else { number })
     }
 
     fn integer(&mut self) -> Parsed<i32> {
         let start = self.cursor.at;
-        self.cursor.accept("-");
-        self.number()?;
+        self.value(true)?;
         let text = self.cursor.from(start);
         text.parse().map_err(|_| {
             let message = format!("error parsing an integer of a histogram: {}", quote(text));
@@ -172,9 +204,9 @@ impl Reader<'_> {
     /// `[1 2 3]`
     fn list(&mut self) -> Parsed<Vec<f64>> {
         if !self.cursor.accept("[") {
-            return Err(self.unexpected());
+            return Err(self.unexpected_in_histogram(VALUES));
         }
-        let mut numbers = vec![self.signed_number()?];
+        let mut numbers = vec![self.value(true)?];
         loop {
             let blank = self.cursor.is(" \t\r\n");
             self.cursor.skip_while(is_blank);
@@ -182,9 +214,11 @@ impl Reader<'_> {
                 return Ok(numbers);
             }
             if !blank {
-                return Err(self.unexpected());
+                let c = quote_char(self.cursor.peek());
+                let message = format!("invalid character in buckets description: {c}");
+                return Err(self.refuse(self.cursor.at, message));
             }
-            numbers.push(self.signed_number()?);
+            numbers.push(self.value(true)?);
         }
     }
 
@@ -195,7 +229,7 @@ impl Reader<'_> {
             "reset" => CounterResetHint::Reset,
             "not_reset" => CounterResetHint::NotReset,
             "gauge" => CounterResetHint::Gauge,
-            "" => return Err(self.unexpected()),
+            "" => return Err(self.unexpected_in_histogram(VALUES)),
             _ => return Err(self.bad_word(start)),
         })
     }

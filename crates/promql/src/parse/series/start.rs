@@ -35,14 +35,17 @@ pub fn parse_start_timestamps(line: &str) -> Result<Option<StartTimestamps>, Par
     };
     let (labels, _) = parse_series(metric)?;
     let mut offsets = Vec::new();
-    for item in values.split_whitespace() {
+    let mut rest = values.trim_start();
+    while !rest.is_empty() {
+        let (item, after) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
         if let Err(problem) = read_item(item, &mut offsets) {
+            let start = line.len() - rest.len();
             let mut errors = ErrorList::new(line);
             let message = format!("invalid ST item {}: {problem}", quote(item));
-            let start = item.as_ptr() as usize - line.as_ptr() as usize;
             errors.push(Span::new(start, start + item.len()), message);
             return Err(errors.finish());
         }
+        rest = after.trim_start();
     }
     Ok(Some(StartTimestamps { labels, offsets }))
 }
