@@ -8,6 +8,7 @@ mod aggregate;
 mod binary;
 mod call;
 mod check;
+mod cursor;
 mod duration;
 mod error;
 mod expr;

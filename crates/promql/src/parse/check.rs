@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use rutile_model::{labels::METRIC_NAME, quote};
 
-use super::{error::ErrorList, lexer::is_blank};
+use super::{cursor::is_blank, error::ErrorList};
 use crate::ast::{
     Aggregate, AggregateOp, Arity, Binary, Call, Cardinality, Expr, FunctionId, Span, Subquery,
     Unary, ValueType, VectorMatching, VectorSelector,

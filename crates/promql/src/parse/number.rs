@@ -2,7 +2,7 @@
 
 use rutile_model::{PromDuration, quote, sample::NORMAL_NAN};
 
-use super::lexer::{Cursor, is_alphanumeric};
+use super::cursor::{Cursor, is_alphanumeric};
 
 const DIGITS: &str = "0123456789";
 const HEX_DIGITS: &str = "0123456789abcdefABCDEF";

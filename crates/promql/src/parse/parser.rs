@@ -2,8 +2,9 @@
 
 use super::{
     MAX_HEIGHT, MAX_NESTING, MAX_QUERY_LEN, ParserOptions,
+    cursor::Cursor,
     error::ErrorList,
-    lexer::{Cursor, Lexer},
+    lexer::Lexer,
     literal::zero,
     token::{Kind, Token},
 };

@@ -10,9 +10,9 @@ use rutile_model::{FloatHistogram, Labels, quote, sample::STALE_NAN};
 
 use super::{
     ParserOptions,
+    cursor::{Cursor, is_alpha, is_alphanumeric, is_blank},
     error::{ErrorList, ParseErrors},
     go_text::quote_char,
-    lexer::{Cursor, is_alpha, is_alphanumeric, is_blank},
     number::{parse_number, scan_series_number},
     parser::{Parsed, Parser, Refused},
     selector::labels_of,

@@ -8,8 +8,8 @@ use super::{Reader, SeriesValue, VALUES, combine::combine};
 use crate::{
     ast::{Sign, Span},
     parse::{
+        cursor::{is_alpha, is_blank},
         go_text::quote_char,
-        lexer::{is_alpha, is_blank},
         parser::{Parsed, Refused},
     },
 };
