@@ -26,19 +26,47 @@ impl fmt::Display for GoFloat {
         if value.is_infinite() {
             return f.write_str(if value > 0.0 { "+Inf" } else { "-Inf" });
         }
-        let magnitude = value.abs();
-        if magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
-            return write!(f, "{value}");
-        }
-        let scientific = format!("{value:e}");
+        let scientific = shortest(value);
         let Some((digits, exponent)) = scientific.split_once('e') else {
             return f.write_str(&scientific);
         };
+        let power: i32 = exponent.parse().unwrap_or_default();
+        if (-4..6).contains(&power) || value == 0.0 {
+            let fraction = digits
+                .split_once('.')
+                .map_or(0, |(_, fraction)| fraction.len());
+            let decimals = i32::try_from(fraction)
+                .unwrap_or(i32::MAX)
+                .saturating_sub(power);
+            let decimals = usize::try_from(decimals).unwrap_or_default();
+            return write!(f, "{value:.decimals$}");
+        }
         let (sign, exponent) = match exponent.strip_prefix('-') {
             Some(exponent) => ('-', exponent),
             None => ('+', exponent),
         };
         write!(f, "{digits}e{sign}{exponent:0>2}")
+    }
+}
+
+/// The fewest digits that read back as the same float, with an exponent. If two such numbers are
+/// equally near, Rust takes the upper one and Go the one with the even digit, as rounding does.
+fn shortest(value: f64) -> String {
+    // With fewer digits, the number in the middle would be written instead.
+    const FEWEST_DIGITS_OF_A_TIE: usize = 15;
+    let shortest = format!("{value:e}");
+    let digits = shortest.split_once('e').map_or("", |(digits, _)| digits);
+    let decimals = digits
+        .split_once('.')
+        .map_or(0, |(_, decimals)| decimals.len());
+    if decimals + 1 < FEWEST_DIGITS_OF_A_TIE {
+        return shortest;
+    }
+    let rounded = format!("{value:.decimals$e}");
+    if rounded.parse() == Ok(value) {
+        rounded
+    } else {
+        shortest
     }
 }
 
@@ -168,7 +196,8 @@ pub fn exp2(value: f64) -> f64 {
     let low = -t * LN2_LOW;
     let r = high - low;
     let square = r * r;
-    let c = r - square * (P[0] + square * (P[1] + square * (P[2] + square * (P[3] + square * P[4]))));
+    let c =
+        r - square * (P[0] + square * (P[1] + square * (P[2] + square * (P[3] + square * P[4]))));
     let y = 1.0 - ((low - (r * c) / (2.0 - c)) - high);
     ldexp(y, power as i64)
 }

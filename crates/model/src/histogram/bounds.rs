@@ -80,12 +80,7 @@ pub(super) fn same_bounds(a: &[f64], b: &[f64]) -> bool {
 
 /// How many of the first `buckets` buckets end at or before `threshold`, as Prometheus's `addBuckets`
 /// tells it: only for schemas that stored histograms may have.
-pub(super) fn leading_within(
-    spans: &[Span],
-    schema: i32,
-    threshold: f64,
-    buckets: usize,
-) -> usize {
+pub(super) fn leading_within(spans: &[Span], schema: i32, threshold: f64, buckets: usize) -> usize {
     if !is_exponential_schema(schema) {
         return 0;
     }
@@ -178,7 +173,11 @@ mod tests {
     use super::*;
 
     fn check(index: i32, schema: i32, bound: f64) {
-        assert_eq!(exponential_bound(index, schema), bound, "{index} of schema {schema}");
+        assert_eq!(
+            exponential_bound(index, schema),
+            bound,
+            "{index} of schema {schema}"
+        );
     }
 
     #[test]

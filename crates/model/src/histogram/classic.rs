@@ -182,7 +182,10 @@ fn prepare(buckets: &mut Vec<Bucket>) -> bool {
         a.partial_cmp(&b)
             .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
     });
-    if buckets.last().is_none_or(|last| last.upper_bound != f64::INFINITY) {
+    if buckets
+        .last()
+        .is_none_or(|last| last.upper_bound != f64::INFINITY)
+    {
         return false;
     }
     buckets.dedup_by(|next, kept| {

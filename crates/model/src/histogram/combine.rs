@@ -146,8 +146,7 @@ fn add_exponential(
                 sign,
             },
         };
-        let within =
-            bounds::leading_within(addend.spans, schema, threshold, addend.counts.len());
+        let within = bounds::leading_within(addend.spans, schema, threshold, addend.counts.len());
         target.add(&addend, within);
     }
 }
@@ -224,7 +223,10 @@ impl Target<'_> {
     fn merge(&mut self, addend: &Addend<'_>, skipped: usize) {
         let spans = std::mem::take(self.spans);
         let mut own = Indexes::new(&spans).enumerate().peekable();
-        let mut wanted = Indexes::new(addend.spans).enumerate().skip(skipped).peekable();
+        let mut wanted = Indexes::new(addend.spans)
+            .enumerate()
+            .skip(skipped)
+            .peekable();
         let most = self.counts.len() + addend.counts.len().saturating_sub(skipped);
         let mut merged = SpanBuilder::default();
         let mut counts = Vec::with_capacity(most);

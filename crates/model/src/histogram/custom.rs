@@ -103,7 +103,11 @@ impl<'a> Sums<'a> {
             let target = match own.and_then(|index| summand.bounds.get(index)) {
                 Some(bound) => {
                     // Both lists ascend: go on from where the bucket before was found.
-                    while self.bounds.get(reached).is_some_and(|b| b < bound || bound.is_nan()) {
+                    while self
+                        .bounds
+                        .get(reached)
+                        .is_some_and(|b| b < bound || bound.is_nan())
+                    {
                         reached += 1;
                     }
                     reached

@@ -12,9 +12,8 @@ impl FloatHistogram {
     #[must_use]
     pub fn equals(&self, other: &Self) -> bool {
         let same = |a: f64, b: f64| a.to_bits() == b.to_bits();
-        let all_same = |a: &[f64], b: &[f64]| {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(*a, *b))
-        };
+        let all_same =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(*a, *b));
         self.schema == other.schema
             && same(self.count, other.count)
             && same(self.sum, other.sum)

@@ -194,20 +194,14 @@ pub(super) fn check_histogram(histogram: &FloatHistogram) -> Result<(), Histogra
     if !bounds::is_usable_schema(histogram.schema) {
         return Err(HistogramError::UnsupportedSchema(histogram.schema));
     }
-    check(
-        &histogram.positive_spans,
-        histogram.positive_buckets.len(),
-    )?;
+    check(&histogram.positive_spans, histogram.positive_buckets.len())?;
     if histogram.uses_custom_buckets() {
         return Ok(());
     }
     if histogram.zero_threshold.is_nan() {
         return Err(HistogramError::ThresholdNotANumber);
     }
-    check(
-        &histogram.negative_spans,
-        histogram.negative_buckets.len(),
-    )
+    check(&histogram.negative_spans, histogram.negative_buckets.len())
 }
 
 /// Whether spans describe the same layout: those without buckets count as part of the gap that they
@@ -273,14 +267,26 @@ mod tests {
         let spans = spans(&[(-3, 0), (1, 2), (4, 0), (0, 1), (0, 2), (7, 0)]);
         let counts = [1.0, 2.0, 3.0, 4.0, 5.0];
         let forward: Vec<_> = Slots::new(&spans, &counts).collect();
-        assert_eq!(forward.iter().map(|s| s.0).collect::<Vec<_>>(), [-2, -1, 4, 5, 6]);
+        assert_eq!(
+            forward.iter().map(|s| s.0).collect::<Vec<_>>(),
+            [-2, -1, 4, 5, 6]
+        );
         let mut backward: Vec<_> = Slots::new(&spans, &counts).rev().collect();
         backward.reverse();
         assert_eq!(forward, backward);
         let mut both = Slots::new(&spans, &counts);
-        assert_eq!((both.next(), both.next_back()), (Some((-2, 1.0)), Some((6, 5.0))));
-        assert_eq!((both.next(), both.next_back()), (Some((-1, 2.0)), Some((5, 4.0))));
-        assert_eq!((both.len(), both.next_back(), both.next()), (1, Some((4, 3.0)), None));
+        assert_eq!(
+            (both.next(), both.next_back()),
+            (Some((-2, 1.0)), Some((6, 5.0)))
+        );
+        assert_eq!(
+            (both.next(), both.next_back()),
+            (Some((-1, 2.0)), Some((5, 4.0)))
+        );
+        assert_eq!(
+            (both.len(), both.next_back(), both.next()),
+            (1, Some((4, 3.0)), None)
+        );
     }
 
     #[test]
@@ -305,7 +311,11 @@ mod tests {
             (&[(12, 1)][..], i64::MIN, false),
             (&[][..], i64::MIN, true),
         ] {
-            assert_eq!(covers(&outer, &spans(inner), from), covered, "{inner:?} from {from}");
+            assert_eq!(
+                covers(&outer, &spans(inner), from),
+                covered,
+                "{inner:?} from {from}"
+            );
         }
     }
 
@@ -314,7 +324,10 @@ mod tests {
         let same = |a: &[(i32, u32)], b: &[(i32, u32)]| same_layout(&spans(a), &spans(b));
         assert!(same(&[], &[(7, 0)]));
         assert!(same(&[(1, 2), (3, 1)], &[(1, 2), (1, 0), (2, 1), (9, 0)]));
-        assert!(!same(&[(1, 2)], &[(1, 1), (0, 1)]), "they are split elsewhere");
+        assert!(
+            !same(&[(1, 2)], &[(1, 1), (0, 1)]),
+            "they are split elsewhere"
+        );
         assert!(!same(&[(1, 2)], &[(2, 2)]));
     }
 }

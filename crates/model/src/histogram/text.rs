@@ -13,7 +13,12 @@ use crate::{
 /// Count, sum and the populated buckets, ascending: `{count:3, sum:4.5, [-1,1]:1, (1,2]:2}`.
 impl fmt::Display for FloatHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{count:{}, sum:{}", GoFloat(self.count), GoFloat(self.sum))?;
+        write!(
+            f,
+            "{{count:{}, sum:{}",
+            GoFloat(self.count),
+            GoFloat(self.sum)
+        )?;
         for bucket in self.negative().rev().filter(|bucket| bucket.count != 0.0) {
             write!(f, ", {bucket}")?;
         }

@@ -42,8 +42,16 @@ impl FloatHistogram {
         let has_negative = self.trim_side(value, keep, false, &mut left);
         if let Some(zero) = self.zero_bucket().filter(|zero| zero.count > 0.0) {
             let ends = (
-                if has_positive && !has_negative { 0.0 } else { zero.lower },
-                if has_negative && !has_positive { 0.0 } else { zero.upper },
+                if has_positive && !has_negative {
+                    0.0
+                } else {
+                    zero.lower
+                },
+                if has_negative && !has_positive {
+                    0.0
+                } else {
+                    zero.upper
+                },
             );
             let (count, middle) = trim_zero(zero.count, ends, value, keep);
             if self.zero_count != count {
@@ -127,10 +135,7 @@ fn trim_bucket(bucket: &Bucket, value: f64, keep: Keep, scale: Scale) -> (f64, f
     };
     match keep {
         Keep::Below => (below, midpoint(bucket.lower, value, scale)),
-        Keep::Above => (
-            bucket.count - below,
-            midpoint(value, bucket.upper, scale),
-        ),
+        Keep::Above => (bucket.count - below, midpoint(value, bucket.upper, scale)),
     }
 }
 
