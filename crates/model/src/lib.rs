@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock, no randomness. Everything here is deterministic in its arguments.
 
 pub mod config;
+pub mod go_float;
+pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod regex;
