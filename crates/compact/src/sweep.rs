@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rutile_block::{BlockId, Contract, DeletionMark, Mark, MarkKind, Meta, Source, details};
 use rutile_fetcher::filter::deletion_mark::{may_replace, outranks};
-use rutile_fetcher::{Exclusion, MarkState, Selection, View};
+use rutile_fetcher::{Exclusion, MarkState, PresentMark, Selection, View};
 
 /// A block that another one replaces and that is not marked yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,14 @@ pub struct Deletion {
     pub successors: Vec<BlockId>,
 }
 
-/// The blocks that garbage collection marks, in order of their ULIDs. One that is replaced by a
-/// marked block stays: that one goes away itself, and this one counts again.
+/// The blocks that garbage collection marks, in order of their ULIDs. One that is replaced by a block
+/// that is marked, or is to be since it is tainted, stays: that one goes away itself, and this one
+/// counts again.
 #[must_use]
 pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
     let pairs = selection.superseded.iter();
-    let unmarked = |id: &BlockId| !is_marked(view, *id);
+    let tainted = tainted(view, selection);
+    let unmarked = |id: &BlockId| !is_marked(view, *id) && !tainted.contains(id);
     let writable = |id: &BlockId| match deletion_mark(view, *id) {
         Some(MarkState::Absent | MarkState::Torn) => true,
         Some(MarkState::Present(_) | MarkState::UnknownVersion) | None => false,
@@ -62,8 +64,8 @@ pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
 
 /// Outputs of compactions that hold a block which was marked before they were committed: by a person
 /// or by retention, while the merge ran, and the compactor ended before it could look again. What was
-/// to go must not live on in them (BC-15). Not those of which a source was marked as replaced: these
-/// were looked at.
+/// to go must not live on in them (BC-15). Not those of which a source was marked as replaced since:
+/// these were looked at.
 #[must_use]
 pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
     let winners: BTreeSet<BlockId> = selection.superseded.values().copied().collect();
@@ -87,14 +89,17 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
             let Mark::Deletion(mark) = &present.mark else {
                 continue;
             };
+            let marked_ms = present.attributes.last_modified_ms;
             if mark.needs_successor() {
-                return false;
+                // Unless another block replaced it, and the commit of this one took effect only then.
+                match info.meta_modified_ms {
+                    Some(committed_ms) if marked_ms < committed_ms => continue,
+                    _ => return false,
+                }
             }
             // Whichever clock says so: those of the marker and of the compactor may differ, and the
             // bucket's own times are those of a copy where it was copied. Too early costs a merge.
-            let by_bucket = info
-                .meta_modified_ms
-                .is_some_and(|committed_ms| present.attributes.last_modified_ms <= committed_ms);
+            let by_bucket = info.meta_modified_ms.is_some_and(|ms| marked_ms <= ms);
             early |= by_bucket || mark.time_ms() <= committed_ms;
         }
         early && info.meta.thanos.source == Source::Compactor
@@ -163,6 +168,10 @@ pub fn deletions(
         .iter()
         .flat_map(|bereaved| bereaved.replacements.iter().copied())
         .collect();
+    let is_due = |present: &PresentMark, mark: &DeletionMark| {
+        let modified_ms = Some(present.attributes.last_modified_ms);
+        contract.may_delete(Contract::mark_age_ms(mark, modified_ms, now_ms))
+    };
     let due = view.blocks.iter().filter_map(|(id, info)| {
         if needed.contains(id) {
             return None;
@@ -175,17 +184,31 @@ pub fn deletions(
         let Mark::Deletion(mark) = &present.mark else {
             return None;
         };
-        let modified_ms = Some(present.attributes.last_modified_ms);
-        let age_ms = Contract::mark_age_ms(mark, modified_ms, now_ms);
         let mut successors = selection.successors(*id).to_vec();
         successors.sort_by_key(|id| (is_marked(view, *id), *id));
-        contract.may_delete(age_ms).then(|| Deletion {
+        is_due(present, mark).then(|| Deletion {
             id: *id,
             needs_successor: mark.needs_successor(),
             successors,
         })
     });
-    due.collect()
+    // What nobody can read was not replaced by anything; a person may want it gone.
+    let unreadable = view.bad.iter().filter_map(|(id, bad)| {
+        let present = bad.deletion.present()?;
+        let Mark::Deletion(mark) = &present.mark else {
+            return None;
+        };
+        let due = !mark.needs_successor() && is_due(present, mark);
+        let known = view.blocks.contains_key(id) || bad.reason.is_passing();
+        (due && !known).then(|| Deletion {
+            id: *id,
+            needs_successor: false,
+            successors: Vec::new(),
+        })
+    });
+    let mut due: Vec<Deletion> = due.chain(unreadable).collect();
+    due.sort_by_key(|deletion| deletion.id);
+    due
 }
 
 /// The folders without `meta.json` that may be old enough to go, in order of their ULIDs.

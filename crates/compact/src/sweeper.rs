@@ -89,9 +89,12 @@ impl Compactor {
         unsettled: &BTreeSet<GroupKey>,
         report: &mut Report,
     ) {
-        let now_ms = self.clock.now_ms();
-        let verdict = self.retention.apply(view, selection, unsettled, now_ms);
-        if verdict.expired.is_empty() {
+        let expired = || {
+            let now_ms = self.clock.now_ms();
+            let verdict = self.retention.apply(view, selection, unsettled, now_ms);
+            verdict.expired
+        };
+        if expired().is_empty() {
             return;
         }
         if let Err(error) = self.lifecycle.require_right_clock().await {
@@ -99,7 +102,8 @@ impl Compactor {
             report.errors.push(error.into());
             return;
         }
-        for expired in verdict.expired {
+        // Anew, by the clock that is known to be right: it may just have been set (BC-18).
+        for expired in expired() {
             match self.expire(&expired).await {
                 Ok(()) => report.marked += 1,
                 Err(error) => report.errors.push(error),

@@ -60,7 +60,7 @@ impl Picture {
         let incomplete = "incomplete view: some blocks could not be read";
         Self {
             metas: metas.map(Arc::clone).collect(),
-            refreshed_ms: view.fetched_at_ms,
+            refreshed_ms: view.fetched_at_ms(),
             error: (!view.complete).then(|| incomplete.to_owned()),
         }
     }

@@ -9,6 +9,7 @@ use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::{BlockInfo, FilterChain, MarkState, Marks, PresentMark, Scope, View};
 use rutile_model::Labels;
 use rutile_objstore::Attributes;
+use rutile_runtime::Moment;
 use tokio::time::Instant;
 
 const MANY: u64 = 100_000;
@@ -66,7 +67,7 @@ fn view(label_sets: u64, compacted: impl Fn(u64) -> bool, mark_age_ms: i64) -> V
         .collect();
     let mut view = View {
         complete: true,
-        fetched_at_ms: NOW,
+        fetched_at: Moment::at(NOW),
         ..View::default()
     };
     for n in 0..MANY {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rutile_block::{BlockId, MarkKind};
 use rutile_disk::AsyncDisk;
 use rutile_objstore::BucketReader;
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, Moment};
 use rutile_telemetry::Registry;
 
 use crate::findings::Findings;
@@ -205,7 +205,7 @@ impl Fetcher {
 impl Inner {
     async fn look(self: Arc<Self>) -> Result<Arc<View>> {
         self.metrics.base_syncs.inc();
-        let fetched_at_ms = self.parts.clock.now_ms();
+        let fetched_at = Moment::now(&*self.parts.clock);
         let before = self.latest.lock().clone();
         let mut cached = match &before {
             Some(_) => BTreeMap::new(),
@@ -248,7 +248,7 @@ impl Inner {
             })
             .buffer_unordered(self.config.concurrency);
         let mut view = View {
-            fetched_at_ms,
+            fetched_at,
             ..View::default()
         };
         while let Some((id, loaded)) = outcomes.next().await {

@@ -90,7 +90,12 @@ impl Loader {
                 .await
                 .map_err(|e| unreadable(&e))?
                 .is_some();
-        match self.load_meta(id, meta_seen, known).await? {
+        let loaded = self.load_meta(id, meta_seen, known).await;
+        let loaded = loaded.map_err(|bad| BadBlock {
+            deletion: marks.deletion.clone(),
+            ..bad
+        })?;
+        match loaded {
             Some(meta) if still_there => Ok(Loaded::Block(BlockInfo {
                 meta,
                 meta_modified_ms: Some(meta_seen.last_modified_ms),
@@ -151,6 +156,7 @@ impl Loader {
                 return Err(BadBlock {
                     reason: BadReason::TooLarge,
                     message: error.to_string(),
+                    deletion: MarkState::Absent,
                 });
             }
             Err(error) => return Err(unreadable(&error)),
@@ -162,6 +168,7 @@ impl Loader {
                 _ => BadReason::CorruptMeta,
             },
             message: error.to_string(),
+            deletion: MarkState::Absent,
         })?;
         meta.thanos.labels = self.intern(meta.thanos.labels);
         Ok(Some(Arc::new(meta)))
@@ -199,5 +206,6 @@ fn unreadable(error: &rutile_objstore::Error) -> BadBlock {
     BadBlock {
         reason: BadReason::Unreadable,
         message: error.to_string(),
+        deletion: MarkState::Absent,
     }
 }

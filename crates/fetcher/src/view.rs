@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rutile_block::{BlockId, Contract, Mark, MarkKind, Meta, age_ms};
+use rutile_block::{BlockId, Contract, Mark, MarkKind, Meta};
 use rutile_objstore::Attributes;
+use rutile_runtime::Moment;
 
 /// The blocks of a bucket at one moment. Never changes.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +23,8 @@ pub struct View {
     pub vanished: Vec<BlockId>,
     /// Whether everything was read: no block of `bad` is there for a passing reason.
     pub complete: bool,
-    /// When the look at the bucket began, ms since the Unix epoch, by the own clock.
-    pub fetched_at_ms: i64,
+    /// When the look at the bucket began.
+    pub fetched_at: Moment,
 }
 
 /// A block whose metadata is known.
@@ -128,6 +129,8 @@ pub struct BadBlock {
     pub reason: BadReason,
     /// Which object, where in it, what.
     pub message: String,
+    /// Its deletion mark, if its `meta.json` is what is bad: who marks such a block wants it gone.
+    pub deletion: MarkState,
 }
 
 /// Why a block could not be read.
@@ -166,8 +169,14 @@ impl View {
     /// Whether the view is young enough to be served (BC-17): later, objects of blocks that it
     /// shows may be deleted by others who keep to the contract.
     #[must_use]
-    pub fn is_usable(&self, contract: &Contract, now_ms: i64) -> bool {
-        age_ms(self.fetched_at_ms, now_ms) <= contract.max_view_age_ms()
+    pub fn is_usable(&self, contract: &Contract, now: Moment) -> bool {
+        self.fetched_at.age_ms(now) <= contract.max_view_age_ms()
+    }
+
+    /// When the look at the bucket began, ms since the Unix epoch, by the own clock.
+    #[must_use]
+    pub fn fetched_at_ms(&self) -> i64 {
+        self.fetched_at.wall_ms()
     }
 
     /// The marks that are torn or of an unknown version, in order of the blocks.

@@ -2,6 +2,7 @@
 
 use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind, parse_entry};
 use rutile_model::ErrorKind;
+use rutile_runtime::Moment;
 
 use crate::delete::require_none_newer;
 use crate::error::Step;
@@ -79,6 +80,7 @@ impl Lifecycle {
             operation: "clean",
             block: id,
         };
+        let looked = Moment::now(&*self.clock);
         let objects = self.objects(step).await?;
         if objects.is_empty() {
             self.delete_folder(step).await?;
@@ -110,6 +112,7 @@ impl Lifecycle {
         }
         // The own clock may have jumped since the ages were looked at (BC-18).
         self.require_agreeing_clocks(step).await?;
+        self.require_lately(step, looked)?;
         self.delete_objects(step).await?;
         Ok(Cleaned::Removed)
     }

@@ -6,16 +6,20 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use rutile_block::{
-    BlockId, CHUNKS_DIR, Contract, InvariantId, META_FILE, Mark, MarkKind, Meta, file_key, mark_key, meta_key,
+    BlockId, CHUNKS_DIR, Contract, InvariantId, META_FILE, Mark, MarkKind, Meta, file_key,
+    mark_key, meta_key,
 };
 use rutile_model::ErrorKind;
 use rutile_objstore::Attributes;
+use rutile_runtime::Moment;
 
 use crate::error::Step;
 use crate::verify::{FoundMark, Objects};
 use crate::{Lifecycle, Result};
 
 const PARALLEL_DELETES: usize = 16;
+/// A look at a block is good for so long, ms.
+const LOOK_GOOD_FOR_MS: i64 = 120_000;
 
 /// What became of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,7 @@ impl Lifecycle {
             operation: "delete",
             block: id,
         };
+        let looked = Moment::now(&*self.clock);
         let objects = self.objects(step).await?;
         if objects.is_empty() {
             return Ok(Deleted::Before);
@@ -62,8 +67,24 @@ impl Lifecycle {
         }
         // The own clock may have jumped since the mark's age was looked at (BC-18).
         self.require_agreeing_clocks(step).await?;
+        self.require_lately(step, looked)?;
         self.delete_objects(step).await?;
         Ok(Deleted::Now)
+    }
+
+    /// Refuses to delete by an old look. Otherwise: a cleaner lists the rest of an upload and stands
+    /// still; the block is uploaded again and committed, and loses its `meta.json` to somebody else; the
+    /// cleaner wakes, finds no `meta.json`, and deletes what is not old at all (BC-3).
+    pub(crate) fn require_lately(&self, step: Step, looked: Moment) -> Result<()> {
+        let age_ms = looked.age_ms(Moment::now(&*self.clock));
+        if age_ms <= LOOK_GOOD_FOR_MS {
+            return Ok(());
+        }
+        let message = format!(
+            "its objects were looked at {} s ago: nothing is deleted before they are looked at anew",
+            age_ms / 1000
+        );
+        Err(step.error(ErrorKind::Unavailable, message))
     }
 
     /// The mark, if it is old enough.

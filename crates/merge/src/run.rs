@@ -8,6 +8,7 @@ use rutile_chunk::segment;
 use rutile_index::IndexWriter;
 use rutile_lifecycle::{PART_BYTES, Standing, Upload};
 use rutile_model::ErrorKind;
+use rutile_objstore::PARTS_IN_FLIGHT;
 use rutile_runtime::{Reservation, TaskGroup};
 use tokio::sync::mpsc;
 
@@ -49,7 +50,9 @@ pub(crate) async fn merge(
     progress.expect(bytes, series);
     let settings = settings(merger, &group, inputs.len(), progress);
     let account = merger.ledger.account(format!("merge {}", plan.output));
-    let buffers = settings.memory() * inputs.len() as u64 + (PARTS as u64 + 4) * PART_BYTES as u64;
+    // Of a segment and of the index: parts that are sent, and those before and behind the queue.
+    let parts = PARTS + 2 * (PARTS_IN_FLIGHT + 1);
+    let buffers = settings.memory() * inputs.len() as u64 + (parts * PART_BYTES) as u64;
     let reserved = account.reserve(buffers).await;
     let mut memory = reserved.map_err(|e| Error::exhausted(plan.output, e))?;
 

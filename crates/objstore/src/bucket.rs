@@ -146,14 +146,19 @@ pub trait Bucket: BucketReader {
     async fn abort_unfinished(&self, upload: &UnfinishedUpload) -> Result<()>;
 }
 
+/// At most so many parts of one upload are held at a time, by providers to which sending one takes long.
+pub const PARTS_IN_FLIGHT: usize = 4;
+
 /// An upload in parts. Dropped without `complete` or `abort` it may leave parts behind, which
 /// nobody sees and the cleaner removes.
 #[async_trait]
 pub trait MultipartUpload: Debug + Send {
-    /// Sends the next part. All parts but the last are at least 5 MiB.
+    /// Sends the next part. All parts but the last are at least 5 MiB. It may still be under way when
+    /// this returns, together with others, [`PARTS_IN_FLIGHT`] at most.
     ///
     /// # Errors
-    /// Whatever keeps the provider from answering; the upload is then to be aborted.
+    /// Whatever keeps the provider from answering, for this part or an earlier one; the upload is then
+    /// to be aborted.
     async fn put_part(&mut self, part: Bytes) -> Result<()>;
 
     /// Makes the object visible.

@@ -16,7 +16,8 @@ mod operation;
 mod remote;
 
 pub use bucket::{
-    Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PutMode, UnfinishedUpload,
+    Attributes, Bucket, BucketReader, Depth, Entry, MultipartUpload, PARTS_IN_FLIGHT, PutMode,
+    UnfinishedUpload,
 };
 pub use error::{Error, Result};
 pub use filesystem::FilesystemBucket;

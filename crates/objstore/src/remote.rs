@@ -19,11 +19,12 @@ use object_store::{
     PutOptions, PutPayload,
 };
 use rutile_model::ErrorKind;
+use tokio::task::{JoinError, JoinSet};
 
 use self::unfinished::Unfinished;
 use crate::{
-    Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
-    Result, UnfinishedUpload, key,
+    Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation,
+    PARTS_IN_FLIGHT, PutMode, Result, UnfinishedUpload, key,
 };
 
 /// Ranges of one `get_ranges` that are fetched at a time.
@@ -263,6 +264,7 @@ impl Bucket for RemoteBucket {
             remote,
             key: key.to_owned(),
             upload,
+            sending: JoinSet::new(),
         }))
     }
 
@@ -299,34 +301,59 @@ impl Bucket for RemoteBucket {
     }
 }
 
+/// A large upload: several parts are sent at a time. Dropped, it stops sending.
 #[derive(Debug)]
 struct RemoteUpload {
     remote: Arc<Remote>,
     key: String,
     upload: Box<dyn object_store::MultipartUpload>,
+    sending: JoinSet<object_store::Result<()>>,
 }
 
 impl RemoteUpload {
-    fn done<T>(&self, operation: Operation, result: object_store::Result<T>) -> Result<()> {
-        result
-            .map(drop)
-            .map_err(|error| self.remote.explain(operation, &self.key, error))
+    fn done(&self, operation: Operation, result: object_store::Result<()>) -> Result<()> {
+        result.map_err(|error| self.remote.explain(operation, &self.key, error))
+    }
+
+    fn arrived(&self, part: Result<object_store::Result<()>, JoinError>) -> Result<()> {
+        let operation = Operation::PutPart;
+        match part {
+            Ok(sent) => self.done(operation, sent),
+            Err(error) => {
+                let (name, message) = (&self.remote.name, format!("a part was not sent: {error}"));
+                let kind = ErrorKind::Internal;
+                Err(Error::new(kind, operation, name, &self.key, message))
+            }
+        }
     }
 }
 
 #[async_trait]
 impl MultipartUpload for RemoteUpload {
     async fn put_part(&mut self, part: Bytes) -> Result<()> {
-        let sent = self.upload.put_part(PutPayload::from_bytes(part)).await;
-        self.done(Operation::PutPart, sent)
+        while self.sending.len() >= PARTS_IN_FLIGHT
+            && let Some(part) = self.sending.join_next().await
+        {
+            self.arrived(part)?;
+        }
+        let part = self.upload.put_part(PutPayload::from_bytes(part));
+        self.sending.spawn(part);
+        while let Some(part) = self.sending.try_join_next() {
+            self.arrived(part)?;
+        }
+        Ok(())
     }
 
     async fn complete(&mut self) -> Result<()> {
-        let completed = self.upload.complete().await;
+        while let Some(part) = self.sending.join_next().await {
+            self.arrived(part)?;
+        }
+        let completed = self.upload.complete().await.map(drop);
         self.done(Operation::CompleteMultipart, completed)
     }
 
     async fn abort(&mut self) -> Result<()> {
+        self.sending.shutdown().await;
         let aborted = self.upload.abort().await;
         self.done(Operation::AbortMultipart, aborted)
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 /// Wall time in milliseconds since the Unix epoch.
 ///
 /// It may jump in either direction; durations are measured with `tokio::time::Instant`.
@@ -23,6 +25,51 @@ impl Clock for SystemClock {
             Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         }
+    }
+}
+
+/// A moment by two clocks: the wall's, which says when it was, and a steady one, which nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    wall_ms: i64,
+    steady: Instant,
+}
+
+impl Moment {
+    /// Now, when the wall's clock shows `wall_ms`.
+    #[must_use]
+    pub fn at(wall_ms: i64) -> Self {
+        Self {
+            wall_ms,
+            steady: Instant::now(),
+        }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(clock: &dyn Clock) -> Self {
+        Self::at(clock.now_ms())
+    }
+
+    /// What the wall's clock showed, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn wall_ms(self) -> i64 {
+        self.wall_ms
+    }
+
+    /// How many milliseconds before `now` this was, by the clock by which it is longer ago: the wall's
+    /// may have been set back since, and the steady one stops while a machine is suspended.
+    #[must_use]
+    pub fn age_ms(self, now: Self) -> i64 {
+        let steady = now.steady.saturating_duration_since(self.steady);
+        let steady_ms = i64::try_from(steady.as_millis()).unwrap_or(i64::MAX);
+        steady_ms.max(now.wall_ms.saturating_sub(self.wall_ms))
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::at(0)
     }
 }
 
@@ -68,6 +115,18 @@ mod tests {
         assert_eq!(clock.now_ms(), 900);
         clock.set(-1);
         assert_eq!(clock.now_ms(), -1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_is_as_old_as_the_slower_clock_says() {
+        let clock = ManualClock::new(1_000);
+        let moment = Moment::now(&clock);
+        clock.advance(-500);
+        tokio::time::advance(std::time::Duration::from_millis(30)).await;
+        assert_eq!(moment.age_ms(Moment::now(&clock)), 30, "it was set back");
+        clock.advance(540);
+        assert_eq!(moment.age_ms(Moment::now(&clock)), 40, "the machine slept");
+        assert_eq!(moment.wall_ms(), 1_000);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod task;
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::cgroup::{MemoryLimit, MemoryLimitSource};
-pub use crate::clock::{Clock, ManualClock, SystemClock};
+pub use crate::clock::{Clock, ManualClock, Moment, SystemClock};
 pub use crate::cpu::CpuPool;
 pub use crate::entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use crate::ledger::{

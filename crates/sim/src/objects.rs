@@ -42,7 +42,9 @@ impl Objects {
 
     /// Whether the object was something else before it became what it is.
     pub(crate) fn was_written_before(&self, key: &str) -> bool {
-        self.keys.get(key).is_some_and(|versions| versions.len() > 1)
+        self.keys
+            .get(key)
+            .is_some_and(|versions| versions.len() > 1)
     }
 
     pub(crate) fn attributes(&self, key: &str, when_ms: i64) -> Option<Attributes> {

@@ -146,6 +146,12 @@ impl Oracle {
         self.blocks.get(&id).copied().unwrap_or(0)
     }
 
+    /// The same, of a block that nobody could read yet too.
+    pub(crate) fn meant_by(&self, id: BlockId) -> Cells {
+        let own = self.by_source.get(&id).map_or(0, |cell| 1 << cell);
+        self.held_by(id) | own
+    }
+
     /// Whether a block is there and whole, for so long that every answer shows it, and no mark allows
     /// to drop it before its replacement is served.
     pub(crate) fn is_to_be_served(&self, objects: &Objects, id: BlockId, now_ms: i64) -> bool {
@@ -235,7 +241,8 @@ impl Oracle {
         };
         match part {
             Part::Mark(MarkKind::Deletion) => {
-                if by.0 == Role::Person && before.is_some() {
+                if before.is_some_and(|before| by.0 == Role::Person || was_due(id, &before, now_ms))
+                {
                     // The mark that was there is no more, and its deletion may be under way.
                     self.unmarked_ms.insert(id, now_ms);
                 }
@@ -272,7 +279,7 @@ impl Oracle {
     }
 
     /// Whether an object is what the block of an uploader has: it may put it again where it is damaged.
-    fn is_true(&self, id: BlockId, part: &Part, body: &Bytes) -> bool {
+    fn is_true(&self, id: BlockId, part: &Part<'_>, body: &Bytes) -> bool {
         let Some(cell) = self.by_source.get(&id).and_then(|at| self.cells.get(*at)) else {
             return false;
         };
@@ -330,7 +337,7 @@ impl Oracle {
         if by.0 != Role::Person && !by_retention {
             return;
         }
-        let cells = self.held_by(id);
+        let cells = self.meant_by(id);
         self.given_up |= cells;
         let others = objects.committed().into_iter().filter(|other| *other != id);
         let elsewhere = others.fold(0, |all, other| all | self.held_by(other));
@@ -363,7 +370,10 @@ impl Oracle {
         if part == Part::Mark(MarkKind::Deletion) {
             self.unmarked_ms.insert(id, now_ms);
             if by.0 == Role::Person {
-                self.erased.retain(|_, (_, block)| *block != id);
+                // Also of an output that was to go because it holds what was erased.
+                let held = self.held_by(id);
+                self.erased
+                    .retain(|cell, (_, block)| *block != id && held >> cell & 1 == 0);
             }
             return;
         }
@@ -492,6 +502,16 @@ impl Oracle {
                 format!("garbage: an upload to {key} dangles"),
             );
         }
+    }
+}
+
+/// Whether a deletion mark was old enough for its block to go.
+fn was_due(id: BlockId, mark: &[u8], now_ms: i64) -> bool {
+    match Mark::parse(MarkKind::Deletion, id, mark) {
+        Ok(Mark::Deletion(mark)) => {
+            now_ms - mark.time_ms() > CONTRACT.delete_delay_ms - CONTRACT.clock_bound_ms
+        }
+        _ => false,
     }
 }
 

@@ -17,7 +17,7 @@ use rutile_proto::thanos::{
     LabelMatcher, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
     SeriesRequest,
 };
-use rutile_runtime::{Clock, Ledger, Spawner, Task};
+use rutile_runtime::{Clock, Ledger, Moment, Spawner, Task};
 use rutile_storeapi::{
     Error, Frames, RequestContext, Result, SeriesStream, StoreApi, compile_matchers,
 };
@@ -118,14 +118,14 @@ impl Gateway {
     /// What is served now, unless it is too old to be relied on (BC-17).
     fn pin(&self) -> Result<Arc<Serving>> {
         let serving = self.serving.load_full();
-        let now = self.clock.now_ms();
+        let now = Moment::now(&*self.clock);
         match &serving.view {
             None => Err(Error::new(
                 ErrorKind::Unavailable,
                 "the first sync of the bucket is not done",
             )),
             Some(view) if !view.is_usable(&self.config.contract, now) => {
-                let age = now.saturating_sub(view.fetched_at_ms) / 1000;
+                let age = view.fetched_at.age_ms(now) / 1000;
                 let most = self.config.contract.max_view_age_ms() / 1000;
                 let message = format!(
                     "the bucket was last seen {age} s ago: after {most} s its blocks may be \

@@ -11,12 +11,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
-use rutile_block::{BlockId, InvariantId, Meta, age_ms};
+use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, Moment};
 use tokio::time::Instant;
 use xxhash_rust::xxh64::xxh64;
 
@@ -83,7 +83,6 @@ impl Syncer {
     /// When the bucket cannot be listed: what is served stays as it is. A block that cannot be
     /// loaded is no error: what it replaces stays served, and the next sync tries again.
     pub async fn sync(&self) -> Result<Synced> {
-        let begun = Instant::now();
         let before = self.serving.load_full();
         let served = |id| before.set.blocks.contains_key(&id);
         let (view, selection) = self.fetcher.sync_relying(&self.chain, served).await?;
@@ -105,7 +104,7 @@ impl Syncer {
             .copied()
             .collect();
         let served = known.len();
-        let whole = view.complete && self.was_quick(&view, begun);
+        let whole = view.complete && self.was_quick(&view);
         let looked = (&*view, whole);
         let lacking = lacking(&before, &dropped, &known, looked, &selection, &failed);
         self.publish(known, view, &selection, (&loaded, lacking));
@@ -124,11 +123,9 @@ impl Syncer {
 
     /// Whether a look took no longer than looks are apart. One in the middle of which the process stood
     /// still lists what was there before, finds that it is gone, and knows nothing of what replaced it.
-    fn was_quick(&self, view: &View, begun: Instant) -> bool {
+    fn was_quick(&self, view: &View) -> bool {
         let most_ms = self.chain.contract().sync_interval_ms;
-        // By both clocks: the one may have jumped, the other does not count a suspended machine.
-        age_ms(view.fetched_at_ms, self.clock.now_ms()) <= most_ms
-            && begun.elapsed().as_millis() <= u128::from(most_ms.unsigned_abs())
+        view.fetched_at.age_ms(Moment::now(&*self.clock)) <= most_ms
     }
 
     /// Takes out the blocks whose metadata changed under their names: they are other blocks, to be

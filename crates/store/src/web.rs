@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use rutile_block::Meta;
 use rutile_fetcher::View;
 use rutile_model::time::format_rfc3339;
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, Moment};
 use rutile_server::Context;
 use rutile_telemetry::BuildInfo;
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ async fn blocks(State(web): State<Web>, Query(query): Query<BlocksQuery>) -> Res
     };
     let as_json =
         |meta: &Arc<Meta>| RawValue::from_string(String::from_utf8(meta.to_json()).ok()?).ok();
-    let refreshed = serving.view.as_ref().map_or(0, |view| view.fetched_at_ms);
+    let refreshed = serving.view.as_ref().map_or(0, |view| view.fetched_at_ms());
     let incomplete = serving.view.as_ref().is_some_and(|view| !view.complete);
     success(Blocks {
         label: &web.label,
@@ -254,7 +254,7 @@ async fn page(State(web): State<Web>, headers: HeaderMap) -> Html<String> {
     let seen = serving.view.as_ref().map_or_else(
         || "The bucket was not looked at yet.".to_owned(),
         |view| {
-            let age = web.clock.now_ms().saturating_sub(view.fetched_at_ms) / 1000;
+            let age = view.fetched_at.age_ms(Moment::now(&*web.clock)) / 1000;
             format!("The bucket was last looked at {age} s ago.")
         },
     );

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rutile_objstore::{Attributes, Entry};
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, Moment};
 use rutile_telemetry::Registry;
-use tokio::time::Instant;
 
 use super::metrics::StoreMetrics;
 use crate::MemoryConfig;
@@ -23,23 +22,6 @@ pub(super) enum Value {
     Exists(bool),
     Attributes(Attributes),
     Listing(Arc<[Entry]>),
-}
-
-/// A moment by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    wall_ms: i64,
-    steady: Instant,
-}
-
-impl Moment {
-    /// How long ago this was, by the clock by which it is longer: a wall clock that was set back must
-    /// not make a value live longer (BC-7), nor a steady one that stops while the machine sleeps.
-    fn age_ms(self, now: Self) -> i64 {
-        let steady = now.steady.saturating_duration_since(self.steady);
-        let steady_ms = i64::try_from(steady.as_millis()).unwrap_or(i64::MAX);
-        steady_ms.max(now.wall_ms.saturating_sub(self.wall_ms))
-    }
 }
 
 #[derive(Clone)]
@@ -68,10 +50,7 @@ impl TimedStore {
 
     /// Now, by the clocks that lifetimes are measured with.
     pub(super) fn now(&self) -> Moment {
-        Moment {
-            wall_ms: self.clock.now_ms(),
-            steady: Instant::now(),
-        }
+        Moment::now(&*self.clock)
     }
 
     /// The value, if it is there and alive.
@@ -87,6 +66,7 @@ impl TimedStore {
     /// As [`Self::get`], without counting.
     pub(super) fn peek(&self, key: &str) -> Option<Value> {
         let timed = self.store.get(key)?;
+        // A clock that was set back must not make a value live longer (BC-7).
         if timed.since.age_ms(self.now()) < timed.ttl_ms {
             return Some(timed.value);
         }

@@ -37,7 +37,7 @@ fn view(metas: Vec<Meta>) -> View {
             .map(|meta| (meta.id, info(meta)))
             .collect(),
         complete: true,
-        fetched_at_ms: NOW,
+        fetched_at: rutile_runtime::Moment::at(NOW),
         ..View::default()
     }
 }

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use rutile_block::{BlockDesc, Meta, UploadTime, details};
-use rutile_fetcher::{BlockInfo, FilterChain, Marks, PartialBlock, PresentMark, Scope};
+use rutile_fetcher::{
+    BadBlock, BadReason, BlockInfo, FilterChain, Marks, PartialBlock, PresentMark, Scope,
+};
 use rutile_model::Labels;
 use rutile_objstore::Attributes;
 
@@ -43,7 +45,7 @@ fn view(blocks: &[(u8, &[u8])]) -> View {
     View {
         blocks: blocks.collect(),
         complete: true,
-        fetched_at_ms: NOW,
+        fetched_at: rutile_runtime::Moment::at(NOW),
         ..View::default()
     }
 }
@@ -145,6 +147,26 @@ fn bc_15_a_mark_from_before_the_commit_by_the_bucket_s_clock_is_one() {
     }
 }
 
+/// Its commit was reported as failed, and took effect when the rest had been merged without what was
+/// marked meanwhile.
+#[test]
+fn bc_15_a_commit_that_lands_late_brings_nothing_back() {
+    let mut view = view(&[
+        (1, &[1]),
+        (2, &[2]),
+        (3, &[3]),
+        (7, &[2, 3]),
+        (8, &[1, 2, 3]),
+    ]);
+    mark(&mut view, 1, "by retention", 9 * HOUR);
+    mark(&mut view, 2, details::COMPACTED, 8 * HOUR);
+    mark(&mut view, 3, details::COMPACTED, 8 * HOUR);
+    for (committed_ms, expected) in [(NOW - 7 * HOUR, &[8][..]), (NOW - 10 * HOUR, &[])] {
+        view.blocks.get_mut(&id(8)).unwrap().meta_modified_ms = Some(committed_ms);
+        assert_eq!(tainted(&view, &select(&view)), ids(expected));
+    }
+}
+
 #[test]
 fn marked_blocks_are_deleted_after_the_delay_with_what_replaces_them() {
     let mut view = view(&[
@@ -175,6 +197,28 @@ fn marked_blocks_are_deleted_after_the_delay_with_what_replaces_them() {
         ],
         "unmarked ones first"
     );
+}
+
+#[test]
+fn what_nobody_can_read_goes_when_a_person_marked_it() {
+    let mut view = view(&[(1, &[1])]);
+    for (n, details) in [(2, "by hand"), (3, details::COMPACTED), (4, "by hand")] {
+        mark(&mut view, 1, details, 49 * HOUR);
+        let reason = match n {
+            4 => BadReason::Unreadable,
+            _ => BadReason::CorruptMeta,
+        };
+        let bad = BadBlock {
+            reason,
+            message: "cut short".to_owned(),
+            deletion: view.blocks[&id(1)].marks.deletion.clone(),
+        };
+        view.bad.insert(id(n), bad);
+    }
+    view.blocks.clear();
+    let due = deletions(&view, &select(&view), &Contract::default(), NOW);
+    let due: Vec<BlockId> = due.iter().map(|deletion| deletion.id).collect();
+    assert_eq!(due, ids(&[2]));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Looks at the bucket as a whole: sharing, staleness, what is shown of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use rutile_block::Contract;
 use rutile_fetcher::{ListStrategy, View};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::Rule;
+use rutile_runtime::Moment;
 
 use crate::world::{HOUR, MINUTE, START, World, block};
 
@@ -32,20 +34,24 @@ async fn looks_at_the_same_time_are_one() {
     assert_eq!(world.bucket.count(Operation::List), 2);
 }
 
-#[test]
-fn bc_17_an_old_view_is_not_usable() {
+#[tokio::test(start_paused = true)]
+async fn bc_17_an_old_view_is_not_usable() {
     let contract = Contract::default();
     let view = View {
-        fetched_at_ms: START,
+        fetched_at: Moment::at(START),
         ..View::default()
     };
+    let is_usable = |at_ms| view.is_usable(&contract, Moment::at(at_ms));
     let limit = 48 * HOUR - 24 * HOUR - 15 * MINUTE;
-    assert!(view.is_usable(&contract, START + limit));
-    assert!(!view.is_usable(&contract, START + limit + 1));
+    assert!(is_usable(START + limit));
+    assert!(!is_usable(START + limit + 1));
     assert!(
-        view.is_usable(&contract, START - HOUR),
+        is_usable(START - HOUR),
         "a clock that jumped back makes nothing old"
     );
+    let limit = Duration::from_millis(limit.unsigned_abs());
+    tokio::time::advance(limit + Duration::from_millis(1)).await;
+    assert!(!is_usable(START - HOUR), "and keeps nothing young");
 }
 
 #[tokio::test]
@@ -58,7 +64,7 @@ async fn a_view_is_as_old_as_its_beginning() {
     assert!(look.as_mut().now_or_never().is_none());
     world.clock.advance(HOUR);
     gate.open();
-    assert_eq!(look.await.unwrap().fetched_at_ms, START);
+    assert_eq!(look.await.unwrap().fetched_at_ms(), START);
 }
 
 #[tokio::test]

@@ -86,6 +86,28 @@ async fn p6_also_when_the_commit_lands_after_the_listing() {
     assert_eq!(world.keys(id(1)).len(), 4);
 }
 
+/// While the cleaner stood still, the block was uploaded again, and lost its `meta.json` to somebody.
+#[tokio::test]
+async fn bc_03_nothing_is_deleted_by_an_old_look() {
+    let world = World::new();
+    partial(&world).await;
+    world.clock.advance(100 * HOUR);
+    let gate = world.bucket.pause(|fault| {
+        Rule::new(fault)
+            .on([Operation::Exists])
+            .key(meta_key(id(1)))
+    });
+    let (cleaned, ()) = tokio::join!(world.lifecycle.clean_partial(id(1)), async {
+        gate.reached().await;
+        partial(&world).await;
+        world.clock.advance(HOUR);
+        gate.open();
+    });
+    assert_eq!(cleaned.unwrap_err().kind(), ErrorKind::Unavailable);
+    let cleaned = world.lifecycle.clean_partial(id(1)).await;
+    assert_eq!(cleaned.unwrap(), TOO_YOUNG);
+}
+
 #[tokio::test]
 async fn p5_a_slow_upload_is_never_taken_for_an_abandoned_one() {
     let world = World::without_listed_times();

@@ -124,7 +124,7 @@ async fn break_block(process: &Process, block: BlockId) {
     process.world.reach("S46");
     process.world.change(|shared| {
         let oracle = &mut shared.oracle;
-        oracle.given_up |= oracle.held_by(block);
+        oracle.given_up |= oracle.meant_by(block);
         oracle.broken.insert(block);
     });
     drop(process.client.delete(key).await);

@@ -62,15 +62,28 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex
     let store = build(&process, disk, &tasks);
     let mut served: Cells = 0;
     let mut before: Vec<BlockId> = Vec::new();
+    let mut looked_ms = process.world.elapsed_ms();
+    // Whether the last look was by a clock that is right: others make marks look older than they are.
+    let mut told_right = true;
     loop {
-        if let Err(error) = store.syncer.sync().await {
-            process.note(format!("sync fails: {error}"));
+        let begun_ms = process.world.elapsed_ms();
+        let was_right = is_right(&process);
+        match store.syncer.sync().await {
+            Ok(_) => {
+                looked_ms = begun_ms;
+                told_right = was_right && is_right(&process);
+            }
+            Err(error) => process.note(format!("sync fails: {error}")),
         }
         for _ in 0..2 {
+            let age_ms = process.world.elapsed_ms() - looked_ms;
             let slow = process.world.is_chaos() && process.roll(100) == 0;
             let asked = ask(&process, &store, slow).await;
             if let Ok(answer) = &asked {
-                check_in_place(&process, &before, &answer.blocks);
+                check_age(&process, age_ms);
+                if told_right && is_right(&process) {
+                    check_in_place(&process, &before, &answer.blocks);
+                }
                 before.clone_from(&answer.blocks);
             }
             match asked {
@@ -210,14 +223,24 @@ fn add(answer: &mut Answer, series: &rutile_proto::thanos::Series) -> Result<(),
     Ok(())
 }
 
+fn is_right(process: &Process) -> bool {
+    let off_ms = process.clock().now_ms().abs_diff(process.world.now_ms());
+    off_ms <= CONTRACT.clock_bound_ms.unsigned_abs()
+}
+
+/// What was seen so long ago that others may have deleted it must not be answered from.
+fn check_age(process: &Process, age_ms: i64) {
+    if age_ms > CONTRACT.max_view_age_ms() + MINUTE {
+        let (name, minutes) = (&process.actor.name, age_ms / MINUTE);
+        let what = format!("{name} answers from what it saw {minutes} minutes ago");
+        process.world.violate(InvariantId::Bc17, &what);
+    }
+}
+
 /// What is not served any more, and whole in the bucket, must be replaced: a warning is no excuse.
 fn check_in_place(process: &Process, before: &[BlockId], now: &[BlockId]) {
     let world = &process.world;
     let now_ms = world.now_ms();
-    if process.clock().now_ms().abs_diff(now_ms) > CONTRACT.clock_bound_ms.unsigned_abs() {
-        // Its clock makes marks look older than they are.
-        return;
-    }
     world.change(|shared| {
         let (objects, oracle) = (&shared.objects, &mut shared.oracle);
         let covered = now.iter().fold(0, |all, id| all | oracle.held_by(*id));

@@ -94,7 +94,7 @@ pub(super) async fn run(
     };
     let view = source.view(args.timeout.to_std()).await?;
     let chain = FilterChain::for_store(Scope::default(), contract);
-    let selection = chain.apply(&view, view.fetched_at_ms);
+    let selection = chain.apply(&view, view.fetched_at_ms());
     let damaged = match args.output {
         // They have no column for it.
         Output::Csv | Output::Tsv => BTreeMap::new(),

@@ -74,7 +74,7 @@ pub(super) async fn run(args: LsArgs, source: &Source, out: &mut (dyn Write + Se
     }
     let view = source.view(args.timeout.to_std()).await?;
     let chain = FilterChain::for_tools_ls(scope, Contract::default(), args.exclude_delete);
-    let selection = chain.apply(&view, view.fetched_at_ms);
+    let selection = chain.apply(&view, view.fetched_at_ms());
     for meta in selection.wanted.values() {
         show(&format, meta, out)?;
     }

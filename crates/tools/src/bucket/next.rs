@@ -67,7 +67,7 @@ pub(crate) fn next_steps(
     planner: &Planner,
     retention: &Retention,
 ) -> BTreeMap<BlockId, Next> {
-    let now_ms = view.fetched_at_ms;
+    let now_ms = view.fetched_at_ms();
     let selection =
         FilterChain::for_compact(Scope::default(), contract, Vec::new()).apply(view, now_ms);
     let mut steps = Steps(BTreeMap::new());

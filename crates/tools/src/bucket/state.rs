@@ -80,7 +80,7 @@ pub(crate) fn verdicts(
     contract: &Contract,
     damaged: &BTreeMap<BlockId, Damage>,
 ) -> BTreeMap<BlockId, Verdict> {
-    let now = view.fetched_at_ms;
+    let now = view.fetched_at_ms();
     // A store gateway opens the index; what is wrong elsewhere, queries find out.
     let unloadable = |id: &BlockId| damaged.get(id).filter(|damage| damage.path == INDEX_FILE);
     let loadable = view.blocks.keys().filter(|id| unloadable(id).is_none());
@@ -119,7 +119,13 @@ pub(crate) fn verdicts(
             Verdict::new(State::Partial, partial_reason(partial, contract, now)),
         );
     }
-    for (id, BadBlock { reason, message }) in &view.bad {
+    for (
+        id,
+        BadBlock {
+            reason, message, ..
+        },
+    ) in &view.bad
+    {
         let verdict = Verdict::new(State::Bad, format!("{reason}: {message}"));
         all.entry(*id).or_insert(verdict);
     }

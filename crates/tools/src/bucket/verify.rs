@@ -186,7 +186,7 @@ fn differs(meta: &Meta, found: Contents) -> Option<String> {
 fn overlapping(view: &View, delete_delay: PromDuration) -> Vec<Finding> {
     let contract = contract(delete_delay, GoDuration::from_ms(0));
     let chain = FilterChain::for_compact(Scope::default(), contract, Vec::new());
-    let selection = chain.apply(view, view.fetched_at_ms);
+    let selection = chain.apply(view, view.fetched_at_ms());
     let groups = Groups::of(view, &selection).groups;
     let conflicts = groups.iter().flat_map(|group| {
         group.conflicts().map(|(member, hold)| Finding {

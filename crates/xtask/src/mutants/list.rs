@@ -46,6 +46,13 @@ pub(super) const MUTANTS: [Mutant; 21] = [
         profile: "hostile",
     },
     Mutant {
+        name: "old views are served",
+        file: "crates/fetcher/src/view.rs",
+        from: "self.fetched_at.age_ms(now) <= contract.max_view_age_ms()",
+        to: "self.fetched_at.age_ms(now) <= contract.max_view_age_ms().saturating_mul(1000)",
+        profile: "hostile",
+    },
+    Mutant {
         name: "duplicates are served",
         file: "crates/fetcher/src/chain.rs",
         from: "            marks: Some(MarkRule::Contract),\n            deduplicate: true,",
