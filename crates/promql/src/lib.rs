@@ -5,10 +5,14 @@
 //! bytes of the query it came from, and errors read as Prometheus' do. [`parse_series`] reads the
 //! series of test scripts and of rule tests.
 //!
-//! Pure and bounded: no text makes it panic, and what would be too deep or too long is refused.
+//! [`Engine`] evaluates a query over a [`Source`], at one time or at many: see [`engine`].
+//!
+//! The parser is pure and bounded: no text makes it panic, and what would be too deep or too long is refused.
 
 pub mod ast;
+pub mod engine;
 pub mod parse;
+pub mod source;
 
 pub use ast::{
     Aggregate, AggregateOp, Arity, At, Binary, BinaryOp, Call, Cardinality, DurationExpr,
@@ -16,7 +20,12 @@ pub use ast::{
     NumberLiteral, Origin, Paren, Pick, Sign, Span, StringLiteral, Subquery, Unary, ValueType,
     VectorMatching, VectorSelector,
 };
+pub use engine::{
+    Annotation, Annotations, Answer, Engine, EngineOptions, Error, InstantSample, RangeSeries, SampleValue,
+    Severity, Value,
+};
 pub use parse::{
     ParseError, ParseErrors, ParserOptions, SeriesValue, StartTimestamps, parse_expr, parse_metric,
     parse_metric_selector, parse_series, parse_start_timestamps,
 };
+pub use source::{Samples, Select, Selected, Series, Source, SourceError};

@@ -1,0 +1,537 @@
+//! The evaluator: goes through the tree, each expression once for all steps.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hashbrown::HashMap;
+use rutile_model::{Labels, Matcher};
+use rutile_runtime::CpuPool;
+
+use super::aggregate::{self, AggregateContext};
+use super::annotation::Annotations;
+use super::binary::{self, BinaryContext};
+use super::call::{self, CallContext};
+use super::column::{Column, Operand, Row, SampleValue};
+use super::select::{self, Given, Instant, Looks, Ranged, Take};
+use super::steps::Steps;
+use super::window::{self, Kernel};
+use super::{EngineOptions, Error, Result};
+use crate::ast::{
+    Aggregate, At, Binary, Call, DurationSpec, Expr, Extension, FunctionId, Matrix, Sign, Subquery,
+    Unary, ValueType, VectorSelector,
+};
+use crate::source::{Samples, Select, Source};
+
+/// Labels that are not part of a result that is no longer the metric.
+pub(crate) const METRIC_NAME: &str = "__name__";
+
+/// Evaluates the expressions of one query.
+pub(crate) struct Evaluator<'s> {
+    pub(crate) options: EngineOptions,
+    pub(crate) pool: CpuPool,
+    source: &'s Arc<dyn Source>,
+    /// When the expression at hand is evaluated: those of a subquery inside it.
+    pub(crate) steps: Steps,
+    /// Those of the whole query.
+    pub(crate) query: Steps,
+    pub(crate) annotations: Annotations,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A range vector, not evaluated yet: its series, and how a function looks at them.
+struct Range {
+    series: Vec<Given>,
+    looks: Looks,
+    range_ms: i64,
+    extension: Option<Extension>,
+}
+
+impl<'s> Evaluator<'s> {
+    pub(crate) fn new(
+        options: EngineOptions,
+        pool: CpuPool,
+        source: &'s Arc<dyn Source>,
+        steps: Steps,
+    ) -> Self {
+        Self {
+            options,
+            pool,
+            source,
+            steps,
+            query: steps,
+            annotations: Annotations::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The value of an expression that is no range vector.
+    pub(crate) fn eval<'a>(&'a mut self, expr: &'a Expr) -> BoxFuture<'a, Result<Operand>> {
+        async move {
+            match expr {
+                Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
+                Expr::String(string) => Ok(Operand::String(string.value.clone())),
+                Expr::Paren(paren) => self.eval(&paren.expr).await,
+                Expr::Vector(selector) => {
+                    let rows = self.vector(selector, Take::Value, None).await?;
+                    Ok(Operand::Vector(rows))
+                }
+                Expr::Unary(unary) => self.unary(unary).await,
+                Expr::Binary(binary) => self.binary(binary).await,
+                Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
+                Expr::Call(call) => self.call(call).await,
+                Expr::Matrix(_) | Expr::Subquery(_) => {
+                    Err(Error::execution("a range vector has no value at a step"))
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// All samples of a range vector, at the one step of an instant query.
+    pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
+        let range = self.range(expr, None).await?;
+        let end = range.looks.time(0);
+        let mut all = Vec::new();
+        for series in range.series {
+            let mut samples = Samples::default();
+            series.decode(&mut samples)?;
+            select::drop_stale(&mut samples);
+            let mut inside = Samples::default();
+            for i in 0..samples.len() {
+                let time = samples.times[i];
+                if time <= end - range.range_ms || time > end {
+                    continue;
+                }
+                match samples.histogram(i) {
+                    Some(histogram) => inside.push_histogram(time, Arc::clone(histogram)),
+                    None => inside.push_float(time, samples.floats[i]),
+                }
+            }
+            if !inside.is_empty() {
+                all.push((series.labels().clone(), inside));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn vector(
+        &mut self,
+        selector: &VectorSelector,
+        take: Take,
+        function: Option<&'static str>,
+    ) -> Result<Vec<Row>> {
+        let looks = self.looks(selector.at, selector.offset.as_ref())?;
+        let (first, last) = looks.bounds();
+        let lookback_ms = self.options.lookback_ms;
+        let ahead_ms = match selector.extension {
+            Some(Extension::Smoothed) => lookback_ms,
+            _ => 0,
+        };
+        let series = self
+            .select(Select {
+                matchers: selector.matchers.clone(),
+                min_time: first - lookback_ms + 1,
+                max_time: last + ahead_ms,
+                step_ms: self.steps.step_ms(),
+                range_ms: 0,
+                function,
+            })
+            .await?;
+        let instant = Instant {
+            looks,
+            lookback_ms,
+            extension: selector.extension,
+            take,
+        };
+        let steps = self.steps.len();
+        let filled = select::rows(&self.pool, series, Arc::new(instant), select::instant, steps);
+        let (rows, annotations) = filled.await?;
+        self.annotations.extend(annotations);
+        self.bounded(rows)
+    }
+
+    async fn select(&mut self, select: Select) -> Result<Vec<Given>> {
+        let selected = self.source.select(&select).await?;
+        for warning in selected.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        Ok(selected.series.into_iter().map(Given::Source).collect())
+    }
+
+    /// Selectors without samples for others: of `info`.
+    pub(crate) async fn select_rows(
+        &mut self,
+        matchers: Vec<Matcher>,
+        like: &VectorSelector,
+    ) -> Result<Vec<Row>> {
+        let selector = VectorSelector {
+            matchers,
+            ..like.clone()
+        };
+        self.vector(&selector, Take::Value, Some("info")).await
+    }
+
+    /// A range vector's series.
+    async fn range(&mut self, expr: &Expr, function: Option<&'static str>) -> Result<Range> {
+        match expr.unwrap_parens() {
+            Expr::Matrix(matrix) => self.matrix(matrix, function).await,
+            Expr::Subquery(subquery) => self.subquery(subquery).await,
+            _ => Err(Error::execution("a range vector is expected")),
+        }
+    }
+
+    async fn matrix(&mut self, matrix: &Matrix, function: Option<&'static str>) -> Result<Range> {
+        let selector = &matrix.selector;
+        let looks = self.looks(selector.at, selector.offset.as_ref())?;
+        let range_ms = self.positive_ms(&matrix.range)?;
+        let (first, last) = looks.bounds();
+        let (behind_ms, ahead_ms) = match selector.extension {
+            None => (0, 0),
+            Some(Extension::Anchored) => (self.options.lookback_ms, 0),
+            Some(Extension::Smoothed) => (self.options.lookback_ms, self.options.lookback_ms),
+        };
+        let series = self
+            .select(Select {
+                matchers: selector.matchers.clone(),
+                min_time: first - range_ms - behind_ms + 1,
+                max_time: last + ahead_ms,
+                step_ms: self.steps.step_ms(),
+                range_ms,
+                function,
+            })
+            .await?;
+        Ok(Range {
+            series,
+            looks,
+            range_ms,
+            extension: selector.extension,
+        })
+    }
+
+    async fn subquery(&mut self, subquery: &Subquery) -> Result<Range> {
+        let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
+        let range_ms = self.positive_ms(&subquery.range)?;
+        let interval = match &subquery.step {
+            Some(step) => self.positive_ms(step)?,
+            None => self.options.subquery_step_ms,
+        };
+        let (first, last) = looks.bounds();
+        // The steps of a subquery are multiples of its interval; the range is open at its start.
+        let open = first - range_ms;
+        let mut start = interval * (open / interval);
+        if start <= open {
+            start += interval;
+        }
+        if last < start {
+            return Ok(Range {
+                series: Vec::new(),
+                looks,
+                range_ms,
+                extension: None,
+            });
+        }
+        let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
+        let inner = self.steps;
+        let evaluated = self.eval(&subquery.expr).await;
+        self.steps = outer;
+        let rows = match evaluated? {
+            Operand::Scalar(values) => vec![Row::new(
+                Labels::empty(),
+                Column {
+                    floats: values,
+                    histograms: Vec::new(),
+                },
+            )],
+            other => other.into_vector(),
+        };
+        let series = rows.into_iter().map(|row| {
+            let mut samples = Samples::default();
+            for (step, time) in inner.times().enumerate() {
+                match row.column.get(step) {
+                    Some(SampleValue::Float(value)) => samples.push_float(time, value),
+                    Some(SampleValue::Histogram(h)) => samples.push_histogram(time, h),
+                    None => {}
+                }
+            }
+            Given::Computed(row.labels, Arc::new(samples))
+        });
+        Ok(Range {
+            series: series.collect(),
+            looks,
+            range_ms,
+            extension: None,
+        })
+    }
+
+    fn looks(&self, at: Option<At>, offset: Option<&DurationSpec>) -> Result<Looks> {
+        let offset_ms = match offset {
+            Some(offset) => self.ms(offset)?,
+            None => 0,
+        };
+        Ok(Looks {
+            steps: self.steps,
+            at: at.map(|at| match at {
+                At::Timestamp(ms) => ms,
+                At::Start => self.query.start,
+                At::End => self.query.end,
+            }),
+            offset_ms,
+        })
+    }
+
+    fn ms(&self, duration: &DurationSpec) -> Result<i64> {
+        match duration {
+            DurationSpec::Ms(ms) => Ok(*ms),
+            DurationSpec::Expr(expr) => {
+                let range_ms = self.query.end - self.query.start;
+                let seconds = expr.seconds(self.query.step_ms(), range_ms);
+                let seconds = seconds.map_err(|(message, _)| Error::execution(message))?;
+                let ms = seconds * 1000.0;
+                if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
+                    return Err(Error::execution("duration is out of range"));
+                }
+                Ok(ms as i64)
+            }
+        }
+    }
+
+    fn positive_ms(&self, duration: &DurationSpec) -> Result<i64> {
+        let ms = self.ms(duration)?;
+        if ms <= 0 {
+            return Err(Error::execution("duration must be greater than 0"));
+        }
+        Ok(ms)
+    }
+
+    async fn unary(&mut self, unary: &Unary) -> Result<Operand> {
+        let operand = self.eval(&unary.expr).await?;
+        if unary.op == Sign::Plus {
+            return Ok(operand);
+        }
+        match operand {
+            Operand::Scalar(values) => Ok(Operand::Scalar(values.iter().map(|v| -v).collect())),
+            Operand::Vector(mut rows) => {
+                for row in &mut rows {
+                    for step in 0..row.column.len() {
+                        let negated = row.column.get(step).map(|value| match value {
+                            SampleValue::Float(value) => SampleValue::Float(-value),
+                            SampleValue::Histogram(histogram) => {
+                                let mut histogram = (*histogram).clone();
+                                histogram.negate();
+                                SampleValue::Histogram(Arc::new(histogram))
+                            }
+                        });
+                        row.column.set(step, negated);
+                    }
+                }
+                self.nameless(&mut rows);
+                Ok(Operand::Vector(self.joined(rows)?))
+            }
+            Operand::String(_) => Err(Error::execution("a text has no sign")),
+        }
+    }
+
+    async fn binary(&mut self, binary: &Binary) -> Result<Operand> {
+        let lhs = self.eval(&binary.lhs).await?;
+        let rhs = self.eval(&binary.rhs).await?;
+        let mut context = BinaryContext {
+            binary,
+            steps: self.steps.len(),
+            options: &self.options,
+            annotations: &mut self.annotations,
+        };
+        match binary::apply(&mut context, lhs, rhs)? {
+            Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
+            other => Ok(other),
+        }
+    }
+
+    async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Operand> {
+        let param = match &aggregate.param {
+            Some(param) => Some(self.eval(param).await?),
+            None => None,
+        };
+        let rows = self.eval(&aggregate.expr).await?.into_vector();
+        let mut context = AggregateContext {
+            aggregate,
+            steps: self.steps.len(),
+            options: &self.options,
+            annotations: &mut self.annotations,
+        };
+        let rows = aggregate::apply(&mut context, param, rows)?;
+        self.bounded(rows).map(Operand::Vector)
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<Operand> {
+        let id = call.function.id;
+        if let Some(kernel) = window::kernel(id) {
+            return self.ranged(call, kernel).await.map(Operand::Vector);
+        }
+        // Of a plain selector the time of its samples counts, not that of the step.
+        if let (Some(take), Some(arg)) = (taken(id), call.args.first())
+            && let Expr::Vector(selector) = arg.unwrap_parens()
+        {
+            let mut rows = self.vector(selector, take, Some(call.function.name)).await?;
+            self.nameless(&mut rows);
+            return Ok(Operand::Vector(self.joined(rows)?));
+        }
+        let mut args = Vec::with_capacity(call.args.len());
+        for (i, arg) in call.args.iter().enumerate() {
+            args.push(match (arg.value_type(), id) {
+                // Presence is all that counts: a kernel that counts stands in.
+                (ValueType::Matrix, FunctionId::AbsentOverTime) => {
+                    let range = self.range(arg, Some(call.function.name)).await?;
+                    let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
+                    Operand::Vector(self.over(call, range, present, Vec::new()).await?)
+                }
+                (_, FunctionId::Info) if i == 1 => Operand::Vector(Vec::new()),
+                _ => self.eval(arg).await?,
+            });
+        }
+        let mut context = CallContext {
+            call,
+            steps: self.steps,
+            query: self.query,
+            options: &self.options,
+            annotations: &mut self.annotations,
+        };
+        match call::apply(&mut context, args)? {
+            Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
+            other => Ok(other),
+        }
+    }
+
+    /// A function over a range vector.
+    async fn ranged(&mut self, call: &Call, kernel: Kernel) -> Result<Vec<Row>> {
+        let (mut range, mut scalars) = (None, Vec::new());
+        for arg in &call.args {
+            if arg.value_type() == ValueType::Matrix {
+                range = Some(self.range(arg, Some(call.function.name)).await?);
+            } else {
+                scalars.push(self.eval(arg).await?.into_scalar());
+            }
+        }
+        let Some(range) = range else {
+            return Err(Error::execution("a range vector is expected"));
+        };
+        let mut rows = self.over(call, range, kernel, scalars).await?;
+        if !window::keeps_name(call.function.id) {
+            self.nameless(&mut rows);
+        }
+        self.joined(rows)
+    }
+
+    async fn over(
+        &mut self,
+        call: &Call,
+        range: Range,
+        kernel: Kernel,
+        scalars: Vec<Vec<f64>>,
+    ) -> Result<Vec<Row>> {
+        let ranged = Ranged {
+            looks: range.looks,
+            range_ms: range.range_ms,
+            lookback_ms: self.options.lookback_ms,
+            extension: range.extension,
+            call: call.clone(),
+            kernel,
+            scalars,
+            start_timestamps: self.options.start_timestamps,
+        };
+        let steps = self.steps.len();
+        let series = range.series;
+        let filled = select::rows(&self.pool, series, Arc::new(ranged), select::ranged, steps);
+        let (rows, annotations) = filled.await?;
+        self.annotations.extend(annotations);
+        self.bounded(rows)
+    }
+
+    /// Takes the metric name off, now or at the end.
+    pub(crate) fn nameless(&self, rows: &mut [Row]) {
+        for row in rows {
+            if self.options.delayed_name_removal {
+                row.drop_name = true;
+            } else {
+                row.labels = without_name(&row.labels, &self.options);
+            }
+        }
+    }
+
+    /// What the end of an evaluation with delayed name removal makes of its rows.
+    pub(crate) fn without_dropped_names(&self, mut rows: Vec<Row>) -> Result<Vec<Row>> {
+        if !self.options.delayed_name_removal {
+            return Ok(rows);
+        }
+        for row in &mut rows {
+            if std::mem::take(&mut row.drop_name) {
+                row.labels = without_name(&row.labels, &self.options);
+            }
+        }
+        join(rows)
+    }
+
+    /// Makes one row of those with equal labels.
+    ///
+    /// # Errors
+    /// When two of them have a value at the same step.
+    fn joined(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        self.bounded(join(rows)?)
+    }
+
+    fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        let held = rows.len() as u64 * self.steps.len() as u64;
+        if held > self.options.max_samples {
+            return Err(Error::TooMany(
+                "query processing would load too many samples into memory in query execution"
+                    .to_owned(),
+            ));
+        }
+        Ok(rows)
+    }
+}
+
+/// What a function takes of the samples of a selector.
+fn taken(id: FunctionId) -> Option<Take> {
+    match id {
+        FunctionId::Timestamp => Some(Take::Time),
+        FunctionId::StartTimestamp => Some(Take::Start),
+        _ => None,
+    }
+}
+
+/// The labels without the metric's name, and its type and unit where these go with it.
+pub(crate) fn without_name(labels: &Labels, options: &EngineOptions) -> Labels {
+    if options.type_and_unit_labels {
+        labels.without(&[METRIC_NAME, "__type__", "__unit__"])
+    } else {
+        labels.without(&[METRIC_NAME])
+    }
+}
+
+fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
+    let mut places = HashMap::with_capacity_and_hasher(rows.len(), FixedState::default());
+    let mut joined: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = places.entry(row.labels.clone()).or_insert(joined.len());
+        let Some(first) = joined.get_mut(*place) else {
+            joined.push(row);
+            continue;
+        };
+        for step in 0..row.column.len() {
+            let Some(value) = row.column.get(step) else {
+                continue;
+            };
+            if first.column.is_present(step) {
+                return Err(Error::execution(
+                    "vector cannot contain metrics with the same labelset",
+                ));
+            }
+            first.column.set(step, Some(value));
+        }
+    }
+    Ok(joined)
+}
