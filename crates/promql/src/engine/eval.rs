@@ -5,8 +5,8 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hashbrown::HashMap;
-use rutile_model::{Labels, Matcher};
+use hashbrown::{HashMap, HashSet};
+use rutile_model::{CounterResetHint, FloatHistogram, Labels, Matcher};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -26,6 +26,8 @@ use crate::source::{Samples, Select, Source};
 
 /// Labels that are not part of a result that is no longer the metric.
 pub(crate) const METRIC_NAME: &str = "__name__";
+
+const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
 /// Evaluates the expressions of one query.
 pub(crate) struct Evaluator<'s> {
@@ -248,16 +250,10 @@ impl<'s> Evaluator<'s> {
             )],
             other => other.into_vector(),
         };
-        let series = rows.into_iter().map(|row| {
-            let mut samples = Samples::default();
-            for (step, time) in inner.times().enumerate() {
-                match row.column.get(step) {
-                    Some(SampleValue::Float(value)) => samples.push_float(time, value),
-                    Some(SampleValue::Histogram(h)) => samples.push_histogram(time, h),
-                    None => {}
-                }
-            }
-            Given::Computed(row.labels, Arc::new(samples))
+        let series = rows.into_iter().map(|row| Given::Computed {
+            samples: Arc::new(samples_of(&row.column, &inner)),
+            drop_name: row.drop_name,
+            labels: row.labels,
         });
         Ok(Range {
             series: series.collect(),
@@ -329,7 +325,9 @@ impl<'s> Evaluator<'s> {
                     }
                 }
                 self.nameless(&mut rows);
-                Ok(Operand::Vector(self.joined(rows)?))
+                let delayed = self.options.delayed_name_removal;
+                let rows = if delayed { rows } else { join(rows)? };
+                Ok(Operand::Vector(self.bounded(rows)?))
             }
             Operand::String(_) => Err(Error::execution("a text has no sign")),
         }
@@ -375,6 +373,9 @@ impl<'s> Evaluator<'s> {
         if let (Some(take), Some(arg)) = (taken(id), call.args.first())
             && let Expr::Vector(selector) = arg.unwrap_parens()
         {
+            if take == Take::Start && !self.options.start_timestamps {
+                return Ok(Operand::Vector(Vec::new()));
+            }
             let mut rows = self.vector(selector, take, Some(call.function.name)).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
@@ -422,7 +423,7 @@ impl<'s> Evaluator<'s> {
         if !window::keeps_name(call.function.id) {
             self.nameless(&mut rows);
         }
-        self.joined(rows)
+        self.distinct(rows)
     }
 
     async fn over(
@@ -474,12 +475,28 @@ impl<'s> Evaluator<'s> {
         join(rows)
     }
 
-    /// Makes one row of those with equal labels.
+    /// Makes one row of those with equal labels. At one step, with delayed name removal, they may stay
+    /// apart until the end: more of them may lose their value before.
     ///
     /// # Errors
     /// When two of them have a value at the same step.
     fn joined(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        if self.options.delayed_name_removal && self.steps.len() == 1 {
+            return self.bounded(rows);
+        }
         self.bounded(join(rows)?)
+    }
+
+    /// Refuses rows with equal labels, unless name removal is delayed.
+    fn distinct(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        let distinct = |rows: &[Row]| {
+            let mut seen = HashSet::with_capacity_and_hasher(rows.len(), FixedState::default());
+            rows.iter().all(|row| seen.insert(row.labels.clone()))
+        };
+        if self.options.delayed_name_removal || distinct(&rows) {
+            return self.bounded(rows);
+        }
+        Err(Error::execution(SAME_LABELS))
     }
 
     fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
@@ -512,6 +529,30 @@ pub(crate) fn without_name(labels: &Labels, options: &EngineOptions) -> Labels {
     }
 }
 
+/// The samples of a row of a subquery.
+fn samples_of(column: &Column, steps: &Steps) -> Samples {
+    let mut samples = Samples::default();
+    for (step, time) in steps.times().enumerate() {
+        match column.get(step) {
+            Some(SampleValue::Float(value)) => samples.push_float(time, value),
+            Some(SampleValue::Histogram(histogram)) => {
+                samples.push_histogram(time, without_hint(histogram));
+            }
+            None => {}
+        }
+    }
+    samples
+}
+
+/// What a hint says of the sample before it does not hold of that of a subquery's step before.
+fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    use CounterResetHint::{NotReset, Reset, Unknown};
+    if matches!(histogram.counter_reset_hint, NotReset | Reset) {
+        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
+    }
+    histogram
+}
+
 fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
     let mut places = HashMap::with_capacity_and_hasher(rows.len(), FixedState::default());
     let mut joined: Vec<Row> = Vec::with_capacity(rows.len());
@@ -526,9 +567,7 @@ fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
                 continue;
             };
             if first.column.is_present(step) {
-                return Err(Error::execution(
-                    "vector cannot contain metrics with the same labelset",
-                ));
+                return Err(Error::execution(SAME_LABELS));
             }
             first.column.set(step, Some(value));
         }

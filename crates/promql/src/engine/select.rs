@@ -77,21 +77,33 @@ pub(crate) struct Ranged {
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Source(Arc<dyn Series>),
-    Computed(Labels, Arc<Samples>),
+    Computed {
+        labels: Labels,
+        /// Whether the metric name is to go when the evaluation ends.
+        drop_name: bool,
+        samples: Arc<Samples>,
+    },
 }
 
 impl Given {
     pub(crate) fn labels(&self) -> &Labels {
         match self {
             Self::Source(series) => series.labels(),
-            Self::Computed(labels, _) => labels,
+            Self::Computed { labels, .. } => labels,
+        }
+    }
+
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed { drop_name, .. } => *drop_name,
         }
     }
 
     pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed(_, samples) => {
+            Self::Computed { samples, .. } => {
                 out.clone_from(samples);
                 Ok(())
             }
@@ -123,7 +135,10 @@ where
             let labels = series.labels();
             fill(&selector, labels, &mut samples, &mut column, &mut annotations);
             if !column.is_empty() {
-                rows.push(Row::new(labels.clone(), column));
+                rows.push(Row {
+                    drop_name: series.drop_name(),
+                    ..Row::new(labels.clone(), column)
+                });
             }
         }
         Ok::<_, Error>((rows, annotations))

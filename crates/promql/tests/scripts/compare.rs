@@ -191,7 +191,7 @@ fn same_histogram(a: &FloatHistogram, b: &FloatHistogram) -> bool {
 }
 
 /// The indices of the buckets.
-fn places(spans: &[Span]) -> Vec<i64> {
+pub(crate) fn places(spans: &[Span]) -> Vec<i64> {
     let (mut places, mut next) = (Vec::new(), 0);
     for span in spans {
         next += i64::from(span.offset);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rutile_model::{FloatHistogram, Labels};
 use rutile_promql::{Samples, Select, Selected, Series, SeriesValue, Source, SourceError};
 
-use crate::nhcb;
+use crate::{hints, nhcb};
 use crate::script::{Load, Loaded};
 
 /// All that a script has loaded.
@@ -22,6 +22,8 @@ pub(crate) struct Storage {
 struct Stored {
     labels: Labels,
     samples: Samples,
+    /// The same with the hints of the script.
+    written: Samples,
 }
 
 impl Storage {
@@ -51,12 +53,14 @@ impl Storage {
         let stored = all.entry(labels.clone()).or_insert_with(|| {
             Arc::new(Stored {
                 labels: labels.clone(),
-                samples: Samples::default(),
+                ..Stored::default()
             })
         });
-        let samples = &mut Arc::make_mut(stored).samples;
-        push(samples);
-        if samples.times.is_sorted_by(|a, b| a < b) {
+        let stored = Arc::make_mut(stored);
+        push(&mut stored.written);
+        stored.samples.clone_from(&stored.written);
+        hints::set(&mut stored.samples);
+        if stored.samples.times.is_sorted_by(|a, b| a < b) {
             Ok(())
         } else {
             Err(format!("samples of {labels} are out of order"))
@@ -130,6 +134,7 @@ fn cut(stored: &Stored, from: usize, to: usize) -> Stored {
     Stored {
         labels: stored.labels.clone(),
         samples,
+        written: Samples::default(),
     }
 }
 
