@@ -15,6 +15,7 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
 use super::select::{self, Given, Instant, Looks, Ranged, Take};
+use super::smooth;
 use super::steps::Steps;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
@@ -95,27 +96,39 @@ impl<'s> Evaluator<'s> {
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
         let range = self.range(expr, None).await?;
         let end = range.looks.time(0);
-        let mut all = Vec::new();
+        let start = end - range.range_ms;
+        let (behind_ms, ahead_ms) = self.beyond(range.extension);
+        let mut all: Vec<(Labels, Samples)> = Vec::new();
         for series in range.series {
             let mut samples = Samples::default();
             series.decode(&mut samples)?;
             select::drop_stale(&mut samples);
-            let mut inside = Samples::default();
-            for i in 0..samples.len() {
-                let time = samples.times[i];
-                if time <= end - range.range_ms || time > end {
-                    continue;
-                }
-                match samples.histogram(i) {
-                    Some(histogram) => inside.push_histogram(time, Arc::clone(histogram)),
-                    None => inside.push_float(time, samples.floats[i]),
-                }
+            let mut samples = select::between(&samples, start - behind_ms, end + ahead_ms);
+            if let Some(extension) = range.extension {
+                let smoothed = extension == Extension::Smoothed;
+                samples = smooth::extend(&samples, (start, end), smoothed)?;
             }
-            if !inside.is_empty() {
-                all.push((series.labels().clone(), inside));
+            if samples.is_empty() {
+                continue;
             }
+            let labels = match series.drop_name() && self.options.delayed_name_removal {
+                true => without_name(series.labels(), &self.options),
+                false => series.labels().clone(),
+            };
+            all.push((labels, samples));
         }
-        Ok(all)
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        merged(all)
+    }
+
+    /// How far an extended selector looks beyond its bounds.
+    fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
+        let lookback_ms = self.options.lookback_ms;
+        match extension {
+            None => (0, 0),
+            Some(Extension::Anchored) => (lookback_ms, 0),
+            Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
+        }
     }
 
     async fn vector(
@@ -144,11 +157,17 @@ impl<'s> Evaluator<'s> {
         let instant = Instant {
             looks,
             lookback_ms,
-            extension: selector.extension,
             take,
+            span: selector.span,
+        };
+        let smoothed = selector.extension == Some(Extension::Smoothed) && take == Take::Value;
+        let fill = if smoothed {
+            smooth::instant
+        } else {
+            select::instant
         };
         let steps = self.steps.len();
-        let filled = select::rows(&self.pool, series, Arc::new(instant), select::instant, steps);
+        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -191,11 +210,7 @@ impl<'s> Evaluator<'s> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
-        let (behind_ms, ahead_ms) = match selector.extension {
-            None => (0, 0),
-            Some(Extension::Anchored) => (self.options.lookback_ms, 0),
-            Some(Extension::Smoothed) => (self.options.lookback_ms, self.options.lookback_ms),
-        };
+        let (behind_ms, ahead_ms) = self.beyond(selector.extension);
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
@@ -527,6 +542,20 @@ pub(crate) fn without_name(labels: &Labels, options: &EngineOptions) -> Labels {
     } else {
         labels.without(&[METRIC_NAME])
     }
+}
+
+/// Joins neighbours with equal labels.
+fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
+    let mut merged: Vec<(Labels, Samples)> = Vec::with_capacity(all.len());
+    for (labels, samples) in all {
+        match merged.last_mut() {
+            Some((before, so_far)) if *before == labels => {
+                *so_far = so_far.merged(&samples).ok_or_else(|| Error::execution(SAME_LABELS))?;
+            }
+            _ => merged.push((labels, samples)),
+        }
+    }
+    Ok(merged)
 }
 
 /// The samples of a row of a subquery.

@@ -11,7 +11,7 @@ use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
 use super::window::{Context, Kernel, Window};
 use super::{Error, Result};
-use crate::ast::{Call, Extension};
+use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
 
 /// Series that are computed by one task.
@@ -55,8 +55,9 @@ pub(crate) enum Take {
 pub(crate) struct Instant {
     pub(crate) looks: Looks,
     pub(crate) lookback_ms: i64,
-    pub(crate) extension: Option<Extension>,
     pub(crate) take: Take,
+    /// Where the selector stands.
+    pub(crate) span: Span,
 }
 
 /// A function over a range selector or a subquery.
@@ -237,6 +238,21 @@ pub(crate) fn ranged(
         let value = (selector.kernel)(&window, &mut context);
         column.set(step, value);
     }
+}
+
+/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
+pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
+    let mut inside = Samples::default();
+    for (i, time) in samples.times.iter().enumerate() {
+        if *time <= start || *time > end {
+            continue;
+        }
+        match samples.histogram(i) {
+            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
+            None => inside.push_float(*time, samples.floats[i]),
+        }
+    }
+    inside
 }
 
 /// Takes the stale markers out.
