@@ -39,6 +39,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) steps: Steps,
     /// Those of the whole query.
     pub(crate) query: Steps,
+    /// The function or aggregation around the expression at hand, if no operator is between them.
+    around: Option<&'static str>,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl<'s> Evaluator<'s> {
             source,
             steps,
             query: steps,
+            around: None,
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
@@ -72,29 +75,42 @@ impl<'s> Evaluator<'s> {
     /// The value of an expression that is no range vector.
     pub(crate) fn eval<'a>(&'a mut self, expr: &'a Expr) -> BoxFuture<'a, Result<Operand>> {
         async move {
-            match expr {
-                Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
-                Expr::String(string) => Ok(Operand::String(string.value.clone())),
-                Expr::Paren(paren) => self.eval(&paren.expr).await,
-                Expr::Vector(selector) => {
-                    let rows = self.vector(selector, Take::Value, None).await?;
-                    Ok(Operand::Vector(rows))
-                }
-                Expr::Unary(unary) => self.unary(unary).await,
-                Expr::Binary(binary) => self.binary(binary).await,
-                Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
-                Expr::Call(call) => self.call(call).await,
-                Expr::Matrix(_) | Expr::Subquery(_) => {
-                    Err(Error::execution("a range vector has no value at a step"))
-                }
-            }
+            let around = match expr {
+                Expr::Binary(_) => None,
+                Expr::Aggregate(aggregate) => Some(aggregate.op.as_str()),
+                Expr::Call(call) => Some(call.function.name),
+                _ => self.around,
+            };
+            let outer = std::mem::replace(&mut self.around, around);
+            let value = self.value(expr).await;
+            self.around = outer;
+            value
         }
         .boxed()
     }
 
+    async fn value(&mut self, expr: &Expr) -> Result<Operand> {
+        match expr {
+            Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
+            Expr::String(string) => Ok(Operand::String(string.value.clone())),
+            Expr::Paren(paren) => self.eval(&paren.expr).await,
+            Expr::Vector(selector) => {
+                let rows = self.vector(selector, Take::Value).await?;
+                Ok(Operand::Vector(rows))
+            }
+            Expr::Unary(unary) => self.unary(unary).await,
+            Expr::Binary(binary) => self.binary(binary).await,
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
+            Expr::Call(call) => self.call(call).await,
+            Expr::Matrix(_) | Expr::Subquery(_) => {
+                Err(Error::execution("a range vector has no value at a step"))
+            }
+        }
+    }
+
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr, None).await?;
+        let range = self.range(expr).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let (behind_ms, ahead_ms) = self.beyond(range.extension);
@@ -131,12 +147,7 @@ impl<'s> Evaluator<'s> {
         }
     }
 
-    async fn vector(
-        &mut self,
-        selector: &VectorSelector,
-        take: Take,
-        function: Option<&'static str>,
-    ) -> Result<Vec<Row>> {
+    async fn vector(&mut self, selector: &VectorSelector, take: Take) -> Result<Vec<Row>> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
@@ -151,7 +162,7 @@ impl<'s> Evaluator<'s> {
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
-                function,
+                function: self.around,
             })
             .await?;
         let instant = Instant {
@@ -193,19 +204,19 @@ impl<'s> Evaluator<'s> {
             matchers,
             ..like.clone()
         };
-        self.vector(&selector, Take::Value, Some("info")).await
+        self.vector(&selector, Take::Value).await
     }
 
     /// A range vector's series.
-    async fn range(&mut self, expr: &Expr, function: Option<&'static str>) -> Result<Range> {
+    async fn range(&mut self, expr: &Expr) -> Result<Range> {
         match expr.unwrap_parens() {
-            Expr::Matrix(matrix) => self.matrix(matrix, function).await,
+            Expr::Matrix(matrix) => self.matrix(matrix).await,
             Expr::Subquery(subquery) => self.subquery(subquery).await,
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
 
-    async fn matrix(&mut self, matrix: &Matrix, function: Option<&'static str>) -> Result<Range> {
+    async fn matrix(&mut self, matrix: &Matrix) -> Result<Range> {
         let selector = &matrix.selector;
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let range_ms = self.positive_ms(&matrix.range)?;
@@ -218,7 +229,7 @@ impl<'s> Evaluator<'s> {
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
-                function,
+                function: self.around,
             })
             .await?;
         Ok(Range {
@@ -391,7 +402,7 @@ impl<'s> Evaluator<'s> {
             if take == Take::Start && !self.options.start_timestamps {
                 return Ok(Operand::Vector(Vec::new()));
             }
-            let mut rows = self.vector(selector, take, Some(call.function.name)).await?;
+            let mut rows = self.vector(selector, take).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
@@ -400,7 +411,7 @@ impl<'s> Evaluator<'s> {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg, Some(call.function.name)).await?;
+                    let range = self.range(arg).await?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -416,6 +427,11 @@ impl<'s> Evaluator<'s> {
             annotations: &mut self.annotations,
         };
         match call::apply(&mut context, args)? {
+            Operand::Vector(rows)
+                if matches!(id, FunctionId::LabelJoin | FunctionId::LabelReplace) =>
+            {
+                Ok(Operand::Vector(self.bounded(join(rows)?)?))
+            }
             Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
             other => Ok(other),
         }
@@ -426,7 +442,7 @@ impl<'s> Evaluator<'s> {
         let (mut range, mut scalars) = (None, Vec::new());
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
-                range = Some(self.range(arg, Some(call.function.name)).await?);
+                range = Some(self.range(arg).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
@@ -550,7 +566,9 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
     for (labels, samples) in all {
         match merged.last_mut() {
             Some((before, so_far)) if *before == labels => {
-                *so_far = so_far.merged(&samples).ok_or_else(|| Error::execution(SAME_LABELS))?;
+                *so_far = so_far
+                    .merged(&samples)
+                    .ok_or_else(|| Error::execution(SAME_LABELS))?;
             }
             _ => merged.push((labels, samples)),
         }

@@ -134,7 +134,13 @@ where
             series.decode(&mut samples)?;
             let mut column = Column::absent(steps);
             let labels = series.labels();
-            fill(&selector, labels, &mut samples, &mut column, &mut annotations);
+            fill(
+                &selector,
+                labels,
+                &mut samples,
+                &mut column,
+                &mut annotations,
+            );
             if !column.is_empty() {
                 rows.push(Row {
                     drop_name: series.drop_name(),

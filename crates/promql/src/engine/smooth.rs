@@ -100,7 +100,8 @@ fn between(
         Err(error) => {
             if matches!(error, HistogramError::MixedSchemas) {
                 let name = quote(labels.value(METRIC_NAME));
-                let what = "vector contains a mix of histograms with exponential and custom buckets";
+                let what =
+                    "vector contains a mix of histograms with exponential and custom buckets";
                 annotations.warn(span, format!("{what} schemas for metric name {name}"));
             }
             None
@@ -152,7 +153,9 @@ pub(crate) fn extend(
         return Ok(out);
     };
     let before_last = times.get(..last).unwrap_or_default();
-    let mut first = before_last.partition_point(|at| *at <= start).saturating_sub(1);
+    let mut first = before_last
+        .partition_point(|at| *at <= start)
+        .saturating_sub(1);
     if smoothed {
         last = before_last.partition_point(|at| *at < end);
     }

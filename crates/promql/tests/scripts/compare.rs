@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rutile_model::histogram::classic::almost_equal;
 use rutile_model::{FloatHistogram, Labels, Span};
-use rutile_promql::{Annotations, InstantSample, RangeSeries, SampleValue, SeriesValue, Severity, Value};
+use rutile_promql::{
+    Annotations, InstantSample, RangeSeries, SampleValue, SeriesValue, Severity, Value,
+};
 
 use crate::script::{Eval, Expect, Text, When};
 
@@ -83,7 +85,10 @@ fn matrix(
     for series in result {
         let labels = &series.labels;
         let Some((_, values)) = expect.series.get(labels) else {
-            return Err(format!("expected no {labels}, got {}", shown_series(series)));
+            return Err(format!(
+                "expected no {labels}, got {}",
+                shown_series(series)
+            ));
         };
         seen.insert(labels);
         let times = (0..).map(|i| start + i * step);
@@ -110,7 +115,10 @@ fn matrix(
                 .map(|(time, value)| format!("{}@{time}", shown_expected(value)))
                 .collect();
             let got = shown_series(series);
-            return Err(format!("expected {labels} {}, got {got}", expected.join(" ")));
+            return Err(format!(
+                "expected {labels} {}, got {got}",
+                expected.join(" ")
+            ));
         }
     }
     missing(expect, &seen)
@@ -165,7 +173,13 @@ fn near(a: f64, b: f64) -> bool {
 fn same(expected: &SeriesValue, got: &SampleValue) -> bool {
     match (expected, got) {
         (SeriesValue::Float(a), SampleValue::Float(b)) => near(*a, *b),
-        (SeriesValue::Histogram { histogram, has_hint }, SampleValue::Histogram(got)) => {
+        (
+            SeriesValue::Histogram {
+                histogram,
+                has_hint,
+            },
+            SampleValue::Histogram(got),
+        ) => {
             let (mut a, mut b) = ((**histogram).clone(), (**got).clone());
             a.compact(0);
             b.compact(0);
@@ -216,11 +230,16 @@ fn shown(value: &SampleValue) -> String {
 }
 
 fn shown_histogram(histogram: &FloatHistogram) -> String {
-    histogram.test_expression().unwrap_or_else(|e| e.to_string())
+    histogram
+        .test_expression()
+        .unwrap_or_else(|e| e.to_string())
 }
 
 fn shown_series(series: &RangeSeries) -> String {
-    let floats = series.floats.iter().map(|(time, value)| format!("{value}@{time}"));
+    let floats = series
+        .floats
+        .iter()
+        .map(|(time, value)| format!("{value}@{time}"));
     let histograms = series.histograms.iter();
     let histograms = histograms.map(|(time, value)| format!("{}@{time}", shown_histogram(value)));
     floats.chain(histograms).collect::<Vec<_>>().join(" ")

@@ -50,7 +50,10 @@ pub(crate) fn convert(load: &Load) -> Result<BTreeMap<Labels, Histograms>, Strin
     for (labels, by_time) in classics {
         let mut histograms = Vec::new();
         for (time, classic) in by_time {
-            histograms.push((time, classic.convert().map_err(|e| format!("{labels}: {e}"))?));
+            histograms.push((
+                time,
+                classic.convert().map_err(|e| format!("{labels}: {e}"))?,
+            ));
         }
         converted.insert(labels, histograms);
     }
@@ -79,7 +82,11 @@ impl Classic {
     /// The first one of a bound counts.
     fn add_bucket(&mut self, bound: f64, count: f64) {
         let at = self.buckets.partition_point(|(other, _)| *other < bound);
-        if self.buckets.get(at).is_none_or(|(other, _)| *other != bound) {
+        if self
+            .buckets
+            .get(at)
+            .is_none_or(|(other, _)| *other != bound)
+        {
             self.buckets.insert(at, (bound, count));
         }
     }

@@ -55,7 +55,9 @@ pub(crate) async fn script(engine: &Engine, name: &str, commands: &[Command]) ->
                 Ok(()) => outcome.passed += 1,
                 Err(error) => {
                     let (line, query) = (eval.line, &eval.query);
-                    outcome.failures.push(format!("{name}:{line}: {query}\n    {error}"));
+                    outcome
+                        .failures
+                        .push(format!("{name}:{line}: {query}\n    {error}"));
                 }
             },
         }

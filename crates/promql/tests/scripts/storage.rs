@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use rutile_model::{FloatHistogram, Labels};
 use rutile_promql::{Samples, Select, Selected, Series, SeriesValue, Source, SourceError};
 
-use crate::{hints, nhcb};
 use crate::script::{Load, Loaded};
+use crate::{hints, nhcb};
 
 /// All that a script has loaded.
 #[derive(Debug, Default)]
@@ -34,7 +34,9 @@ impl Storage {
     /// Adds what a command loads.
     pub(crate) fn load(&self, load: &Load) -> Result<(), String> {
         for series in &load.series {
-            self.append(&series.labels, |samples| push(samples, series, load.step_ms))?;
+            self.append(&series.labels, |samples| {
+                push(samples, series, load.step_ms)
+            })?;
         }
         if load.with_nhcb {
             for (labels, histograms) in nhcb::convert(load)? {
@@ -84,7 +86,9 @@ fn push(samples: &mut Samples, series: &Loaded, step_ms: i64) {
             }
             if any_start {
                 let offset = series.starts.get(i).copied().flatten();
-                samples.starts.push(offset.map_or(0, |offset| time + offset));
+                samples
+                    .starts
+                    .push(offset.map_or(0, |offset| time + offset));
             } else if !samples.starts.is_empty() {
                 samples.starts.push(0);
             }
@@ -103,8 +107,14 @@ impl Source for Storage {
         let all = self.series.lock();
         let mut series: Vec<Arc<dyn Series>> = Vec::new();
         for stored in all.values().filter(|stored| matches(&stored.labels)) {
-            let from = stored.samples.times.partition_point(|t| *t < select.min_time);
-            let to = stored.samples.times.partition_point(|t| *t <= select.max_time);
+            let from = stored
+                .samples
+                .times
+                .partition_point(|t| *t < select.min_time);
+            let to = stored
+                .samples
+                .times
+                .partition_point(|t| *t <= select.max_time);
             if from < to {
                 series.push(Arc::new(cut(stored, from, to)));
             }
