@@ -412,6 +412,7 @@ impl<'s> Evaluator<'s> {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
                     let range = self.range(arg).await?;
+                    require_extendable(call, range.extension)?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -450,6 +451,7 @@ impl<'s> Evaluator<'s> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
+        require_extendable(call, range.extension)?;
         let mut rows = self.over(call, range, kernel, scalars).await?;
         if !window::keeps_name(call.function.id) {
             self.nameless(&mut rows);
@@ -542,6 +544,31 @@ impl<'s> Evaluator<'s> {
     }
 }
 
+/// Refuses functions over ranges whose ends are treated in a way that has no meaning for them.
+fn require_extendable(call: &Call, extension: Option<Extension>) -> Result<()> {
+    use FunctionId::{Changes, Delta, Increase, Rate, Resets};
+    let (modifier, names, able) = match (extension, call.function.id) {
+        (None, _) => return Ok(()),
+        (Some(Extension::Anchored), id) => (
+            "anchored",
+            "changes, delta, increase, rate, resets",
+            matches!(id, Changes | Delta | Increase | Rate | Resets),
+        ),
+        (Some(Extension::Smoothed), id) => (
+            "smoothed",
+            "delta, increase, rate",
+            matches!(id, Delta | Increase | Rate),
+        ),
+    };
+    if able {
+        return Ok(());
+    }
+    let name = call.function.name;
+    Err(Error::execution(format!(
+        "{modifier} modifier can only be used with: {names} - not with {name}"
+    )))
+}
+
 /// What a function takes of the samples of a selector.
 fn taken(id: FunctionId) -> Option<Take> {
     match id {
@@ -551,13 +578,9 @@ fn taken(id: FunctionId) -> Option<Take> {
     }
 }
 
-/// The labels without the metric's name, and its type and unit where these go with it.
-pub(crate) fn without_name(labels: &Labels, options: &EngineOptions) -> Labels {
-    if options.type_and_unit_labels {
-        labels.without(&[METRIC_NAME, "__type__", "__unit__"])
-    } else {
-        labels.without(&[METRIC_NAME])
-    }
+/// The labels without the metric's name, type and unit.
+pub(crate) fn without_name(labels: &Labels, _: &EngineOptions) -> Labels {
+    labels.without(&[METRIC_NAME, "__type__", "__unit__"])
 }
 
 /// Joins neighbours with equal labels.

@@ -3,6 +3,7 @@
 //! The language is described in Prometheus' `promql/promqltest/README.md`.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use rutile_model::{Labels, PromDuration, Regex, unquote_prefix};
 use rutile_promql::{SeriesValue, parse_series, parse_start_timestamps};
@@ -68,11 +69,20 @@ pub(crate) struct Expect {
 }
 
 /// How a message must read.
-#[derive(Debug)]
 pub(crate) enum Text {
     Any,
     Exactly(String),
     Pattern(String, Regex),
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Exactly(text) => write!(f, "{text:?}"),
+            Self::Pattern(pattern, _) => write!(f, "pattern {pattern:?}"),
+        }
+    }
 }
 
 impl Text {
