@@ -14,6 +14,7 @@ mod column;
 mod error;
 mod eval;
 mod select;
+mod signature;
 mod smooth;
 mod steps;
 mod window;
