@@ -119,10 +119,7 @@ impl Samples {
     pub fn is_stale(&self, i: usize) -> bool {
         match self.histogram(i) {
             Some(histogram) => is_stale_nan(histogram.sum),
-            None => self
-                .floats
-                .get(i)
-                .is_some_and(|value| is_stale_nan(*value)),
+            None => self.floats.get(i).is_some_and(|value| is_stale_nan(*value)),
         }
     }
 }

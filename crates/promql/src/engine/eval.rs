@@ -146,7 +146,13 @@ impl<'s> Evaluator<'s> {
             take,
         };
         let steps = self.steps.len();
-        let filled = select::rows(&self.pool, series, Arc::new(instant), select::instant, steps);
+        let filled = select::rows(
+            &self.pool,
+            series,
+            Arc::new(instant),
+            select::instant,
+            steps,
+        );
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -162,7 +168,8 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// Selectors without samples for others: of `info`.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
+    /// refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,
@@ -172,7 +179,7 @@ impl<'s> Evaluator<'s> {
             matchers,
             ..like.clone()
         };
-        self.vector(&selector, Take::Value, Some("info")).await
+        self.vector(&selector, Take::FloatTime, Some("info")).await
     }
 
     /// A range vector's series.
@@ -283,7 +290,8 @@ impl<'s> Evaluator<'s> {
         })
     }
 
-    fn ms(&self, duration: &DurationSpec) -> Result<i64> {
+    /// A duration in ms.
+    pub(crate) fn ms(&self, duration: &DurationSpec) -> Result<i64> {
         match duration {
             DurationSpec::Ms(ms) => Ok(*ms),
             DurationSpec::Expr(expr) => {
@@ -371,16 +379,25 @@ impl<'s> Evaluator<'s> {
         if let Some(kernel) = window::kernel(id) {
             return self.ranged(call, kernel).await.map(Operand::Vector);
         }
+        if id == FunctionId::Info {
+            let operand = call::info::eval(self, call).await?;
+            return Ok(Operand::Vector(self.joined(operand.into_vector())?));
+        }
         // Of a plain selector the time of its samples counts, not that of the step.
         if let (Some(take), Some(arg)) = (taken(id), call.args.first())
             && let Expr::Vector(selector) = arg.unwrap_parens()
         {
-            let mut rows = self.vector(selector, take, Some(call.function.name)).await?;
+            if take == Take::Start && !self.options.start_timestamps {
+                return Ok(Operand::Vector(Vec::new()));
+            }
+            let mut rows = self
+                .vector(selector, take, Some(call.function.name))
+                .await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
         let mut args = Vec::with_capacity(call.args.len());
-        for (i, arg) in call.args.iter().enumerate() {
+        for arg in &call.args {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
@@ -388,7 +405,6 @@ impl<'s> Evaluator<'s> {
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
-                (_, FunctionId::Info) if i == 1 => Operand::Vector(Vec::new()),
                 _ => self.eval(arg).await?,
             });
         }
@@ -503,13 +519,9 @@ fn taken(id: FunctionId) -> Option<Take> {
     }
 }
 
-/// The labels without the metric's name, and its type and unit where these go with it.
-pub(crate) fn without_name(labels: &Labels, options: &EngineOptions) -> Labels {
-    if options.type_and_unit_labels {
-        labels.without(&[METRIC_NAME, "__type__", "__unit__"])
-    } else {
-        labels.without(&[METRIC_NAME])
-    }
+/// The labels without the metric's name, and its type and unit, which go with it whatever the options.
+pub(crate) fn without_name(labels: &Labels, _: &EngineOptions) -> Labels {
+    labels.without(&[METRIC_NAME, "__type__", "__unit__"])
 }
 
 fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
