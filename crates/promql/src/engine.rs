@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use rutile_runtime::CpuPool;
 
-pub use annotation::{Annotation, Annotations, Severity};
+pub use annotation::{Annotation, Annotations, Mended, Severity};
 pub use answer::{Answer, InstantSample, RangeSeries, Value};
 pub use column::SampleValue;
 pub use error::Error;

@@ -194,7 +194,8 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// Selectors without samples for others: of `info`.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
+    /// refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,
@@ -204,7 +205,7 @@ impl<'s> Evaluator<'s> {
             matchers,
             ..like.clone()
         };
-        self.vector(&selector, Take::Value).await
+        self.vector(&selector, Take::FloatTime).await
     }
 
     /// A range vector's series.
@@ -305,7 +306,8 @@ impl<'s> Evaluator<'s> {
         })
     }
 
-    fn ms(&self, duration: &DurationSpec) -> Result<i64> {
+    /// A duration in ms.
+    pub(crate) fn ms(&self, duration: &DurationSpec) -> Result<i64> {
         match duration {
             DurationSpec::Ms(ms) => Ok(*ms),
             DurationSpec::Expr(expr) => {
@@ -395,6 +397,10 @@ impl<'s> Evaluator<'s> {
         if let Some(kernel) = window::kernel(id) {
             return self.ranged(call, kernel).await.map(Operand::Vector);
         }
+        if id == FunctionId::Info {
+            let operand = call::info::eval(self, call).await?;
+            return Ok(Operand::Vector(self.joined(operand.into_vector())?));
+        }
         // Of a plain selector the time of its samples counts, not that of the step.
         if let (Some(take), Some(arg)) = (taken(id), call.args.first())
             && let Expr::Vector(selector) = arg.unwrap_parens()
@@ -407,7 +413,7 @@ impl<'s> Evaluator<'s> {
             return Ok(Operand::Vector(self.joined(rows)?));
         }
         let mut args = Vec::with_capacity(call.args.len());
-        for (i, arg) in call.args.iter().enumerate() {
+        for arg in &call.args {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
@@ -416,7 +422,6 @@ impl<'s> Evaluator<'s> {
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
-                (_, FunctionId::Info) if i == 1 => Operand::Vector(Vec::new()),
                 _ => self.eval(arg).await?,
             });
         }

@@ -46,6 +46,8 @@ pub(crate) enum Take {
     Value,
     /// `timestamp()`: its time, in seconds.
     Time,
+    /// `info()`: the time of a float, in ms; a histogram as it is.
+    FloatTime,
     /// `start_timestamp()`: when its counter began, in seconds.
     Start,
 }
@@ -186,8 +188,11 @@ pub(crate) fn instant(
             continue;
         }
         let value = match (selector.take, samples.histogram(last)) {
-            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::Value | Take::FloatTime, Some(histogram)) => {
+                SampleValue::Histogram(Arc::clone(histogram))
+            }
             (Take::Value, None) => SampleValue::Float(samples.floats[last]),
+            (Take::FloatTime, None) => SampleValue::Float(at as f64),
             (Take::Time, _) => SampleValue::Float(at as f64 / 1000.0),
             (Take::Start, _) => {
                 let start = samples.starts.get(last).copied().unwrap_or(0);
