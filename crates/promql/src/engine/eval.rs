@@ -14,7 +14,7 @@ use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
-use super::select::{self, Given, Instant, Looks, Ranged, Take};
+use super::select::{self, Computed, Given, Instant, Looks, Ranged, Take};
 use super::steps::Steps;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
@@ -98,6 +98,15 @@ impl<'s> Evaluator<'s> {
             let mut samples = Samples::default();
             series.decode(&mut samples)?;
             select::drop_stale(&mut samples);
+            if let Some(extension) = range.extension {
+                let bounds = (end - range.range_ms, end);
+                let lookback_ms = self.options.lookback_ms;
+                let extended = window::extend(&samples, bounds, lookback_ms, extension)?;
+                if !extended.is_empty() {
+                    all.push((series.labels().clone(), extended));
+                }
+                continue;
+            }
             let mut inside = Samples::default();
             for i in 0..samples.len() {
                 let time = samples.times[i];
@@ -144,9 +153,16 @@ impl<'s> Evaluator<'s> {
             lookback_ms,
             extension: selector.extension,
             take,
+            span: selector.span,
         };
         let steps = self.steps.len();
-        let filled = select::rows(&self.pool, series, Arc::new(instant), select::instant, steps);
+        let filled = select::rows(
+            &self.pool,
+            series,
+            Arc::new(instant),
+            select::instant,
+            steps,
+        );
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -253,11 +269,18 @@ impl<'s> Evaluator<'s> {
             for (step, time) in inner.times().enumerate() {
                 match row.column.get(step) {
                     Some(SampleValue::Float(value)) => samples.push_float(time, value),
-                    Some(SampleValue::Histogram(h)) => samples.push_histogram(time, h),
+                    // What is known about resets is about samples that may not be among these.
+                    Some(SampleValue::Histogram(h)) => {
+                        samples.push_histogram(time, select::without_reset_hint(h));
+                    }
                     None => {}
                 }
             }
-            Given::Computed(row.labels, Arc::new(samples))
+            Given::Computed(Computed {
+                labels: row.labels,
+                samples: Arc::new(samples),
+                drop_name: row.drop_name,
+            })
         });
         Ok(Range {
             series: series.collect(),
@@ -375,7 +398,9 @@ impl<'s> Evaluator<'s> {
         if let (Some(take), Some(arg)) = (taken(id), call.args.first())
             && let Expr::Vector(selector) = arg.unwrap_parens()
         {
-            let mut rows = self.vector(selector, take, Some(call.function.name)).await?;
+            let mut rows = self
+                .vector(selector, take, Some(call.function.name))
+                .await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
@@ -432,6 +457,7 @@ impl<'s> Evaluator<'s> {
         kernel: Kernel,
         scalars: Vec<Vec<f64>>,
     ) -> Result<Vec<Row>> {
+        window::check_extension(call, range.extension)?;
         let ranged = Ranged {
             looks: range.looks,
             range_ms: range.range_ms,
@@ -441,6 +467,7 @@ impl<'s> Evaluator<'s> {
             kernel,
             scalars,
             start_timestamps: self.options.start_timestamps,
+            type_labels: self.options.type_and_unit_labels,
         };
         let steps = self.steps.len();
         let series = range.series;
