@@ -59,7 +59,11 @@ pub(super) fn apply(
     let one_is_left = matching.card == Cardinality::OneToMany;
     let operation = Operation {
         op: binary.op,
-        yields: if binary.return_bool { Yields::Bool } else { Yields::Left },
+        yields: if binary.return_bool {
+            Yields::Bool
+        } else {
+            Yields::Left
+        },
         one_is_left,
     };
     let mut sides = Sides {
@@ -90,8 +94,12 @@ pub(super) fn apply(
     if let Some(fill) = matching.fill.lhs {
         let matched = unique::matched(&sides, &partners);
         for (row, number) in sides.one.iter().zip(sides.one_numbers) {
+            let taken = matched.get(*number);
+            if taken.is_some_and(|taken| taken.iter().all(|taken| *taken)) {
+                continue;
+            }
             let filler = Column {
-                floats: unique::filled(sides.steps, fill, matched.get(*number)),
+                floats: unique::filled(sides.steps, fill, taken),
                 histograms: Vec::new(),
             };
             let column = operation.columns(&filler, &row.column, &mut faults);
@@ -246,7 +254,11 @@ impl Operation {
     }
 
     fn sides<'a>(self, many: &'a Column, one: &'a Column) -> (&'a Column, &'a Column) {
-        if self.one_is_left { (one, many) } else { (many, one) }
+        if self.one_is_left {
+            (one, many)
+        } else {
+            (many, one)
+        }
     }
 }
 
@@ -283,7 +295,9 @@ impl ResultLabels<'_> {
             let value = one?.get(name).filter(|value| !value.is_empty())?;
             Some((name.as_str(), value))
         });
-        let kept = labels.iter().filter(|(name, _)| !include.iter().any(|n| n == name));
+        let kept = labels
+            .iter()
+            .filter(|(name, _)| !include.iter().any(|n| n == name));
         kept.chain(included).collect()
     }
 }
