@@ -16,6 +16,7 @@ mod eval;
 mod select;
 mod signature;
 mod steps;
+mod summary;
 mod window;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
 use super::select::{self, Computed, Given, Instant, Looks, Ranged, Take};
 use super::steps::Steps;
+use super::summary::Summary;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{
@@ -40,6 +41,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) query: Steps,
     /// The function or aggregation around the expression at hand, if no operator is between them.
     around: Option<&'static str>,
+    /// What the expressions around it want of histograms.
+    summary: Summary,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -50,6 +53,8 @@ struct Range {
     looks: Looks,
     range_ms: i64,
     extension: Option<Extension>,
+    /// If buckets of histograms go: the first time of which samples count.
+    summary_since: Option<i64>,
 }
 
 impl<'s> Evaluator<'s> {
@@ -66,6 +71,7 @@ impl<'s> Evaluator<'s> {
             steps,
             query: steps,
             around: None,
+            summary: Summary::default(),
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
@@ -80,9 +86,10 @@ impl<'s> Evaluator<'s> {
                 Expr::Call(call) => Some(call.function.name),
                 _ => self.around,
             };
-            let outer = std::mem::replace(&mut self.around, around);
+            let outer = (self.around, self.summary);
+            (self.around, self.summary) = (around, self.summary.inside(expr));
             let value = self.value(expr).await;
-            self.around = outer;
+            (self.around, self.summary) = outer;
             value
         }
         .boxed()
@@ -151,6 +158,7 @@ impl<'s> Evaluator<'s> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
+        let min_time = first - lookback_ms + 1;
         let ahead_ms = match selector.extension {
             Some(Extension::Smoothed) => lookback_ms,
             _ => 0,
@@ -158,7 +166,7 @@ impl<'s> Evaluator<'s> {
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - lookback_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
@@ -174,7 +182,8 @@ impl<'s> Evaluator<'s> {
         };
         let steps = self.steps.len();
         let fill = select::instant;
-        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
+        let since = self.summary.applies().then_some(min_time);
+        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -208,7 +217,13 @@ impl<'s> Evaluator<'s> {
     async fn range(&mut self, expr: &Expr) -> Result<Range> {
         match expr.unwrap_parens() {
             Expr::Matrix(matrix) => self.matrix(matrix).await,
-            Expr::Subquery(subquery) => self.subquery(subquery).await,
+            inner @ Expr::Subquery(subquery) => {
+                let outer = self.summary;
+                self.summary = outer.inside(inner);
+                let range = self.subquery(subquery).await;
+                self.summary = outer;
+                range
+            }
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
@@ -219,10 +234,11 @@ impl<'s> Evaluator<'s> {
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
         let (behind_ms, ahead_ms) = self.beyond(selector.extension);
+        let min_time = first - range_ms - behind_ms + 1;
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - range_ms - behind_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
@@ -234,6 +250,7 @@ impl<'s> Evaluator<'s> {
             looks,
             range_ms,
             extension: selector.extension,
+            summary_since: self.summary.applies().then_some(min_time),
         })
     }
 
@@ -257,6 +274,7 @@ impl<'s> Evaluator<'s> {
                 looks,
                 range_ms,
                 extension: None,
+                summary_since: None,
             });
         }
         let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
@@ -285,6 +303,7 @@ impl<'s> Evaluator<'s> {
             looks,
             range_ms,
             extension: None,
+            summary_since: None,
         })
     }
 
@@ -479,9 +498,10 @@ impl<'s> Evaluator<'s> {
             start_timestamps: self.options.start_timestamps,
             type_labels: self.options.type_and_unit_labels,
         };
-        let steps = self.steps.len();
+        let (steps, since) = (self.steps.len(), range.summary_since);
         let series = range.series;
-        let filled = select::rows(&self.pool, series, Arc::new(ranged), select::ranged, steps);
+        let fill = select::ranged;
+        let filled = select::rows(&self.pool, series, Arc::new(ranged), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)

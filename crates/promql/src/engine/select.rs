@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rutile_model::histogram::HistogramError;
 use rutile_model::sample::STALE_NAN;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_runtime::CpuPool;
@@ -9,6 +10,7 @@ use rutile_runtime::CpuPool;
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
+use super::summary::summarize;
 use super::window::{self, Context, Findings, Kernel, Kind, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
@@ -122,13 +124,15 @@ impl Given {
     }
 }
 
-/// Computes the rows of series on all cores, in their order; leaves out those without any value.
+/// Computes the rows of series on all cores, in their order; leaves out those without any value. Buckets of
+/// histograms go before if there is a time for [`summarize`].
 pub(crate) async fn rows<T>(
     pool: &CpuPool,
     series: Vec<Given>,
     selector: Arc<T>,
     fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
     steps: usize,
+    summary_since: Option<i64>,
 ) -> Result<(Vec<Row>, Annotations)>
 where
     T: Send + Sync + 'static,
@@ -142,6 +146,9 @@ where
         let mut samples = Samples::default();
         for series in batch {
             series.decode(&mut samples)?;
+            if let Some(since) = summary_since {
+                summarize(&mut samples, since);
+            }
             let mut column = Column::absent(steps);
             let labels = series.labels();
             fill(&selector, labels, &mut samples, &mut column, &mut findings);
@@ -273,8 +280,11 @@ fn smooth(
         (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
             let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
             let is_counter = !(is_gauge(&left) && is_gauge(&right));
-            let between =
-                window::interpolate_histograms((before, &left), (after, &right), time, is_counter);
+            let between = if left.uses_custom_buckets() == right.uses_custom_buckets() {
+                window::interpolate_histograms((before, &left), (after, &right), time, is_counter)
+            } else {
+                Err(HistogramError::MixedSchemas)
+            };
             let between = context.accept_interpolated(between)?;
             Some(SampleValue::Histogram(Arc::new(between)))
         }
