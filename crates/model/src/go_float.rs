@@ -115,7 +115,7 @@ pub fn ldexp(fraction: f64, exponent: i64) -> f64 {
     scale * f64::from_bits(unit.to_bits() & !(0x7ff << 52) | (biased << 52))
 }
 
-/// The natural logarithm of a positive, normal float.
+/// The natural logarithm of a positive float.
 fn ln(value: f64) -> f64 {
     const L: [f64; 7] = [
         f64::from_bits(0x3fe5_5555_5555_5593),
@@ -142,6 +142,27 @@ fn ln(value: f64) -> f64 {
     let rest = odd + even;
     let half_square = 0.5 * f * f;
     k * LN2_HIGH - ((half_square - (s * (half_square + rest) + k * LN2_LOW)) - f)
+}
+
+/// The natural logarithm (Go's `math.Log`).
+#[must_use]
+pub fn log(value: f64) -> f64 {
+    if value.is_nan() || value == f64::INFINITY {
+        return value;
+    }
+    if value == 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if value < 0.0 {
+        return f64::NAN;
+    }
+    ln(value)
+}
+
+/// The decimal logarithm (Go's `math.Log10`).
+#[must_use]
+pub fn log10(value: f64) -> f64 {
+    log2(value) * (std::f64::consts::LN_2 / std::f64::consts::LN_10)
 }
 
 /// The binary logarithm (Go's `math.Log2`): exact for powers of two.

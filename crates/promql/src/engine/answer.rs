@@ -125,7 +125,9 @@ impl Answer {
             Operand::String(_) => Vec::new(),
             Operand::Vector(rows) => {
                 let rows = evaluator.without_dropped_names(rows)?;
-                rows.into_iter().map(|row| ranged(row, steps.times())).collect()
+                rows.into_iter()
+                    .map(|row| ranged(row, steps.times()))
+                    .collect()
             }
         };
         series.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());

@@ -81,7 +81,9 @@ impl Column {
 
     /// How many values it holds.
     pub(crate) fn count(&self) -> usize {
-        (0..self.len()).filter(|step| self.is_present(*step)).count()
+        (0..self.len())
+            .filter(|step| self.is_present(*step))
+            .count()
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use rutile_model::Labels;
 use rutile_model::sample::STALE_NAN;
-use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_runtime::CpuPool;
 
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
-use super::window::{self, Context, Findings, Kernel, Kind, Profile, Window};
+use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
@@ -46,6 +46,8 @@ pub(crate) enum Take {
     Value,
     /// `timestamp()`: its time, in seconds.
     Time,
+    /// `info()`: the time of a float, in ms; a histogram as it is.
+    FloatTime,
     /// `start_timestamp()`: when its counter began, in seconds.
     Start,
 }
@@ -55,9 +57,8 @@ pub(crate) enum Take {
 pub(crate) struct Instant {
     pub(crate) looks: Looks,
     pub(crate) lookback_ms: i64,
-    pub(crate) extension: Option<Extension>,
     pub(crate) take: Take,
-    /// Where it stands in the query.
+    /// Where the selector stands.
     pub(crate) span: Span,
 }
 
@@ -81,40 +82,36 @@ pub(crate) struct Ranged {
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Source(Arc<dyn Series>),
-    Computed(Computed),
-}
-
-/// A series that a subquery has computed.
-#[derive(Debug, Clone)]
-pub(crate) struct Computed {
-    pub(crate) labels: Labels,
-    pub(crate) samples: Arc<Samples>,
-    /// Whether the metric name is to go when the evaluation ends.
-    pub(crate) drop_name: bool,
+    Computed {
+        labels: Labels,
+        /// Whether the metric name is to go when the evaluation ends.
+        drop_name: bool,
+        samples: Arc<Samples>,
+    },
 }
 
 impl Given {
     pub(crate) fn labels(&self) -> &Labels {
         match self {
             Self::Source(series) => series.labels(),
-            Self::Computed(computed) => &computed.labels,
+            Self::Computed { labels, .. } => labels,
+        }
+    }
+
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed { drop_name, .. } => *drop_name,
         }
     }
 
     pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed(computed) => {
-                out.clone_from(&computed.samples);
+            Self::Computed { samples, .. } => {
+                out.clone_from(samples);
                 Ok(())
             }
-        }
-    }
-
-    fn drop_name(&self) -> bool {
-        match self {
-            Self::Source(_) => false,
-            Self::Computed(computed) => computed.drop_name,
         }
     }
 }
@@ -141,14 +138,21 @@ where
             series.decode(&mut samples)?;
             let mut column = Column::absent(steps);
             let labels = series.labels();
-            fill(&selector, labels, &mut samples, &mut column, &mut findings);
+            fill(
+                &selector,
+                labels,
+                &mut samples,
+                &mut column,
+                &mut findings,
+            );
             if let Some(error) = findings.error.take() {
                 return Err(error);
             }
             if !column.is_empty() {
-                let mut row = Row::new(labels.clone(), column);
-                row.drop_name = series.drop_name();
-                rows.push(row);
+                rows.push(Row {
+                    drop_name: series.drop_name(),
+                    ..Row::new(labels.clone(), column)
+                });
             }
         }
         Ok::<_, Error>((rows, findings.annotations))
@@ -165,14 +169,11 @@ where
 /// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
 pub(crate) fn instant(
     selector: &Instant,
-    labels: &Labels,
+    _: &Labels,
     samples: &mut Samples,
     column: &mut Column,
-    findings: &mut Findings,
+    _: &mut Findings,
 ) {
-    if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
-        return smoothed(selector, labels, samples, column, findings);
-    }
     let mut next = 0;
     for step in 0..column.len() {
         let time = selector.looks.time(step);
@@ -192,8 +193,11 @@ pub(crate) fn instant(
             continue;
         }
         let value = match (selector.take, samples.histogram(last)) {
-            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::Value | Take::FloatTime, Some(histogram)) => {
+                SampleValue::Histogram(Arc::clone(histogram))
+            }
             (Take::Value, None) => SampleValue::Float(samples.floats[last]),
+            (Take::FloatTime, None) => SampleValue::Float(at as f64),
             (Take::Time, _) => SampleValue::Float(at as f64 / 1000.0),
             (Take::Start, _) => {
                 let start = samples.starts.get(last).copied().unwrap_or(0);
@@ -201,100 +205,6 @@ pub(crate) fn instant(
             }
         };
         column.set(step, Some(value));
-    }
-}
-
-/// Fills the column of a `smoothed` instant selector: what lies on the line between the samples before
-/// and behind each step, within the lookback; the one before if there is none behind.
-fn smoothed(
-    selector: &Instant,
-    labels: &Labels,
-    samples: &mut Samples,
-    column: &mut Column,
-    findings: &mut Findings,
-) {
-    drop_stale(samples);
-    let mut context = Context {
-        span: selector.span,
-        labels,
-        scalars: &[],
-        start_timestamps: false,
-        findings,
-    };
-    for step in 0..column.len() {
-        let time = selector.looks.time(step);
-        let place = |bound: i64| samples.times.partition_point(|at| *at <= bound);
-        let from = place(time - selector.lookback_ms);
-        let to = place(time + selector.lookback_ms);
-        let value = smooth(samples, (from, to), time, &mut context);
-        column.set(step, value);
-    }
-}
-
-fn smooth(
-    samples: &Samples,
-    (from, to): (usize, usize),
-    time: i64,
-    context: &mut Context<'_>,
-) -> Option<SampleValue> {
-    if Kind::of(samples, from, to) == Kind::Mixed {
-        context.warn_mixed_samples();
-        return None;
-    }
-    let times = samples.times.get(from..to)?;
-    let next = from + times.partition_point(|at| *at < time);
-    let previous = next.checked_sub(1).filter(|previous| *previous >= from);
-    let has_next = next < to;
-    if has_next && samples.times.get(next) == Some(&time) {
-        return value_at(samples, next);
-    }
-    let previous = previous?;
-    if !has_next {
-        return match value_at(samples, previous)? {
-            // The hint is about the histogram before, not about the value.
-            SampleValue::Histogram(histogram) => {
-                Some(SampleValue::Histogram(without_hint(histogram)))
-            }
-            float @ SampleValue::Float(_) => Some(float),
-        };
-    }
-    let (before, after) = (*samples.times.get(previous)?, *samples.times.get(next)?);
-    match (value_at(samples, previous)?, value_at(samples, next)?) {
-        (SampleValue::Float(left), SampleValue::Float(right)) => {
-            let value = window::interpolate((before, left), (after, right), time, false);
-            Some(SampleValue::Float(value))
-        }
-        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
-            let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
-            let is_counter = !(is_gauge(&left) && is_gauge(&right));
-            let between =
-                window::interpolate_histograms((before, &left), (after, &right), time, is_counter);
-            let between = context.accept_interpolated(between)?;
-            Some(SampleValue::Histogram(Arc::new(between)))
-        }
-        _ => None,
-    }
-}
-
-fn value_at(samples: &Samples, i: usize) -> Option<SampleValue> {
-    match samples.histogram(i) {
-        Some(histogram) => Some(SampleValue::Histogram(Arc::clone(histogram))),
-        None => samples.floats.get(i).copied().map(SampleValue::Float),
-    }
-}
-
-fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    if histogram.counter_reset_hint != CounterResetHint::Unknown {
-        Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
-    }
-    histogram
-}
-
-/// The histogram with nothing known about resets; a gauge remains one.
-pub(crate) fn without_reset_hint(histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    match histogram.counter_reset_hint {
-        CounterResetHint::Reset | CounterResetHint::NotReset => without_hint(histogram),
-        CounterResetHint::Unknown | CounterResetHint::Gauge => histogram,
     }
 }
 
@@ -385,6 +295,21 @@ impl Ranged {
         let starts = self.start_timestamps;
         Profile::find(id, self.extension, samples, from..to.max(from), starts)
     }
+}
+
+/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
+pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
+    let mut inside = Samples::default();
+    for (i, time) in samples.times.iter().enumerate() {
+        if *time <= start || *time > end {
+            continue;
+        }
+        match samples.histogram(i) {
+            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
+            None => inside.push_float(*time, samples.floats[i]),
+        }
+    }
+    inside
 }
 
 /// Takes the stale markers out.

@@ -29,7 +29,9 @@ impl Steps {
             return Err(Error::invalid("the step of a range query must be positive"));
         }
         if end < start {
-            return Err(Error::invalid("the end of a range query lies before its start"));
+            return Err(Error::invalid(
+                "the end of a range query lies before its start",
+            ));
         }
         if end.saturating_sub(start) / interval > MAX_STEPS {
             return Err(Error::invalid(
