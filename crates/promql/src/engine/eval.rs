@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hashbrown::{HashMap, HashSet};
-use rutile_model::{CounterResetHint, FloatHistogram, Labels, Matcher};
+use rutile_model::{Labels, Matcher};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -14,9 +14,9 @@ use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
-use super::select::{self, Given, Instant, Looks, Ranged, Take};
-use super::smooth;
+use super::select::{self, Computed, Given, Instant, Looks, Ranged, Take};
 use super::steps::Steps;
+use super::summary::Summary;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{
@@ -41,6 +41,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) query: Steps,
     /// The function or aggregation around the expression at hand, if no operator is between them.
     around: Option<&'static str>,
+    /// What the expressions around it want of histograms.
+    summary: Summary,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -51,6 +53,8 @@ struct Range {
     looks: Looks,
     range_ms: i64,
     extension: Option<Extension>,
+    /// If buckets of histograms go: the first time of which samples count.
+    summary_since: Option<i64>,
 }
 
 impl<'s> Evaluator<'s> {
@@ -67,6 +71,7 @@ impl<'s> Evaluator<'s> {
             steps,
             query: steps,
             around: None,
+            summary: Summary::default(),
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
@@ -81,9 +86,10 @@ impl<'s> Evaluator<'s> {
                 Expr::Call(call) => Some(call.function.name),
                 _ => self.around,
             };
-            let outer = std::mem::replace(&mut self.around, around);
+            let outer = (self.around, self.summary);
+            (self.around, self.summary) = (around, self.summary.inside(expr));
             let value = self.value(expr).await;
-            self.around = outer;
+            (self.around, self.summary) = outer;
             value
         }
         .boxed()
@@ -113,17 +119,18 @@ impl<'s> Evaluator<'s> {
         let range = self.range(expr).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
-        let (behind_ms, ahead_ms) = self.beyond(range.extension);
         let mut all: Vec<(Labels, Samples)> = Vec::new();
         for series in range.series {
             let mut samples = Samples::default();
             series.decode(&mut samples)?;
             select::drop_stale(&mut samples);
-            let mut samples = select::between(&samples, start - behind_ms, end + ahead_ms);
-            if let Some(extension) = range.extension {
-                let smoothed = extension == Extension::Smoothed;
-                samples = smooth::extend(&samples, (start, end), smoothed)?;
-            }
+            let samples = match range.extension {
+                None => select::between(&samples, start, end),
+                Some(extension) => {
+                    let lookback_ms = self.options.lookback_ms;
+                    window::extend(&samples, (start, end), lookback_ms, extension)?
+                }
+            };
             if samples.is_empty() {
                 continue;
             }
@@ -151,6 +158,7 @@ impl<'s> Evaluator<'s> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
+        let min_time = first - lookback_ms + 1;
         let ahead_ms = match selector.extension {
             Some(Extension::Smoothed) => lookback_ms,
             _ => 0,
@@ -158,7 +166,7 @@ impl<'s> Evaluator<'s> {
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - lookback_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
@@ -168,17 +176,14 @@ impl<'s> Evaluator<'s> {
         let instant = Instant {
             looks,
             lookback_ms,
+            extension: selector.extension,
             take,
             span: selector.span,
         };
-        let smoothed = selector.extension == Some(Extension::Smoothed) && take == Take::Value;
-        let fill = if smoothed {
-            smooth::instant
-        } else {
-            select::instant
-        };
         let steps = self.steps.len();
-        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
+        let fill = select::instant;
+        let since = self.summary.applies().then_some(min_time);
+        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -212,7 +217,13 @@ impl<'s> Evaluator<'s> {
     async fn range(&mut self, expr: &Expr) -> Result<Range> {
         match expr.unwrap_parens() {
             Expr::Matrix(matrix) => self.matrix(matrix).await,
-            Expr::Subquery(subquery) => self.subquery(subquery).await,
+            inner @ Expr::Subquery(subquery) => {
+                let outer = self.summary;
+                self.summary = outer.inside(inner);
+                let range = self.subquery(subquery).await;
+                self.summary = outer;
+                range
+            }
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
@@ -223,10 +234,11 @@ impl<'s> Evaluator<'s> {
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
         let (behind_ms, ahead_ms) = self.beyond(selector.extension);
+        let min_time = first - range_ms - behind_ms + 1;
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - range_ms - behind_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
@@ -238,6 +250,7 @@ impl<'s> Evaluator<'s> {
             looks,
             range_ms,
             extension: selector.extension,
+            summary_since: self.summary.applies().then_some(min_time),
         })
     }
 
@@ -261,6 +274,7 @@ impl<'s> Evaluator<'s> {
                 looks,
                 range_ms,
                 extension: None,
+                summary_since: None,
             });
         }
         let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
@@ -277,16 +291,19 @@ impl<'s> Evaluator<'s> {
             )],
             other => other.into_vector(),
         };
-        let series = rows.into_iter().map(|row| Given::Computed {
-            samples: Arc::new(samples_of(&row.column, &inner)),
-            drop_name: row.drop_name,
-            labels: row.labels,
+        let series = rows.into_iter().map(|row| {
+            Given::Computed(Computed {
+                samples: Arc::new(samples_of(&row.column, &inner)),
+                drop_name: row.drop_name,
+                labels: row.labels,
+            })
         });
         Ok(Range {
             series: series.collect(),
             looks,
             range_ms,
             extension: None,
+            summary_since: None,
         })
     }
 
@@ -418,7 +435,6 @@ impl<'s> Evaluator<'s> {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
                     let range = self.range(arg).await?;
-                    require_extendable(call, range.extension)?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -456,7 +472,6 @@ impl<'s> Evaluator<'s> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
-        require_extendable(call, range.extension)?;
         let mut rows = self.over(call, range, kernel, scalars).await?;
         if !window::keeps_name(call.function.id) {
             self.nameless(&mut rows);
@@ -471,6 +486,7 @@ impl<'s> Evaluator<'s> {
         kernel: Kernel,
         scalars: Vec<Vec<f64>>,
     ) -> Result<Vec<Row>> {
+        window::check_extension(call, range.extension)?;
         let ranged = Ranged {
             looks: range.looks,
             range_ms: range.range_ms,
@@ -482,9 +498,10 @@ impl<'s> Evaluator<'s> {
             start_timestamps: self.options.start_timestamps,
             type_labels: self.options.type_and_unit_labels,
         };
-        let steps = self.steps.len();
+        let (steps, since) = (self.steps.len(), range.summary_since);
         let series = range.series;
-        let filled = select::rows(&self.pool, series, Arc::new(ranged), select::ranged, steps);
+        let fill = select::ranged;
+        let filled = select::rows(&self.pool, series, Arc::new(ranged), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -550,31 +567,6 @@ impl<'s> Evaluator<'s> {
     }
 }
 
-/// Refuses functions over ranges whose ends are treated in a way that has no meaning for them.
-fn require_extendable(call: &Call, extension: Option<Extension>) -> Result<()> {
-    use FunctionId::{Changes, Delta, Increase, Rate, Resets};
-    let (modifier, names, able) = match (extension, call.function.id) {
-        (None, _) => return Ok(()),
-        (Some(Extension::Anchored), id) => (
-            "anchored",
-            "changes, delta, increase, rate, resets",
-            matches!(id, Changes | Delta | Increase | Rate | Resets),
-        ),
-        (Some(Extension::Smoothed), id) => (
-            "smoothed",
-            "delta, increase, rate",
-            matches!(id, Delta | Increase | Rate),
-        ),
-    };
-    if able {
-        return Ok(());
-    }
-    let name = call.function.name;
-    Err(Error::execution(format!(
-        "{modifier} modifier can only be used with: {names} - not with {name}"
-    )))
-}
-
 /// What a function takes of the samples of a selector.
 fn taken(id: FunctionId) -> Option<Take> {
     match id {
@@ -612,21 +604,12 @@ fn samples_of(column: &Column, steps: &Steps) -> Samples {
         match column.get(step) {
             Some(SampleValue::Float(value)) => samples.push_float(time, value),
             Some(SampleValue::Histogram(histogram)) => {
-                samples.push_histogram(time, without_hint(histogram));
+                samples.push_histogram(time, select::without_reset_hint(histogram));
             }
             None => {}
         }
     }
     samples
-}
-
-/// What a hint says of the sample before it does not hold of that of a subquery's step before.
-fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    use CounterResetHint::{NotReset, Reset, Unknown};
-    if matches!(histogram.counter_reset_hint, NotReset | Reset) {
-        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
-    }
-    histogram
 }
 
 fn join(rows: Vec<Row>) -> Result<Vec<Row>> {

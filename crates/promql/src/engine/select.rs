@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use rutile_model::Labels;
+use rutile_model::histogram::HistogramError;
 use rutile_model::sample::STALE_NAN;
+use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_runtime::CpuPool;
 
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
-use super::window::{self, Context, Findings, Kernel, Profile, Window};
+use super::summary::summarize;
+use super::window::{self, Context, Findings, Kernel, Kind, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
@@ -57,8 +59,9 @@ pub(crate) enum Take {
 pub(crate) struct Instant {
     pub(crate) looks: Looks,
     pub(crate) lookback_ms: i64,
+    pub(crate) extension: Option<Extension>,
     pub(crate) take: Take,
-    /// Where the selector stands.
+    /// Where it stands in the query.
     pub(crate) span: Span,
 }
 
@@ -82,47 +85,54 @@ pub(crate) struct Ranged {
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Source(Arc<dyn Series>),
-    Computed {
-        labels: Labels,
-        /// Whether the metric name is to go when the evaluation ends.
-        drop_name: bool,
-        samples: Arc<Samples>,
-    },
+    Computed(Computed),
+}
+
+/// A series that a subquery has computed.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Arc<Samples>,
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) drop_name: bool,
 }
 
 impl Given {
     pub(crate) fn labels(&self) -> &Labels {
         match self {
             Self::Source(series) => series.labels(),
-            Self::Computed { labels, .. } => labels,
-        }
-    }
-
-    pub(crate) fn drop_name(&self) -> bool {
-        match self {
-            Self::Source(_) => false,
-            Self::Computed { drop_name, .. } => *drop_name,
+            Self::Computed(computed) => &computed.labels,
         }
     }
 
     pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed { samples, .. } => {
-                out.clone_from(samples);
+            Self::Computed(computed) => {
+                out.clone_from(&computed.samples);
                 Ok(())
             }
         }
     }
+
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed(computed) => computed.drop_name,
+        }
+    }
 }
 
-/// Computes the rows of series on all cores, in their order; leaves out those without any value.
+/// Computes the rows of series on all cores, in their order; leaves out those without any value. Buckets of
+/// histograms go before if there is a time for [`summarize`].
 pub(crate) async fn rows<T>(
     pool: &CpuPool,
     series: Vec<Given>,
     selector: Arc<T>,
     fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
     steps: usize,
+    summary_since: Option<i64>,
 ) -> Result<(Vec<Row>, Annotations)>
 where
     T: Send + Sync + 'static,
@@ -136,23 +146,19 @@ where
         let mut samples = Samples::default();
         for series in batch {
             series.decode(&mut samples)?;
+            if let Some(since) = summary_since {
+                summarize(&mut samples, since);
+            }
             let mut column = Column::absent(steps);
             let labels = series.labels();
-            fill(
-                &selector,
-                labels,
-                &mut samples,
-                &mut column,
-                &mut findings,
-            );
+            fill(&selector, labels, &mut samples, &mut column, &mut findings);
             if let Some(error) = findings.error.take() {
                 return Err(error);
             }
             if !column.is_empty() {
-                rows.push(Row {
-                    drop_name: series.drop_name(),
-                    ..Row::new(labels.clone(), column)
-                });
+                let mut row = Row::new(labels.clone(), column);
+                row.drop_name = series.drop_name();
+                rows.push(row);
             }
         }
         Ok::<_, Error>((rows, findings.annotations))
@@ -169,11 +175,14 @@ where
 /// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
 pub(crate) fn instant(
     selector: &Instant,
-    _: &Labels,
+    labels: &Labels,
     samples: &mut Samples,
     column: &mut Column,
-    _: &mut Findings,
+    findings: &mut Findings,
 ) {
+    if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
+        return smoothed(selector, labels, samples, column, findings);
+    }
     let mut next = 0;
     for step in 0..column.len() {
         let time = selector.looks.time(step);
@@ -205,6 +214,103 @@ pub(crate) fn instant(
             }
         };
         column.set(step, Some(value));
+    }
+}
+
+/// Fills the column of a `smoothed` instant selector: what lies on the line between the samples before
+/// and behind each step, within the lookback; the one before if there is none behind.
+fn smoothed(
+    selector: &Instant,
+    labels: &Labels,
+    samples: &mut Samples,
+    column: &mut Column,
+    findings: &mut Findings,
+) {
+    drop_stale(samples);
+    let mut context = Context {
+        span: selector.span,
+        labels,
+        scalars: &[],
+        start_timestamps: false,
+        findings,
+    };
+    for step in 0..column.len() {
+        let time = selector.looks.time(step);
+        let place = |bound: i64| samples.times.partition_point(|at| *at <= bound);
+        let from = place(time - selector.lookback_ms);
+        let to = place(time + selector.lookback_ms);
+        let value = smooth(samples, (from, to), time, &mut context);
+        column.set(step, value);
+    }
+}
+
+fn smooth(
+    samples: &Samples,
+    (from, to): (usize, usize),
+    time: i64,
+    context: &mut Context<'_>,
+) -> Option<SampleValue> {
+    if Kind::of(samples, from, to) == Kind::Mixed {
+        context.warn_mixed_samples();
+        return None;
+    }
+    let times = samples.times.get(from..to)?;
+    let next = from + times.partition_point(|at| *at < time);
+    let previous = next.checked_sub(1).filter(|previous| *previous >= from);
+    let has_next = next < to;
+    if has_next && samples.times.get(next) == Some(&time) {
+        return value_at(samples, next);
+    }
+    let previous = previous?;
+    if !has_next {
+        return match value_at(samples, previous)? {
+            // The hint is about the histogram before, not about the value.
+            SampleValue::Histogram(histogram) => {
+                Some(SampleValue::Histogram(without_hint(histogram)))
+            }
+            float @ SampleValue::Float(_) => Some(float),
+        };
+    }
+    let (before, after) = (*samples.times.get(previous)?, *samples.times.get(next)?);
+    match (value_at(samples, previous)?, value_at(samples, next)?) {
+        (SampleValue::Float(left), SampleValue::Float(right)) => {
+            let value = window::interpolate((before, left), (after, right), time, false);
+            Some(SampleValue::Float(value))
+        }
+        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
+            let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
+            let is_counter = !(is_gauge(&left) && is_gauge(&right));
+            let between = if left.uses_custom_buckets() == right.uses_custom_buckets() {
+                window::interpolate_histograms((before, &left), (after, &right), time, is_counter)
+            } else {
+                Err(HistogramError::MixedSchemas)
+            };
+            let between = context.accept_interpolated(between)?;
+            Some(SampleValue::Histogram(Arc::new(between)))
+        }
+        _ => None,
+    }
+}
+
+fn value_at(samples: &Samples, i: usize) -> Option<SampleValue> {
+    match samples.histogram(i) {
+        Some(histogram) => Some(SampleValue::Histogram(Arc::clone(histogram))),
+        None => samples.floats.get(i).copied().map(SampleValue::Float),
+    }
+}
+
+fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    if histogram.counter_reset_hint != CounterResetHint::Unknown {
+        Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
+    }
+    histogram
+}
+
+/// The histogram with nothing known about resets; a gauge remains one.
+pub(crate) fn without_reset_hint(histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    match histogram.counter_reset_hint {
+        CounterResetHint::Reset | CounterResetHint::NotReset => without_hint(histogram),
+        CounterResetHint::Unknown | CounterResetHint::Gauge => histogram,
     }
 }
 

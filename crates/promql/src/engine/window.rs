@@ -26,11 +26,11 @@ use rutile_model::{FloatHistogram, Labels};
 use super::annotation::Annotations;
 use super::column::{Column, SampleValue};
 use super::eval::METRIC_NAME;
-use super::Error;
+use super::{Error, Result};
 use crate::ast::{Call, Expr, Extension, FunctionId, Span};
 use crate::source::Samples;
 
-pub(crate) use extended::{Points, interpolate, interpolate_histograms};
+pub(crate) use extended::{extend, interpolate, interpolate_histograms};
 pub(crate) use profile::{Kind, Profile};
 
 /// The samples of one series in the range before a step.
@@ -214,6 +214,34 @@ pub(crate) fn keeps_name(id: FunctionId) -> bool {
 /// Whether the result depends on the step and not only on the samples and the scalar arguments.
 pub(crate) fn depends_on_step(id: FunctionId) -> bool {
     id == FunctionId::PredictLinear
+}
+
+/// Refuses functions that do not know what to do with the samples outside of an extended range.
+///
+/// # Errors
+/// With Prometheus's text.
+pub(crate) fn check_extension(call: &Call, extension: Option<Extension>) -> Result<()> {
+    use FunctionId::{Changes, Delta, Increase, Rate, Resets};
+    let (fits, modifier, functions) = match extension {
+        None => return Ok(()),
+        Some(Extension::Anchored) => (
+            matches!(call.function.id, Changes | Delta | Increase | Rate | Resets),
+            "anchored",
+            "changes, delta, increase, rate, resets",
+        ),
+        Some(Extension::Smoothed) => (
+            matches!(call.function.id, Delta | Increase | Rate),
+            "smoothed",
+            "delta, increase, rate",
+        ),
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = call.function.name;
+    Err(Error::execution(format!(
+        "{modifier} modifier can only be used with: {functions} - not with {name}"
+    )))
 }
 
 /// What is to be said of a series after its last step.

@@ -10,6 +10,8 @@ use rutile_model::histogram::HistogramError;
 use super::Window;
 use super::rate::Flavor;
 use crate::ast::Extension;
+use crate::engine::{Error, Result};
+use crate::source::Samples;
 
 /// Places of the samples of a window and of those that its bounds may need.
 pub(super) fn reach(window: &Window<'_>) -> (usize, usize) {
@@ -94,65 +96,61 @@ pub(crate) fn interpolate_histograms(
     Ok((between, [subtracted, added]))
 }
 
-/// Floats with their times.
-pub(crate) struct Points<'a> {
-    pub(crate) times: &'a [i64],
-    pub(crate) values: &'a [f64],
-    pub(crate) smoothed: bool,
+/// The values of floats at the bounds of a range; `first` and `last` are what [`outermost`] found.
+fn at_bounds(
+    points: &Points<'_>,
+    (first, last): (usize, usize),
+    (start, end): (i64, i64),
+    is_counter: bool,
+) -> Option<(f64, f64)> {
+    let mut left = points.at(first)?;
+    if points.smoothed && left.0 < start {
+        left.1 = interpolate(left, points.at(first + 1)?, start, is_counter);
+    }
+    let mut right = points.at(last)?;
+    if points.smoothed && last > 0 && right.0 > end {
+        right.1 = interpolate(points.at(last - 1)?, right, end, is_counter);
+    }
+    Some((left.1, right.1))
 }
 
-impl Points<'_> {
-    pub(crate) fn at(&self, i: usize) -> Option<(i64, f64)> {
+/// Floats with their times.
+struct Points<'a> {
+    times: &'a [i64],
+    values: &'a [f64],
+    smoothed: bool,
+}
+
+impl<'a> Points<'a> {
+    fn of(samples: &'a Samples, (from, to): (usize, usize), extension: Option<Extension>) -> Self {
+        Self {
+            times: samples.times.get(from..to).unwrap_or_default(),
+            values: samples.floats.get(from..to).unwrap_or_default(),
+            smoothed: extension == Some(Extension::Smoothed),
+        }
+    }
+
+    fn at(&self, i: usize) -> Option<(i64, f64)> {
         Some((*self.times.get(i)?, *self.values.get(i)?))
     }
 
-    /// Places of the two that give the bounds of a range their values.
-    pub(crate) fn outermost(&self, bounds: (i64, i64)) -> Option<(usize, usize)> {
-        outermost(self.times, bounds, self.smoothed)
-    }
-
-    /// The values at the bounds of a range; `first` and `last` are what is [`outermost`].
-    pub(crate) fn at_bounds(
-        &self,
-        (first, last): (usize, usize),
-        (start, end): (i64, i64),
-        is_counter: bool,
-    ) -> Option<(f64, f64)> {
-        let mut left = self.at(first)?;
-        if self.smoothed && left.0 < start {
-            left.1 = interpolate(left, self.at(first + 1)?, start, is_counter);
-        }
-        let mut right = self.at(last)?;
-        if self.smoothed && last > 0 && right.0 > end {
-            right.1 = interpolate(self.at(last - 1)?, right, end, is_counter);
-        }
-        Some((left.1, right.1))
-    }
-
     /// Places of those strictly within a range, out of `first..=last`.
-    pub(crate) fn within(
-        &self,
-        (first, last): (usize, usize),
-        (start, end): (i64, i64),
-    ) -> (usize, usize) {
-        let is_before = self.times.get(first).is_some_and(|time| *time <= start);
-        let is_behind = self.times.get(last).is_some_and(|time| *time >= end);
-        let from = first + usize::from(is_before);
-        let to = last + usize::from(!is_behind);
+    fn within(&self, (first, last): (usize, usize), (start, end): (i64, i64)) -> (usize, usize) {
+        let is_at = |i: usize, is_out: fn(i64, i64) -> bool, bound| {
+            self.times.get(i).is_some_and(|time| is_out(*time, bound))
+        };
+        let from = first + usize::from(is_at(first, |time, start| time <= start, start));
+        let to = last + usize::from(!is_at(last, |time, end| time >= end, end));
         (from, to.max(from))
     }
 }
 
 /// The change of floats over the range; `reached` are the places of all that may be looked at.
 pub(super) fn change(window: &Window<'_>, reached: (usize, usize), flavor: Flavor) -> Option<f64> {
-    let points = Points {
-        times: window.samples.times.get(reached.0..reached.1)?,
-        values: window.samples.floats.get(reached.0..reached.1)?,
-        smoothed: window.extension == Some(Extension::Smoothed),
-    };
+    let points = Points::of(window.samples, reached, window.extension);
     let range = (window.range_start, window.range_end);
     let ends = outermost_of_change(points.times, range, points.smoothed)?;
-    let (left, right) = points.at_bounds(ends, range, flavor.is_counter)?;
+    let (left, right) = at_bounds(&points, ends, range, flavor.is_counter)?;
     let mut change = right - left;
     if flavor.is_counter {
         // What was lost to resets next to the bounds is part of their values already.
@@ -171,4 +169,42 @@ pub(super) fn change(window: &Window<'_>, reached: (usize, usize), flavor: Flavo
         change /= window.seconds();
     }
     Some(change)
+}
+
+/// The samples of a range vector that is shown as it is: those within the range, and its bounds.
+///
+/// # Errors
+/// Where there are histograms, as in Prometheus.
+pub(crate) fn extend(
+    samples: &Samples,
+    (start, end): (i64, i64),
+    lookback_ms: i64,
+    extension: Extension,
+) -> Result<Samples> {
+    let (modifier, behind_ms) = match extension {
+        Extension::Anchored => ("anchored", 0),
+        Extension::Smoothed => ("smoothed", lookback_ms),
+    };
+    let place = |bound: i64| samples.times.partition_point(|time| *time <= bound);
+    let reached = (place(start - lookback_ms), place(end + behind_ms));
+    if (reached.0..reached.1).any(|i| samples.histogram(i).is_some()) {
+        return Err(Error::execution(format!(
+            "{modifier} modifier is not supported with histograms"
+        )));
+    }
+    let points = Points::of(samples, reached, Some(extension));
+    let mut extended = Samples::default();
+    let Some(ends) = outermost(points.times, (start, end), points.smoothed) else {
+        return Ok(extended);
+    };
+    let Some((left, right)) = at_bounds(&points, ends, (start, end), false) else {
+        return Ok(extended);
+    };
+    extended.push_float(start, left);
+    let (from, to) = points.within(ends, (start, end));
+    for (time, value) in (from..to).filter_map(|i| points.at(i)) {
+        extended.push_float(time, value);
+    }
+    extended.push_float(end, right);
+    Ok(extended)
 }
