@@ -15,6 +15,7 @@ mod error;
 mod eval;
 mod select;
 mod signature;
+mod smooth;
 mod steps;
 mod summary;
 mod window;

@@ -148,7 +148,7 @@ impl<'s> Evaluator<'s> {
     fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
         let lookback_ms = self.options.lookback_ms;
         match extension {
-            None => (0, 0),
+            None => (self.around.map_or(0, window::looks_behind_ms), 0),
             Some(Extension::Anchored) => (lookback_ms, 0),
             Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
         }
