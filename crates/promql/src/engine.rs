@@ -14,6 +14,8 @@ mod column;
 mod error;
 mod eval;
 mod select;
+mod signature;
+mod smooth;
 mod steps;
 mod window;
 
@@ -49,7 +51,7 @@ pub struct EngineOptions {
     pub max_samples: u64,
     /// Whether metric names go at the end of the evaluation only.
     pub delayed_name_removal: bool,
-    /// Whether `__type__` and `__unit__` go with the metric name.
+    /// Whether a counter is known by its label `__type__`, and not by the end of its name.
     pub type_and_unit_labels: bool,
     /// Whether counter functions take start timestamps into account.
     pub start_timestamps: bool,

@@ -114,6 +114,26 @@ impl Samples {
         self.histograms.get(i)?.as_ref()
     }
 
+    /// These and others, without start timestamps; none if both have a sample at the same time.
+    pub(crate) fn merged(&self, others: &Self) -> Option<Self> {
+        let mut merged = Self::default();
+        let (mut i, mut j) = (0, 0);
+        while i < self.len() || j < others.len() {
+            let (from, at) = match (self.times.get(i), others.times.get(j)) {
+                (Some(a), Some(b)) if a == b => return None,
+                (Some(a), Some(b)) if a > b => (others, &mut j),
+                (None, _) => (others, &mut j),
+                (Some(_), _) => (self, &mut i),
+            };
+            match from.histogram(*at) {
+                Some(histogram) => merged.push_histogram(from.times[*at], Arc::clone(histogram)),
+                None => merged.push_float(from.times[*at], from.floats[*at]),
+            }
+            *at += 1;
+        }
+        Some(merged)
+    }
+
     /// Whether the sample at a place marks the end of its series.
     #[must_use]
     pub fn is_stale(&self, i: usize) -> bool {

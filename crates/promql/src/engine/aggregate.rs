@@ -1,10 +1,26 @@
 //! Aggregations: `sum by (job) (...)` and their like.
+//!
+//! Rows are put into groups once, then each group is reduced column by column: at every step the values
+//! are taken in the order of the rows, so that floating-point results are those of Prometheus 3.14
+//! (`promql/engine.go`: `rangeEvalAgg`, `aggregation`, `aggregationK`, `aggregationCountValues`) to the
+//! last bit. Groups come out in the order of their first row.
 
-use crate::ast::Aggregate;
+mod count_values;
+mod float;
+mod groups;
+mod histogram;
+mod param;
+mod pick;
+mod reduce;
+
+#[cfg(test)]
+mod tests;
+
+use crate::ast::{Aggregate, AggregateOp};
 
 use super::annotation::Annotations;
 use super::column::{Operand, Row};
-use super::{EngineOptions, Error, Result};
+use super::{EngineOptions, Result};
 
 /// What an aggregation is told beside its operands.
 #[derive(Debug)]
@@ -22,7 +38,37 @@ pub(crate) fn apply(
     param: Option<Operand>,
     rows: Vec<Row>,
 ) -> Result<Vec<Row>> {
-    drop((param, rows));
-    let name = context.aggregate.op;
-    Err(Error::execution(format!("{name} is not there yet")))
+    match (context.aggregate.op, param) {
+        (AggregateOp::CountValues, Some(Operand::String(label))) => {
+            count_values::apply(context, &label, rows)
+        }
+        (AggregateOp::Topk | AggregateOp::Bottomk, param) => {
+            let Some(counts) = param::counts(&values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::extremes(context, &counts, rows))
+        }
+        (AggregateOp::Limitk, param) => {
+            let Some(counts) = param::counts(&values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::first(context, &counts, rows))
+        }
+        (AggregateOp::LimitRatio, param) => {
+            let Some(ratios) = param::ratios(context, &values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::share(context, &ratios, rows))
+        }
+        (AggregateOp::Quantile, param) => {
+            let quantiles = values(param);
+            param::check_quantiles(context, &quantiles);
+            Ok(reduce::apply(context, &quantiles, &rows))
+        }
+        _ => Ok(reduce::apply(context, &[], &rows)),
+    }
+}
+
+fn values(param: Option<Operand>) -> Vec<f64> {
+    param.map(Operand::into_scalar).unwrap_or_default()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hashbrown::HashMap;
-use rutile_model::{Labels, Matcher};
+use hashbrown::{HashMap, HashSet};
+use rutile_model::{CounterResetHint, FloatHistogram, Labels, Matcher};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -15,6 +15,7 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
 use super::select::{self, Given, Instant, Looks, Ranged, Take};
+use super::smooth;
 use super::steps::Steps;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
@@ -27,6 +28,8 @@ use crate::source::{Samples, Select, Source};
 /// Labels that are not part of a result that is no longer the metric.
 pub(crate) const METRIC_NAME: &str = "__name__";
 
+const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
+
 /// Evaluates the expressions of one query.
 pub(crate) struct Evaluator<'s> {
     pub(crate) options: EngineOptions,
@@ -36,6 +39,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) steps: Steps,
     /// Those of the whole query.
     pub(crate) query: Steps,
+    /// The function or aggregation around the expression at hand, if no operator is between them.
+    around: Option<&'static str>,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -61,6 +66,7 @@ impl<'s> Evaluator<'s> {
             source,
             steps,
             query: steps,
+            around: None,
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
@@ -69,59 +75,79 @@ impl<'s> Evaluator<'s> {
     /// The value of an expression that is no range vector.
     pub(crate) fn eval<'a>(&'a mut self, expr: &'a Expr) -> BoxFuture<'a, Result<Operand>> {
         async move {
-            match expr {
-                Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
-                Expr::String(string) => Ok(Operand::String(string.value.clone())),
-                Expr::Paren(paren) => self.eval(&paren.expr).await,
-                Expr::Vector(selector) => {
-                    let rows = self.vector(selector, Take::Value, None).await?;
-                    Ok(Operand::Vector(rows))
-                }
-                Expr::Unary(unary) => self.unary(unary).await,
-                Expr::Binary(binary) => self.binary(binary).await,
-                Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
-                Expr::Call(call) => self.call(call).await,
-                Expr::Matrix(_) | Expr::Subquery(_) => {
-                    Err(Error::execution("a range vector has no value at a step"))
-                }
-            }
+            let around = match expr {
+                Expr::Binary(_) => None,
+                Expr::Aggregate(aggregate) => Some(aggregate.op.as_str()),
+                Expr::Call(call) => Some(call.function.name),
+                _ => self.around,
+            };
+            let outer = std::mem::replace(&mut self.around, around);
+            let value = self.value(expr).await;
+            self.around = outer;
+            value
         }
         .boxed()
     }
 
+    async fn value(&mut self, expr: &Expr) -> Result<Operand> {
+        match expr {
+            Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
+            Expr::String(string) => Ok(Operand::String(string.value.clone())),
+            Expr::Paren(paren) => self.eval(&paren.expr).await,
+            Expr::Vector(selector) => {
+                let rows = self.vector(selector, Take::Value).await?;
+                Ok(Operand::Vector(rows))
+            }
+            Expr::Unary(unary) => self.unary(unary).await,
+            Expr::Binary(binary) => self.binary(binary).await,
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
+            Expr::Call(call) => self.call(call).await,
+            Expr::Matrix(_) | Expr::Subquery(_) => {
+                Err(Error::execution("a range vector has no value at a step"))
+            }
+        }
+    }
+
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr, None).await?;
+        let range = self.range(expr).await?;
         let end = range.looks.time(0);
-        let mut all = Vec::new();
+        let start = end - range.range_ms;
+        let (behind_ms, ahead_ms) = self.beyond(range.extension);
+        let mut all: Vec<(Labels, Samples)> = Vec::new();
         for series in range.series {
             let mut samples = Samples::default();
             series.decode(&mut samples)?;
             select::drop_stale(&mut samples);
-            let mut inside = Samples::default();
-            for i in 0..samples.len() {
-                let time = samples.times[i];
-                if time <= end - range.range_ms || time > end {
-                    continue;
-                }
-                match samples.histogram(i) {
-                    Some(histogram) => inside.push_histogram(time, Arc::clone(histogram)),
-                    None => inside.push_float(time, samples.floats[i]),
-                }
+            let mut samples = select::between(&samples, start - behind_ms, end + ahead_ms);
+            if let Some(extension) = range.extension {
+                let smoothed = extension == Extension::Smoothed;
+                samples = smooth::extend(&samples, (start, end), smoothed)?;
             }
-            if !inside.is_empty() {
-                all.push((series.labels().clone(), inside));
+            if samples.is_empty() {
+                continue;
             }
+            let labels = match series.drop_name() && self.options.delayed_name_removal {
+                true => without_name(series.labels(), &self.options),
+                false => series.labels().clone(),
+            };
+            all.push((labels, samples));
         }
-        Ok(all)
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        merged(all)
     }
 
-    async fn vector(
-        &mut self,
-        selector: &VectorSelector,
-        take: Take,
-        function: Option<&'static str>,
-    ) -> Result<Vec<Row>> {
+    /// How far an extended selector looks beyond its bounds.
+    fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
+        let lookback_ms = self.options.lookback_ms;
+        match extension {
+            None => (0, 0),
+            Some(Extension::Anchored) => (lookback_ms, 0),
+            Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
+        }
+    }
+
+    async fn vector(&mut self, selector: &VectorSelector, take: Take) -> Result<Vec<Row>> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
@@ -136,23 +162,23 @@ impl<'s> Evaluator<'s> {
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
-                function,
+                function: self.around,
             })
             .await?;
         let instant = Instant {
             looks,
             lookback_ms,
-            extension: selector.extension,
             take,
+            span: selector.span,
+        };
+        let smoothed = selector.extension == Some(Extension::Smoothed) && take == Take::Value;
+        let fill = if smoothed {
+            smooth::instant
+        } else {
+            select::instant
         };
         let steps = self.steps.len();
-        let filled = select::rows(
-            &self.pool,
-            series,
-            Arc::new(instant),
-            select::instant,
-            steps,
-        );
+        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -179,28 +205,24 @@ impl<'s> Evaluator<'s> {
             matchers,
             ..like.clone()
         };
-        self.vector(&selector, Take::FloatTime, Some("info")).await
+        self.vector(&selector, Take::FloatTime).await
     }
 
     /// A range vector's series.
-    async fn range(&mut self, expr: &Expr, function: Option<&'static str>) -> Result<Range> {
+    async fn range(&mut self, expr: &Expr) -> Result<Range> {
         match expr.unwrap_parens() {
-            Expr::Matrix(matrix) => self.matrix(matrix, function).await,
+            Expr::Matrix(matrix) => self.matrix(matrix).await,
             Expr::Subquery(subquery) => self.subquery(subquery).await,
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
 
-    async fn matrix(&mut self, matrix: &Matrix, function: Option<&'static str>) -> Result<Range> {
+    async fn matrix(&mut self, matrix: &Matrix) -> Result<Range> {
         let selector = &matrix.selector;
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
-        let (behind_ms, ahead_ms) = match selector.extension {
-            None => (0, 0),
-            Some(Extension::Anchored) => (self.options.lookback_ms, 0),
-            Some(Extension::Smoothed) => (self.options.lookback_ms, self.options.lookback_ms),
-        };
+        let (behind_ms, ahead_ms) = self.beyond(selector.extension);
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
@@ -208,7 +230,7 @@ impl<'s> Evaluator<'s> {
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
-                function,
+                function: self.around,
             })
             .await?;
         Ok(Range {
@@ -255,16 +277,10 @@ impl<'s> Evaluator<'s> {
             )],
             other => other.into_vector(),
         };
-        let series = rows.into_iter().map(|row| {
-            let mut samples = Samples::default();
-            for (step, time) in inner.times().enumerate() {
-                match row.column.get(step) {
-                    Some(SampleValue::Float(value)) => samples.push_float(time, value),
-                    Some(SampleValue::Histogram(h)) => samples.push_histogram(time, h),
-                    None => {}
-                }
-            }
-            Given::Computed(row.labels, Arc::new(samples))
+        let series = rows.into_iter().map(|row| Given::Computed {
+            samples: Arc::new(samples_of(&row.column, &inner)),
+            drop_name: row.drop_name,
+            labels: row.labels,
         });
         Ok(Range {
             series: series.collect(),
@@ -337,7 +353,9 @@ impl<'s> Evaluator<'s> {
                     }
                 }
                 self.nameless(&mut rows);
-                Ok(Operand::Vector(self.joined(rows)?))
+                let delayed = self.options.delayed_name_removal;
+                let rows = if delayed { rows } else { join(rows)? };
+                Ok(Operand::Vector(self.bounded(rows)?))
             }
             Operand::String(_) => Err(Error::execution("a text has no sign")),
         }
@@ -390,9 +408,7 @@ impl<'s> Evaluator<'s> {
             if take == Take::Start && !self.options.start_timestamps {
                 return Ok(Operand::Vector(Vec::new()));
             }
-            let mut rows = self
-                .vector(selector, take, Some(call.function.name))
-                .await?;
+            let mut rows = self.vector(selector, take).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
@@ -401,7 +417,8 @@ impl<'s> Evaluator<'s> {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg, Some(call.function.name)).await?;
+                    let range = self.range(arg).await?;
+                    require_extendable(call, range.extension)?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -416,6 +433,11 @@ impl<'s> Evaluator<'s> {
             annotations: &mut self.annotations,
         };
         match call::apply(&mut context, args)? {
+            Operand::Vector(rows)
+                if matches!(id, FunctionId::LabelJoin | FunctionId::LabelReplace) =>
+            {
+                Ok(Operand::Vector(self.bounded(join(rows)?)?))
+            }
             Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
             other => Ok(other),
         }
@@ -426,7 +448,7 @@ impl<'s> Evaluator<'s> {
         let (mut range, mut scalars) = (None, Vec::new());
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
-                range = Some(self.range(arg, Some(call.function.name)).await?);
+                range = Some(self.range(arg).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
@@ -434,11 +456,12 @@ impl<'s> Evaluator<'s> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
+        require_extendable(call, range.extension)?;
         let mut rows = self.over(call, range, kernel, scalars).await?;
         if !window::keeps_name(call.function.id) {
             self.nameless(&mut rows);
         }
-        self.joined(rows)
+        self.distinct(rows)
     }
 
     async fn over(
@@ -490,12 +513,28 @@ impl<'s> Evaluator<'s> {
         join(rows)
     }
 
-    /// Makes one row of those with equal labels.
+    /// Makes one row of those with equal labels. At one step, with delayed name removal, they may stay
+    /// apart until the end: more of them may lose their value before.
     ///
     /// # Errors
     /// When two of them have a value at the same step.
     fn joined(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        if self.options.delayed_name_removal && self.steps.len() == 1 {
+            return self.bounded(rows);
+        }
         self.bounded(join(rows)?)
+    }
+
+    /// Refuses rows with equal labels, unless name removal is delayed.
+    fn distinct(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        let distinct = |rows: &[Row]| {
+            let mut seen = HashSet::with_capacity_and_hasher(rows.len(), FixedState::default());
+            rows.iter().all(|row| seen.insert(row.labels.clone()))
+        };
+        if self.options.delayed_name_removal || distinct(&rows) {
+            return self.bounded(rows);
+        }
+        Err(Error::execution(SAME_LABELS))
     }
 
     fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
@@ -510,6 +549,31 @@ impl<'s> Evaluator<'s> {
     }
 }
 
+/// Refuses functions over ranges whose ends are treated in a way that has no meaning for them.
+fn require_extendable(call: &Call, extension: Option<Extension>) -> Result<()> {
+    use FunctionId::{Changes, Delta, Increase, Rate, Resets};
+    let (modifier, names, able) = match (extension, call.function.id) {
+        (None, _) => return Ok(()),
+        (Some(Extension::Anchored), id) => (
+            "anchored",
+            "changes, delta, increase, rate, resets",
+            matches!(id, Changes | Delta | Increase | Rate | Resets),
+        ),
+        (Some(Extension::Smoothed), id) => (
+            "smoothed",
+            "delta, increase, rate",
+            matches!(id, Delta | Increase | Rate),
+        ),
+    };
+    if able {
+        return Ok(());
+    }
+    let name = call.function.name;
+    Err(Error::execution(format!(
+        "{modifier} modifier can only be used with: {names} - not with {name}"
+    )))
+}
+
 /// What a function takes of the samples of a selector.
 fn taken(id: FunctionId) -> Option<Take> {
     match id {
@@ -519,9 +583,49 @@ fn taken(id: FunctionId) -> Option<Take> {
     }
 }
 
-/// The labels without the metric's name, and its type and unit, which go with it whatever the options.
+/// The labels without the metric's name, type and unit.
 pub(crate) fn without_name(labels: &Labels, _: &EngineOptions) -> Labels {
     labels.without(&[METRIC_NAME, "__type__", "__unit__"])
+}
+
+/// Joins neighbours with equal labels.
+fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
+    let mut merged: Vec<(Labels, Samples)> = Vec::with_capacity(all.len());
+    for (labels, samples) in all {
+        match merged.last_mut() {
+            Some((before, so_far)) if *before == labels => {
+                *so_far = so_far
+                    .merged(&samples)
+                    .ok_or_else(|| Error::execution(SAME_LABELS))?;
+            }
+            _ => merged.push((labels, samples)),
+        }
+    }
+    Ok(merged)
+}
+
+/// The samples of a row of a subquery.
+fn samples_of(column: &Column, steps: &Steps) -> Samples {
+    let mut samples = Samples::default();
+    for (step, time) in steps.times().enumerate() {
+        match column.get(step) {
+            Some(SampleValue::Float(value)) => samples.push_float(time, value),
+            Some(SampleValue::Histogram(histogram)) => {
+                samples.push_histogram(time, without_hint(histogram));
+            }
+            None => {}
+        }
+    }
+    samples
+}
+
+/// What a hint says of the sample before it does not hold of that of a subquery's step before.
+fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    use CounterResetHint::{NotReset, Reset, Unknown};
+    if matches!(histogram.counter_reset_hint, NotReset | Reset) {
+        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
+    }
+    histogram
 }
 
 fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
@@ -538,9 +642,7 @@ fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
                 continue;
             };
             if first.column.is_present(step) {
-                return Err(Error::execution(
-                    "vector cannot contain metrics with the same labelset",
-                ));
+                return Err(Error::execution(SAME_LABELS));
             }
             first.column.set(step, Some(value));
         }

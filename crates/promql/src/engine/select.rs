@@ -11,7 +11,7 @@ use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
 use super::window::{Context, Kernel, Window};
 use super::{Error, Result};
-use crate::ast::{Call, Extension};
+use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
 
 /// Series that are computed by one task.
@@ -57,8 +57,9 @@ pub(crate) enum Take {
 pub(crate) struct Instant {
     pub(crate) looks: Looks,
     pub(crate) lookback_ms: i64,
-    pub(crate) extension: Option<Extension>,
     pub(crate) take: Take,
+    /// Where the selector stands.
+    pub(crate) span: Span,
 }
 
 /// A function over a range selector or a subquery.
@@ -79,21 +80,33 @@ pub(crate) struct Ranged {
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Source(Arc<dyn Series>),
-    Computed(Labels, Arc<Samples>),
+    Computed {
+        labels: Labels,
+        /// Whether the metric name is to go when the evaluation ends.
+        drop_name: bool,
+        samples: Arc<Samples>,
+    },
 }
 
 impl Given {
     pub(crate) fn labels(&self) -> &Labels {
         match self {
             Self::Source(series) => series.labels(),
-            Self::Computed(labels, _) => labels,
+            Self::Computed { labels, .. } => labels,
+        }
+    }
+
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed { drop_name, .. } => *drop_name,
         }
     }
 
     pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed(_, samples) => {
+            Self::Computed { samples, .. } => {
                 out.clone_from(samples);
                 Ok(())
             }
@@ -131,7 +144,10 @@ where
                 &mut annotations,
             );
             if !column.is_empty() {
-                rows.push(Row::new(labels.clone(), column));
+                rows.push(Row {
+                    drop_name: series.drop_name(),
+                    ..Row::new(labels.clone(), column)
+                });
             }
         }
         Ok::<_, Error>((rows, annotations))
@@ -233,6 +249,21 @@ pub(crate) fn ranged(
         let value = (selector.kernel)(&window, &mut context);
         column.set(step, value);
     }
+}
+
+/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
+pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
+    let mut inside = Samples::default();
+    for (i, time) in samples.times.iter().enumerate() {
+        if *time <= start || *time > end {
+            continue;
+        }
+        match samples.histogram(i) {
+            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
+            None => inside.push_float(*time, samples.floats[i]),
+        }
+    }
+    inside
 }
 
 /// Takes the stale markers out.

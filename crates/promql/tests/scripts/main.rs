@@ -1,0 +1,60 @@
+//! Prometheus' test scripts, in `testdata`: what the engine must answer.
+//!
+//! `SCRIPT=functions.test cargo test -p rutile-promql --test scripts -- --nocapture` runs one of them.
+
+mod compare;
+mod hints;
+mod nhcb;
+mod reading;
+mod run;
+mod script;
+mod storage;
+
+use std::fs;
+
+use rutile_promql::{Engine, EngineOptions, ParserOptions};
+use rutile_runtime::CpuPool;
+
+/// As Prometheus runs them.
+fn engine() -> Engine {
+    let options = EngineOptions {
+        parser: ParserOptions::all(),
+        delayed_name_removal: true,
+        start_timestamps: true,
+        ..EngineOptions::default()
+    };
+    Engine::new(options, CpuPool::inline())
+}
+
+#[tokio::test]
+async fn answers() -> Result<(), String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata");
+    let only = std::env::var("SCRIPT").ok();
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".test"))
+        .filter(|name| only.as_ref().is_none_or(|only| only == name))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no script");
+    let engine = engine();
+    let (mut summary, mut passed, mut failed) = (String::new(), 0, 0);
+    for name in names {
+        let text = fs::read_to_string(format!("{folder}/{name}")).expect("it can be read");
+        let commands = script::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let outcome = run::script(&engine, &name, &commands).await;
+        for failure in &outcome.failures {
+            println!("{failure}");
+        }
+        let failures = outcome.failures.len();
+        summary += &format!("{name}: {} passed, {failures} failed\n", outcome.passed);
+        passed += outcome.passed;
+        failed += failures;
+    }
+    println!("{summary}all: {passed} passed, {failed} failed");
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("{failed} evaluations failed")),
+    }
+}
