@@ -15,7 +15,6 @@ mod error;
 mod eval;
 mod select;
 mod signature;
-mod smooth;
 mod steps;
 mod window;
 

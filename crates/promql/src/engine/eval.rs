@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hashbrown::{HashMap, HashSet};
-use rutile_model::{CounterResetHint, FloatHistogram, Labels, Matcher};
+use rutile_model::{Labels, Matcher};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -14,8 +14,7 @@ use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
-use super::select::{self, Given, Instant, Looks, Ranged, Take};
-use super::smooth;
+use super::select::{self, Computed, Given, Instant, Looks, Ranged, Take};
 use super::steps::Steps;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
@@ -113,17 +112,18 @@ impl<'s> Evaluator<'s> {
         let range = self.range(expr).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
-        let (behind_ms, ahead_ms) = self.beyond(range.extension);
         let mut all: Vec<(Labels, Samples)> = Vec::new();
         for series in range.series {
             let mut samples = Samples::default();
             series.decode(&mut samples)?;
             select::drop_stale(&mut samples);
-            let mut samples = select::between(&samples, start - behind_ms, end + ahead_ms);
-            if let Some(extension) = range.extension {
-                let smoothed = extension == Extension::Smoothed;
-                samples = smooth::extend(&samples, (start, end), smoothed)?;
-            }
+            let samples = match range.extension {
+                None => select::between(&samples, start, end),
+                Some(extension) => {
+                    let lookback_ms = self.options.lookback_ms;
+                    window::extend(&samples, (start, end), lookback_ms, extension)?
+                }
+            };
             if samples.is_empty() {
                 continue;
             }
@@ -168,16 +168,12 @@ impl<'s> Evaluator<'s> {
         let instant = Instant {
             looks,
             lookback_ms,
+            extension: selector.extension,
             take,
             span: selector.span,
         };
-        let smoothed = selector.extension == Some(Extension::Smoothed) && take == Take::Value;
-        let fill = if smoothed {
-            smooth::instant
-        } else {
-            select::instant
-        };
         let steps = self.steps.len();
+        let fill = select::instant;
         let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
@@ -277,10 +273,12 @@ impl<'s> Evaluator<'s> {
             )],
             other => other.into_vector(),
         };
-        let series = rows.into_iter().map(|row| Given::Computed {
-            samples: Arc::new(samples_of(&row.column, &inner)),
-            drop_name: row.drop_name,
-            labels: row.labels,
+        let series = rows.into_iter().map(|row| {
+            Given::Computed(Computed {
+                samples: Arc::new(samples_of(&row.column, &inner)),
+                drop_name: row.drop_name,
+                labels: row.labels,
+            })
         });
         Ok(Range {
             series: series.collect(),
@@ -418,7 +416,6 @@ impl<'s> Evaluator<'s> {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
                     let range = self.range(arg).await?;
-                    require_extendable(call, range.extension)?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -456,7 +453,6 @@ impl<'s> Evaluator<'s> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
-        require_extendable(call, range.extension)?;
         let mut rows = self.over(call, range, kernel, scalars).await?;
         if !window::keeps_name(call.function.id) {
             self.nameless(&mut rows);
@@ -471,6 +467,7 @@ impl<'s> Evaluator<'s> {
         kernel: Kernel,
         scalars: Vec<Vec<f64>>,
     ) -> Result<Vec<Row>> {
+        window::check_extension(call, range.extension)?;
         let ranged = Ranged {
             looks: range.looks,
             range_ms: range.range_ms,
@@ -480,6 +477,7 @@ impl<'s> Evaluator<'s> {
             kernel,
             scalars,
             start_timestamps: self.options.start_timestamps,
+            type_labels: self.options.type_and_unit_labels,
         };
         let steps = self.steps.len();
         let series = range.series;
@@ -549,31 +547,6 @@ impl<'s> Evaluator<'s> {
     }
 }
 
-/// Refuses functions over ranges whose ends are treated in a way that has no meaning for them.
-fn require_extendable(call: &Call, extension: Option<Extension>) -> Result<()> {
-    use FunctionId::{Changes, Delta, Increase, Rate, Resets};
-    let (modifier, names, able) = match (extension, call.function.id) {
-        (None, _) => return Ok(()),
-        (Some(Extension::Anchored), id) => (
-            "anchored",
-            "changes, delta, increase, rate, resets",
-            matches!(id, Changes | Delta | Increase | Rate | Resets),
-        ),
-        (Some(Extension::Smoothed), id) => (
-            "smoothed",
-            "delta, increase, rate",
-            matches!(id, Delta | Increase | Rate),
-        ),
-    };
-    if able {
-        return Ok(());
-    }
-    let name = call.function.name;
-    Err(Error::execution(format!(
-        "{modifier} modifier can only be used with: {names} - not with {name}"
-    )))
-}
-
 /// What a function takes of the samples of a selector.
 fn taken(id: FunctionId) -> Option<Take> {
     match id {
@@ -611,21 +584,12 @@ fn samples_of(column: &Column, steps: &Steps) -> Samples {
         match column.get(step) {
             Some(SampleValue::Float(value)) => samples.push_float(time, value),
             Some(SampleValue::Histogram(histogram)) => {
-                samples.push_histogram(time, without_hint(histogram));
+                samples.push_histogram(time, select::without_reset_hint(histogram));
             }
             None => {}
         }
     }
     samples
-}
-
-/// What a hint says of the sample before it does not hold of that of a subquery's step before.
-fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    use CounterResetHint::{NotReset, Reset, Unknown};
-    if matches!(histogram.counter_reset_hint, NotReset | Reset) {
-        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
-    }
-    histogram
 }
 
 fn join(rows: Vec<Row>) -> Result<Vec<Row>> {

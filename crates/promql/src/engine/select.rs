@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rutile_model::Labels;
 use rutile_model::sample::STALE_NAN;
+use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_runtime::CpuPool;
 
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::steps::Steps;
-use super::window::{Context, Kernel, Window};
+use super::window::{self, Context, Findings, Kernel, Kind, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
@@ -57,8 +57,9 @@ pub(crate) enum Take {
 pub(crate) struct Instant {
     pub(crate) looks: Looks,
     pub(crate) lookback_ms: i64,
+    pub(crate) extension: Option<Extension>,
     pub(crate) take: Take,
-    /// Where the selector stands.
+    /// Where it stands in the query.
     pub(crate) span: Span,
 }
 
@@ -74,42 +75,49 @@ pub(crate) struct Ranged {
     /// Values of the scalar arguments at every step: one vector for each argument.
     pub(crate) scalars: Vec<Vec<f64>>,
     pub(crate) start_timestamps: bool,
+    /// Whether series tell their type in a label.
+    pub(crate) type_labels: bool,
 }
 
 /// A series as the evaluator has it: from a source, or from a subquery.
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Source(Arc<dyn Series>),
-    Computed {
-        labels: Labels,
-        /// Whether the metric name is to go when the evaluation ends.
-        drop_name: bool,
-        samples: Arc<Samples>,
-    },
+    Computed(Computed),
+}
+
+/// A series that a subquery has computed.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Arc<Samples>,
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) drop_name: bool,
 }
 
 impl Given {
     pub(crate) fn labels(&self) -> &Labels {
         match self {
             Self::Source(series) => series.labels(),
-            Self::Computed { labels, .. } => labels,
-        }
-    }
-
-    pub(crate) fn drop_name(&self) -> bool {
-        match self {
-            Self::Source(_) => false,
-            Self::Computed { drop_name, .. } => *drop_name,
+            Self::Computed(computed) => &computed.labels,
         }
     }
 
     pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed { samples, .. } => {
-                out.clone_from(samples);
+            Self::Computed(computed) => {
+                out.clone_from(&computed.samples);
                 Ok(())
             }
+        }
+    }
+
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed(computed) => computed.drop_name,
         }
     }
 }
@@ -119,7 +127,7 @@ pub(crate) async fn rows<T>(
     pool: &CpuPool,
     series: Vec<Given>,
     selector: Arc<T>,
-    fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Annotations),
+    fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
     steps: usize,
 ) -> Result<(Vec<Row>, Annotations)>
 where
@@ -130,27 +138,23 @@ where
         .map(<[Given]>::to_vec)
         .collect();
     let work = move |batch: Vec<Given>| {
-        let (mut rows, mut annotations) = (Vec::with_capacity(batch.len()), Annotations::default());
+        let (mut rows, mut findings) = (Vec::with_capacity(batch.len()), Findings::default());
         let mut samples = Samples::default();
         for series in batch {
             series.decode(&mut samples)?;
             let mut column = Column::absent(steps);
             let labels = series.labels();
-            fill(
-                &selector,
-                labels,
-                &mut samples,
-                &mut column,
-                &mut annotations,
-            );
+            fill(&selector, labels, &mut samples, &mut column, &mut findings);
+            if let Some(error) = findings.error.take() {
+                return Err(error);
+            }
             if !column.is_empty() {
-                rows.push(Row {
-                    drop_name: series.drop_name(),
-                    ..Row::new(labels.clone(), column)
-                });
+                let mut row = Row::new(labels.clone(), column);
+                row.drop_name = series.drop_name();
+                rows.push(row);
             }
         }
-        Ok::<_, Error>((rows, annotations))
+        Ok::<_, Error>((rows, findings.annotations))
     };
     let (mut all, mut annotations) = (Vec::new(), Annotations::default());
     for done in pool.map(batches, work).await {
@@ -164,11 +168,14 @@ where
 /// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
 pub(crate) fn instant(
     selector: &Instant,
-    _: &Labels,
+    labels: &Labels,
     samples: &mut Samples,
     column: &mut Column,
-    _: &mut Annotations,
+    findings: &mut Findings,
 ) {
+    if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
+        return smoothed(selector, labels, samples, column, findings);
+    }
     let mut next = 0;
     for step in 0..column.len() {
         let time = selector.looks.time(step);
@@ -203,51 +210,186 @@ pub(crate) fn instant(
     }
 }
 
+/// Fills the column of a `smoothed` instant selector: what lies on the line between the samples before
+/// and behind each step, within the lookback; the one before if there is none behind.
+fn smoothed(
+    selector: &Instant,
+    labels: &Labels,
+    samples: &mut Samples,
+    column: &mut Column,
+    findings: &mut Findings,
+) {
+    drop_stale(samples);
+    let mut context = Context {
+        span: selector.span,
+        labels,
+        scalars: &[],
+        start_timestamps: false,
+        findings,
+    };
+    for step in 0..column.len() {
+        let time = selector.looks.time(step);
+        let place = |bound: i64| samples.times.partition_point(|at| *at <= bound);
+        let from = place(time - selector.lookback_ms);
+        let to = place(time + selector.lookback_ms);
+        let value = smooth(samples, (from, to), time, &mut context);
+        column.set(step, value);
+    }
+}
+
+fn smooth(
+    samples: &Samples,
+    (from, to): (usize, usize),
+    time: i64,
+    context: &mut Context<'_>,
+) -> Option<SampleValue> {
+    if Kind::of(samples, from, to) == Kind::Mixed {
+        context.warn_mixed_samples();
+        return None;
+    }
+    let times = samples.times.get(from..to)?;
+    let next = from + times.partition_point(|at| *at < time);
+    let previous = next.checked_sub(1).filter(|previous| *previous >= from);
+    let has_next = next < to;
+    if has_next && samples.times.get(next) == Some(&time) {
+        return value_at(samples, next);
+    }
+    let previous = previous?;
+    if !has_next {
+        return match value_at(samples, previous)? {
+            // The hint is about the histogram before, not about the value.
+            SampleValue::Histogram(histogram) => {
+                Some(SampleValue::Histogram(without_hint(histogram)))
+            }
+            float @ SampleValue::Float(_) => Some(float),
+        };
+    }
+    let (before, after) = (*samples.times.get(previous)?, *samples.times.get(next)?);
+    match (value_at(samples, previous)?, value_at(samples, next)?) {
+        (SampleValue::Float(left), SampleValue::Float(right)) => {
+            let value = window::interpolate((before, left), (after, right), time, false);
+            Some(SampleValue::Float(value))
+        }
+        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
+            let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
+            let is_counter = !(is_gauge(&left) && is_gauge(&right));
+            let between =
+                window::interpolate_histograms((before, &left), (after, &right), time, is_counter);
+            let between = context.accept_interpolated(between)?;
+            Some(SampleValue::Histogram(Arc::new(between)))
+        }
+        _ => None,
+    }
+}
+
+fn value_at(samples: &Samples, i: usize) -> Option<SampleValue> {
+    match samples.histogram(i) {
+        Some(histogram) => Some(SampleValue::Histogram(Arc::clone(histogram))),
+        None => samples.floats.get(i).copied().map(SampleValue::Float),
+    }
+}
+
+fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    if histogram.counter_reset_hint != CounterResetHint::Unknown {
+        Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
+    }
+    histogram
+}
+
+/// The histogram with nothing known about resets; a gauge remains one.
+pub(crate) fn without_reset_hint(histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    match histogram.counter_reset_hint {
+        CounterResetHint::Reset | CounterResetHint::NotReset => without_hint(histogram),
+        CounterResetHint::Unknown | CounterResetHint::Gauge => histogram,
+    }
+}
+
 /// Fills the column of a function over a range.
 pub(crate) fn ranged(
     selector: &Ranged,
     labels: &Labels,
     samples: &mut Samples,
     column: &mut Column,
-    annotations: &mut Annotations,
+    findings: &mut Findings,
 ) {
     drop_stale(samples);
+    let samples = &*samples;
+    let id = selector.call.function.id;
+    let span = window::span_of(&selector.call);
+    let profile = selector.profile(samples);
     let (mut from, mut to) = (0, 0);
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
+    let is_fixed =
+        selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
     for step in 0..column.len() {
+        if is_fixed && step > 0 {
+            let first = column.get(0);
+            column.set(step, first);
+            continue;
+        }
         let range_end = selector.looks.time(step);
         let range_start = range_end - selector.range_ms;
         while samples.times.get(to).is_some_and(|at| *at <= range_end) {
             to += 1;
         }
-        while from < to && samples.times[from] <= range_start {
+        while from < to && samples.times.get(from).is_some_and(|at| *at <= range_start) {
             from += 1;
         }
-        let window = Window {
-            samples,
-            from,
-            to,
-            range_start,
-            range_end,
-            time: range_end + selector.looks.offset_ms,
-            lookback_ms: selector.lookback_ms,
-            extension: selector.extension,
-        };
         if from == to && selector.extension.is_none() {
             continue;
         }
         scalars.clear();
         let at_step = |values: &Vec<f64>| values.get(step).copied().unwrap_or(STALE_NAN);
         scalars.extend(selector.scalars.iter().map(at_step));
+        let window = Window {
+            samples,
+            profile: &profile,
+            from,
+            to,
+            range_start,
+            range_end,
+            time: selector.looks.steps.time(step),
+            lookback_ms: selector.lookback_ms,
+            extension: selector.extension,
+        };
         let mut context = Context {
-            call: &selector.call,
+            span,
             labels,
             scalars: &scalars,
             start_timestamps: selector.start_timestamps,
-            annotations,
+            findings,
         };
         let value = (selector.kernel)(&window, &mut context);
+        if findings.error.is_some() {
+            return;
+        }
         column.set(step, value);
+    }
+    let mut context = Context {
+        span,
+        labels,
+        scalars: &[],
+        start_timestamps: selector.start_timestamps,
+        findings,
+    };
+    window::finish(id, column, selector.type_labels, &mut context);
+}
+
+impl Ranged {
+    /// What the function needs to know about the samples that any step looks at.
+    fn profile(&self, samples: &Samples) -> Profile {
+        let (first, last) = self.looks.bounds();
+        let (behind_ms, ahead_ms) = match self.extension {
+            None => (0, 0),
+            Some(Extension::Anchored) => (self.lookback_ms, 0),
+            Some(Extension::Smoothed) => (self.lookback_ms, self.lookback_ms),
+        };
+        let earliest = first - self.range_ms - behind_ms;
+        let from = samples.times.partition_point(|at| *at <= earliest);
+        let to = samples.times.partition_point(|at| *at <= last + ahead_ms);
+        let id = self.call.function.id;
+        let starts = self.start_timestamps;
+        Profile::find(id, self.extension, samples, from..to.max(from), starts)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn script(engine: &Engine, name: &str, commands: &[Command]) ->
             Command::Clear => storage.clear(),
             Command::Load(load) => {
                 if let Err(error) = storage.load(load) {
-                    outcome.failures.push(format!("{name}: load: {error}"));
+                    outcome.failures.push(format!("{name}: load\n    {error}"));
                 }
             }
             Command::Eval(eval) => match evaluate(engine, &source, eval).await {

@@ -177,6 +177,8 @@ fn load(line: &str, lines: &mut Lines<'_>) -> Result<Load, String> {
             }
             Some(_) => return Err(format!("start timestamps are not those of {line}")),
         };
+        // Of two lines for one series the last one counts.
+        load.series.retain(|loaded| loaded.labels != labels);
         load.series.push(Loaded {
             labels,
             values,

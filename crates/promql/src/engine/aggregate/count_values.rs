@@ -82,7 +82,11 @@ impl Counts<'_> {
             last = column.float(step).map(|value| (value.to_bits(), row));
             let counted = self.rows.get_mut(row);
             if let Some(count) = counted.and_then(|row| row.column.floats.get_mut(step)) {
-                *count = if is_stale_nan(*count) { 1.0 } else { *count + 1.0 };
+                *count = if is_stale_nan(*count) {
+                    1.0
+                } else {
+                    *count + 1.0
+                };
             }
         }
         Ok(())
@@ -114,7 +118,8 @@ impl Counts<'_> {
                     .to_owned(),
             ));
         }
-        self.rows.push(Row::new(labels.clone(), Column::absent(self.steps)));
+        self.rows
+            .push(Row::new(labels.clone(), Column::absent(self.steps)));
         self.by_labels.insert(labels, row);
         Ok(row)
     }

@@ -128,12 +128,22 @@ pub(super) fn avg(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) 
 }
 
 pub(super) fn stdvar(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(columns, out.len(), Running::first_deviation, Running::deviate);
+    scratch.fold(
+        columns,
+        out.len(),
+        Running::first_deviation,
+        Running::deviate,
+    );
     scratch.finish(out, |running| running.value / running.count);
 }
 
 pub(super) fn stddev(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(columns, out.len(), Running::first_deviation, Running::deviate);
+    scratch.fold(
+        columns,
+        out.len(),
+        Running::first_deviation,
+        Running::deviate,
+    );
     scratch.finish(out, |running| (running.value / running.count).sqrt());
 }
 
@@ -162,7 +172,11 @@ pub(super) fn count(columns: &[&Column], out: &mut Column) {
         let present = (0..column.len()).map(|step| column.is_present(step));
         for (count, present) in out.floats.iter_mut().zip(present) {
             if present {
-                *count = if is_stale_nan(*count) { 1.0 } else { *count + 1.0 };
+                *count = if is_stale_nan(*count) {
+                    1.0
+                } else {
+                    *count + 1.0
+                };
             }
         }
     }

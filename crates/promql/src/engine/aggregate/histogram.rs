@@ -48,7 +48,9 @@ pub(super) fn combined(
             Some(SampleValue::Histogram(histogram)) => running.take(&histogram, averages),
         };
         match taken {
-            Ok(true) => context.info("mismatched custom buckets were reconciled during aggregation"),
+            Ok(true) => {
+                context.info("mismatched custom buckets were reconciled during aggregation")
+            }
             Ok(false) => {}
             Err(HistogramError::MixedSchemas) => {
                 let name = rutile_model::quote(row.labels.value(METRIC_NAME));

@@ -50,11 +50,15 @@ pub(super) fn counts(values: &[f64]) -> Result<Option<Vec<usize>>> {
     }
     if bounds.least <= TOO_FEW {
         let value = GoFloat(bounds.least);
-        return Err(Error::execution(format!("Scalar value {value} underflows int64")));
+        return Err(Error::execution(format!(
+            "Scalar value {value} underflows int64"
+        )));
     }
     if bounds.most >= TOO_MANY {
         let value = GoFloat(bounds.most);
-        return Err(Error::execution(format!("Scalar value {value} overflows int64")));
+        return Err(Error::execution(format!(
+            "Scalar value {value} overflows int64"
+        )));
     }
     // The cast cuts off fractions and makes what is negative 0.
     Ok(Some(values.iter().map(|value| *value as usize).collect()))
@@ -85,7 +89,9 @@ pub(super) fn ratios(
     if bounds.least < -1.0 {
         capped(bounds.least, -1.0);
     }
-    Ok(Some(values.iter().map(|value| value.clamp(-1.0, 1.0)).collect()))
+    Ok(Some(
+        values.iter().map(|value| value.clamp(-1.0, 1.0)).collect(),
+    ))
 }
 
 /// Warns about quantiles outside of 0 to 1.
@@ -110,5 +116,8 @@ pub(super) fn check_quantiles(context: &mut AggregateContext<'_>, values: &[f64]
 
 fn span(context: &AggregateContext<'_>) -> Span {
     let aggregate = context.aggregate;
-    aggregate.param.as_ref().map_or(aggregate.span, |param| param.span())
+    aggregate
+        .param
+        .as_ref()
+        .map_or(aggregate.span, |param| param.span())
 }

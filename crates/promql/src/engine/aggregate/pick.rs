@@ -20,7 +20,11 @@ pub(super) fn extremes(
     let op = context.aggregate.op;
     let mut picked = Picked::new(context.steps, rows.len());
     let mut ignored = false;
-    let mut heap = Heap::new(if op == AggregateOp::Topk { less } else { greater });
+    let mut heap = Heap::new(if op == AggregateOp::Topk {
+        less
+    } else {
+        greater
+    });
     for group in groups::of(context.aggregate, &rows) {
         for (step, count) in counts.iter().enumerate() {
             if *count == 0 {
@@ -185,7 +189,8 @@ impl Heap {
             return;
         };
         let value = candidate.0;
-        if worst.0.is_nan() && !value.is_nan() || !worst.0.is_nan() && (self.before)(worst.0, value) {
+        if worst.0.is_nan() && !value.is_nan() || !worst.0.is_nan() && (self.before)(worst.0, value)
+        {
             *worst = candidate;
             self.sink();
         }
@@ -243,11 +248,12 @@ impl Heap {
         const SORTED_BY_INSERTION: usize = 12;
         if self.items.len() > SORTED_BY_INSERTION {
             let before = self.before;
-            self.items.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
-                (false, false) if before(*b, *a) => std::cmp::Ordering::Less,
-                (false, false) if before(*a, *b) => std::cmp::Ordering::Greater,
-                (a_is_nan, b_is_nan) => a_is_nan.cmp(&b_is_nan),
-            });
+            self.items
+                .sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
+                    (false, false) if before(*b, *a) => std::cmp::Ordering::Less,
+                    (false, false) if before(*a, *b) => std::cmp::Ordering::Greater,
+                    (a_is_nan, b_is_nan) => a_is_nan.cmp(&b_is_nan),
+                });
             return;
         }
         for from in 1..self.items.len() {

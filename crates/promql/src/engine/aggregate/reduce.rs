@@ -34,7 +34,10 @@ pub(super) fn apply(
             | AggregateOp::LimitRatio => {}
         }
         with_histograms(context, &group, rows, &mut column);
-        if let Some(last) = (0..column.len()).rev().find(|step| column.is_present(*step)) {
+        if let Some(last) = (0..column.len())
+            .rev()
+            .find(|step| column.is_present(*step))
+        {
             // Prometheus forgets what earlier steps said about the name.
             let dropped = |place: &usize| {
                 let row = rows.get(*place);
@@ -59,7 +62,9 @@ fn with_histograms(
     column: &mut Column,
 ) {
     let op = context.aggregate.op;
-    let all: Vec<&Column> = columns(group, rows).filter(|column| !column.histograms.is_empty()).collect();
+    let all: Vec<&Column> = columns(group, rows)
+        .filter(|column| !column.histograms.is_empty())
+        .collect();
     for step in 0..context.steps {
         if !all.iter().any(|column| column.histogram(step).is_some()) {
             continue;
@@ -72,7 +77,9 @@ fn with_histograms(
             AggregateOp::Count | AggregateOp::Group => return,
             _ => {
                 let message = format!("ignored histogram in {op} aggregation");
-                context.annotations.info(context.aggregate.expr.span(), message);
+                context
+                    .annotations
+                    .info(context.aggregate.expr.span(), message);
                 return;
             }
         }
@@ -81,5 +88,7 @@ fn with_histograms(
 
 fn columns<'a>(group: &Group, rows: &'a [Row]) -> impl Iterator<Item = &'a Column> {
     let members = group.members.iter();
-    members.filter_map(|place| rows.get(*place)).map(|row| &row.column)
+    members
+        .filter_map(|place| rows.get(*place))
+        .map(|row| &row.column)
 }

@@ -1,0 +1,191 @@
+//! What functions over ranges have to say about their results, in Prometheus's words.
+
+use rutile_model::histogram::{HistogramError, Reconciled};
+use rutile_model::{FloatHistogram, quote};
+
+use super::Context;
+
+/// What was done to histograms when they turned out to have different custom bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Addition,
+    Subtraction,
+    Aggregation,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Addition => "addition",
+            Self::Subtraction => "subtraction",
+            Self::Aggregation => "aggregation",
+        }
+    }
+}
+
+impl Context<'_> {
+    pub(crate) fn warn_mixed_samples(&mut self) {
+        self.warn_of_name("encountered a mix of histograms and floats for metric name");
+    }
+
+    pub(super) fn warn_mixed_buckets(&mut self) {
+        self.warn_of_name(
+            "vector contains a mix of histograms with exponential and custom buckets schemas for \
+             metric name",
+        );
+    }
+
+    pub(super) fn warn_not_counter(&mut self) {
+        self.warn_of_name("this native histogram metric is not a counter:");
+    }
+
+    pub(super) fn warn_not_gauge(&mut self) {
+        self.warn_of_name("this native histogram metric is not a gauge:");
+    }
+
+    pub(super) fn warn_start_overlap(&mut self) {
+        self.warn_of_name(
+            "sample has start time that overlaps with previous sample timestamp for metric",
+        );
+    }
+
+    pub(super) fn warn_reset_collision(&mut self) {
+        self.warn("conflicting counter resets during histogram aggregation".to_owned());
+    }
+
+    pub(super) fn warn_quantile(&mut self, q: f64) {
+        let q = go_general(q);
+        self.warn(format!("quantile value should be between 0 and 1, got {q}"));
+    }
+
+    pub(super) fn note_reconciled(&mut self, operation: Operation) {
+        let operation = operation.name();
+        self.info(format!(
+            "mismatched custom buckets were reconciled during {operation}"
+        ));
+    }
+
+    pub(super) fn note_ignored_histograms(&mut self) {
+        let name = quote(self.name());
+        self.info(format!(
+            "ignored histograms in a range containing both floats and histograms for metric name \
+             {name}"
+        ));
+    }
+
+    /// Says that a function of counters was applied to what does not look like one.
+    pub(super) fn note_unless_counter(&mut self, type_labels: bool) {
+        let name = self.name();
+        if name.is_empty() {
+            return;
+        }
+        let quoted = quote(name);
+        if type_labels {
+            let kind = self.labels.value("__type__");
+            if !matches!(kind, "counter" | "histogram") {
+                let kind = quote(kind);
+                self.info(format!(
+                    "metric might not be a counter, __type__ label is not set to \"counter\" or \
+                     \"histogram\", got {kind}: {quoted}"
+                ));
+            }
+            return;
+        }
+        let suffixes = ["_total", "_sum", "_count", "_bucket"];
+        if !suffixes.iter().any(|suffix| name.ends_with(suffix)) {
+            self.info(format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
+                 {quoted}"
+            ));
+        }
+    }
+
+    fn warn_of_name(&mut self, message: &str) {
+        let name = quote(self.name());
+        self.warn(format!("{message} {name}"));
+    }
+
+    fn warn(&mut self, message: String) {
+        self.findings.annotations.warn(self.span, message);
+    }
+
+    fn info(&mut self, message: String) {
+        self.findings.annotations.info(self.span, message);
+    }
+
+    /// Adds a histogram and says what had to be done for it; false if it cannot be added.
+    pub(super) fn add(&mut self, to: &mut FloatHistogram, other: &FloatHistogram) -> bool {
+        let done = to.add(other);
+        self.judge(done, Operation::Addition)
+    }
+
+    /// Subtracts a histogram and says what had to be done for it; false if it cannot be subtracted.
+    pub(super) fn subtract(&mut self, from: &mut FloatHistogram, other: &FloatHistogram) -> bool {
+        let done = from.sub(other);
+        self.judge(done, Operation::Subtraction)
+    }
+
+    /// Says what an operation on histograms came to; whether it worked.
+    pub(super) fn judge(
+        &mut self,
+        done: Result<Reconciled, HistogramError>,
+        operation: Operation,
+    ) -> bool {
+        match done {
+            Ok(reconciled) => {
+                if reconciled.custom_bounds {
+                    self.note_reconciled(operation);
+                }
+                true
+            }
+            Err(error) => {
+                if error == HistogramError::MixedSchemas {
+                    self.warn_mixed_buckets();
+                }
+                false
+            }
+        }
+    }
+}
+
+/// A float as Go's `%g` shows it.
+fn go_general(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    format!("{value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::go_general;
+
+    #[test]
+    fn floats_look_as_go_shows_them() {
+        for (value, text) in [
+            (1.5, "1.5"),
+            (-1.0, "-1"),
+            (100.0, "100"),
+            (1234567.0, "1.234567e+06"),
+            (1e6, "1e+06"),
+            (123456.0, "123456"),
+            (0.0001, "0.0001"),
+            (0.00001234, "1.234e-05"),
+            (1e-100, "1e-100"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(go_general(value), text);
+        }
+    }
+}
