@@ -229,7 +229,7 @@ fn same_point(want: &serde_json::Value, (time, value): &(i64, SampleValue)) -> b
         SampleValue::Histogram(_) => {
             let parsed = parse_series(&format!("x {text}"));
             let Ok((_, values)) = parsed else {
-                return false;
+                return compare::shown(value) == text;
             };
             let Some(Some(SeriesValue::Histogram { histogram, .. })) = values.first() else {
                 return false;
