@@ -60,6 +60,14 @@ struct Range {
     summary_since: Option<i64>,
 }
 
+/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
+/// the step before, which functions look at, they do not.
+#[derive(Debug, Clone, Copy)]
+enum Hints {
+    Kept,
+    Dropped,
+}
+
 impl<'s> Evaluator<'s> {
     pub(crate) fn new(
         options: EngineOptions,
@@ -119,7 +127,7 @@ impl<'s> Evaluator<'s> {
 
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr).await?;
+        let range = self.range(expr, Hints::Kept).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let mut all: Vec<(Labels, Samples)> = Vec::new();
@@ -217,13 +225,13 @@ impl<'s> Evaluator<'s> {
     }
 
     /// A range vector's series.
-    async fn range(&mut self, expr: &Expr) -> Result<Range> {
+    async fn range(&mut self, expr: &Expr, hints: Hints) -> Result<Range> {
         match expr.unwrap_parens() {
             Expr::Matrix(matrix) => self.matrix(matrix).await,
             inner @ Expr::Subquery(subquery) => {
                 let outer = self.summary;
                 self.summary = outer.inside(inner);
-                let range = self.subquery(subquery).await;
+                let range = self.subquery(subquery, hints).await;
                 self.summary = outer;
                 range
             }
@@ -257,7 +265,7 @@ impl<'s> Evaluator<'s> {
         })
     }
 
-    async fn subquery(&mut self, subquery: &Subquery) -> Result<Range> {
+    async fn subquery(&mut self, subquery: &Subquery, hints: Hints) -> Result<Range> {
         let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
         let range_ms = self.positive_ms(&subquery.range)?;
         let interval = match &subquery.step {
@@ -296,7 +304,7 @@ impl<'s> Evaluator<'s> {
         };
         let series = rows.into_iter().map(|row| {
             Given::Computed(Computed {
-                samples: Arc::new(samples_of(&row.column, &inner)),
+                samples: Arc::new(samples_of(&row.column, &inner, hints)),
                 drop_name: row.drop_name,
                 labels: row.labels,
             })
@@ -447,7 +455,7 @@ impl<'s> Evaluator<'s> {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg).await?;
+                    let range = self.range(arg, Hints::Dropped).await?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -477,7 +485,7 @@ impl<'s> Evaluator<'s> {
         let (mut range, mut scalars) = (None, Vec::new());
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
-                range = Some(self.range(arg).await?);
+                range = Some(self.range(arg, Hints::Dropped).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
@@ -611,13 +619,17 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
 }
 
 /// The samples of a row of a subquery.
-fn samples_of(column: &Column, steps: &Steps) -> Samples {
+fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
     let mut samples = Samples::default();
     for (step, time) in steps.times().enumerate() {
         match column.get(step) {
             Some(SampleValue::Float(value)) => samples.push_float(time, value),
             Some(SampleValue::Histogram(histogram)) => {
-                samples.push_histogram(time, select::without_reset_hint(histogram));
+                let histogram = match hints {
+                    Hints::Kept => histogram,
+                    Hints::Dropped => select::without_reset_hint(histogram),
+                };
+                samples.push_histogram(time, histogram);
             }
             None => {}
         }

@@ -23,6 +23,9 @@ pub(crate) struct Record {
     script: String,
     #[serde(rename = "l")]
     line: usize,
+    /// The query, if it is not that of the script.
+    #[serde(rename = "q")]
+    query: Option<String>,
     /// `now`: with delayed name removal and start timestamps; `old`: without, but with type labels.
     #[serde(rename = "k")]
     config: String,
@@ -98,7 +101,7 @@ pub(crate) async fn replay(
                                 step,
                                 ..
                             } = record;
-                            let query = &eval.query;
+                            let query = record.query.as_ref().unwrap_or(&eval.query);
                             wrong.push(format!(
                                 "{name}:{line}: {query} ({config} {start} {end} {step})\n    {error}"
                             ));
@@ -117,15 +120,16 @@ async fn ask(
     eval: &Eval,
     record: &Record,
 ) -> Result<(), String> {
+    let query = record.query.as_ref().unwrap_or(&eval.query);
     let answer = match record.step {
-        0 => engine.instant(source, &eval.query, record.start).await,
+        0 => engine.instant(source, query, record.start).await,
         step => {
             engine
-                .range(source, &eval.query, (record.start, record.end), step)
+                .range(source, query, (record.start, record.end), step)
                 .await
         }
     };
-    compared(&eval.query, answer, record)
+    compared(query, answer, record)
 }
 
 fn compared(query: &str, answer: Result<Answer, Error>, record: &Record) -> Result<(), String> {
