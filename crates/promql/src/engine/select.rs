@@ -9,7 +9,7 @@ use rutile_runtime::CpuPool;
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::smooth;
-use super::steps::Steps;
+use super::steps::{MAX_TIME_MS, Steps};
 use super::summary::summarize;
 use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
@@ -31,7 +31,9 @@ pub(crate) struct Looks {
 impl Looks {
     /// The time up to which samples count at a step.
     pub(crate) fn time(&self, step: usize) -> i64 {
-        self.at.unwrap_or_else(|| self.steps.time(step)) - self.offset_ms
+        let time = self.at.unwrap_or_else(|| self.steps.time(step));
+        time.saturating_sub(self.offset_ms)
+            .clamp(-MAX_TIME_MS, MAX_TIME_MS)
     }
 
     /// The earliest of these times, and the latest.
