@@ -15,7 +15,9 @@ mod error;
 mod eval;
 mod select;
 mod signature;
+mod smooth;
 mod steps;
+mod summary;
 mod window;
 
 use std::sync::Arc;

@@ -40,7 +40,8 @@ pub(super) fn change(
     // Nothing lies before the first of all samples that may be looked at.
     let right = ends.right(window, context, flavor, last > 0)?;
     let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
-    if !flavor.is_counter && !(is_gauge(&left) && is_gauge(&right)) {
+    let are_gauges = is_gauge(&left) && is_gauge(&right);
+    if !flavor.is_counter && !are_gauges {
         context.warn_not_gauge();
     }
     let mut change = right.clone();

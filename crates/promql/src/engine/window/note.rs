@@ -44,9 +44,11 @@ impl Context<'_> {
     }
 
     pub(super) fn warn_start_overlap(&mut self) {
-        self.warn_of_name(
-            "sample has start time that overlaps with previous sample timestamp for metric",
+        let name = quote(self.name());
+        let message = format!(
+            "sample has start time that overlaps with previous sample timestamp for metric {name}"
         );
+        self.findings.annotations.warn_counted(self.span, message);
     }
 
     pub(super) fn warn_reset_collision(&mut self) {

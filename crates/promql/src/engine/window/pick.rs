@@ -1,17 +1,9 @@
-//! Functions that pick a sample of the range, or only look whether there are any.
+//! Functions that pick a sample of the range, its value or its time.
 
 use std::sync::Arc;
 
 use super::{Context, Window};
 use crate::engine::column::SampleValue;
-
-pub(super) fn count(window: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
-    Some(SampleValue::Float(window.len() as f64))
-}
-
-pub(super) fn present(_: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
-    Some(SampleValue::Float(1.0))
-}
 
 pub(super) fn first(window: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
     sample(window, window.from)

@@ -42,6 +42,8 @@ pub(crate) struct Profile {
     events: Vec<usize>,
     /// Places of samples whose start timestamps contradict the sample before them. Ascending.
     overlaps: Vec<usize>,
+    /// When the first sample was that any step may look at.
+    pub(super) appeared: i64,
     /// Whether all are histograms of one schema, and none is a gauge.
     pub(super) uniform: bool,
 }
@@ -83,6 +85,7 @@ impl Profile {
         let kind = Kind::of(samples, places.start, places.end);
         let mut profile = Self {
             kind,
+            appeared: samples.times.get(places.start).copied().unwrap_or_default(),
             ..Self::default()
         };
         let compare = Compare::for_function(id, extension, start_timestamps);
