@@ -17,26 +17,6 @@ struct One {
     samples: Samples,
 }
 
-impl One {
-    /// A series of test notation, with a sample every `step` seconds, that knows when its counter began.
-    fn new(series: &str, step: i64, began: i64) -> Arc<dyn Source> {
-        let (labels, values) = parse_series(series).expect("it is a series");
-        let mut samples = Samples::default();
-        for (i, value) in (0..).zip(values) {
-            let time = i * step * 1000;
-            match value {
-                None => continue,
-                Some(SeriesValue::Float(value)) => samples.push_float(time, value),
-                Some(SeriesValue::Histogram { histogram, .. }) => {
-                    samples.push_histogram(time, histogram);
-                }
-            }
-            samples.starts.push(began * 1000);
-        }
-        Arc::new(Self { labels, samples })
-    }
-}
-
 impl Series for One {
     fn labels(&self) -> &Labels {
         &self.labels
@@ -58,15 +38,33 @@ impl Source for One {
     }
 }
 
+/// A series of test notation, with a sample every `step` seconds, that knows when its counter began.
+fn source(series: &str, step: i64, began: i64) -> Arc<dyn Source> {
+    let (labels, values) = parse_series(series).expect("it is a series");
+    let mut samples = Samples::default();
+    for (i, value) in (0..).zip(values) {
+        let time = i * step * 1000;
+        match value {
+            None => continue,
+            Some(SeriesValue::Float(value)) => samples.push_float(time, value),
+            Some(SeriesValue::Histogram { histogram, .. }) => {
+                samples.push_histogram(time, histogram);
+            }
+        }
+        samples.starts.push(began * 1000);
+    }
+    Arc::new(One { labels, samples })
+}
+
 /// The float that a query yields at a time, in seconds.
-async fn value(source: &Arc<dyn Source>, query: &str, time: i64, starts: bool) -> Option<f64> {
+async fn value(one: &Arc<dyn Source>, query: &str, time: i64, starts: bool) -> Option<f64> {
     let options = EngineOptions {
         parser: ParserOptions::all(),
         start_timestamps: starts,
         ..EngineOptions::default()
     };
     let engine = Engine::new(options, CpuPool::inline());
-    let answer = engine.instant(source, query, time * 1000).await;
+    let answer = engine.instant(one, query, time * 1000).await;
     let Value::Vector(samples) = answer.expect("it can be evaluated").value else {
         panic!("{query} is no vector");
     };
@@ -98,13 +96,13 @@ async fn functions_of_thanos() {
         ("m 200 150 300 50 0", 300, "xdelta(m[19m])", 1200, -190.0),
         ("m 200 150 300 50 0", 300, "xdelta(m[1m])", 1200, -10.0),
     ] {
-        let source = One::new(series, step, 0);
-        let got = value(&source, query, time, false).await;
+        let one = source(series, step, 0);
+        let got = value(&one, query, time, false).await;
         assert_eq!(got, Some(expected), "{query} at {time} of {series}");
     }
-    let source = One::new("m 1", 60, 0);
-    assert_eq!(value(&source, "xrate(m[1m])", 3601, false).await, Some(0.0));
-    assert_eq!(value(&source, "xrate(m[1m])", 3660, false).await, None);
+    let one = source("m 1", 60, 0);
+    assert_eq!(value(&one, "xrate(m[1m])", 3601, false).await, Some(0.0));
+    assert_eq!(value(&one, "xrate(m[1m])", 3660, false).await, None);
 }
 
 #[tokio::test]
@@ -137,28 +135,25 @@ async fn functions_fail_where_they_have_no_answer() {
             ..EngineOptions::default()
         };
         let engine = Engine::new(options, CpuPool::inline());
-        let source = One::new(series, 60, 0);
-        let error = engine.instant(&source, query, 0).await.expect_err(query);
+        let one = source(series, 60, 0);
+        let error = engine.instant(&one, query, 0).await.expect_err(query);
         assert_eq!(error.to_string(), expected);
     }
     // Without samples, nobody looks at the factors.
-    let source = One::new("m 1", 60, 0);
+    let one = source("m 1", 60, 0);
     let query = "double_exponential_smoothing(m[1m], 2, 2)";
-    assert_eq!(value(&source, query, 600, false).await, None);
+    assert_eq!(value(&one, query, 600, false).await, None);
 }
 
 #[tokio::test]
 async fn start_timestamps_count_only_if_they_are_in_use() {
-    let source = One::new("m _ 60", 60, 30);
-    assert_eq!(
-        value(&source, "increase(m[1m])", 60, true).await,
-        Some(60.0)
-    );
-    assert_eq!(value(&source, "increase(m[1m])", 60, false).await, None);
-    assert_eq!(value(&source, "delta(m[1m])", 60, true).await, None);
-    let source = One::new("m 60 60", 60, 30);
-    assert_eq!(value(&source, "irate(m[2m])", 60, true).await, Some(1.0));
-    assert_eq!(value(&source, "irate(m[2m])", 60, false).await, Some(0.0));
-    assert_eq!(value(&source, "resets(m[2m])", 60, true).await, Some(1.0));
-    assert_eq!(value(&source, "resets(m[2m])", 60, false).await, Some(0.0));
+    let one = source("m _ 60", 60, 30);
+    assert_eq!(value(&one, "increase(m[1m])", 60, true).await, Some(60.0));
+    assert_eq!(value(&one, "increase(m[1m])", 60, false).await, None);
+    assert_eq!(value(&one, "delta(m[1m])", 60, true).await, None);
+    let one = source("m 60 60", 60, 30);
+    assert_eq!(value(&one, "irate(m[2m])", 60, true).await, Some(1.0));
+    assert_eq!(value(&one, "irate(m[2m])", 60, false).await, Some(0.0));
+    assert_eq!(value(&one, "resets(m[2m])", 60, true).await, Some(1.0));
+    assert_eq!(value(&one, "resets(m[2m])", 60, false).await, Some(0.0));
 }
