@@ -20,13 +20,16 @@ use super::summary::Summary;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{
-    Aggregate, At, Binary, Call, DurationSpec, Expr, Extension, FunctionId, Matrix, Sign, Subquery,
-    Unary, ValueType, VectorSelector,
+    Aggregate, At, Binary, Call, DurationExpr, DurationSpec, Expr, Extension, FunctionId, Matrix,
+    Sign, Span, Subquery, Unary, ValueType, VectorSelector,
 };
 use crate::source::{Samples, Select, Source};
 
 /// Labels that are not part of a result that is no longer the metric.
 pub(crate) const METRIC_NAME: &str = "__name__";
+
+/// The longest duration in seconds: what fits into 63 bits of nanoseconds.
+const MAX_SECONDS: f64 = (1_u64 << 63) as f64 / 1e9;
 
 const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
@@ -327,25 +330,35 @@ impl<'s> Evaluator<'s> {
     pub(crate) fn ms(&self, duration: &DurationSpec) -> Result<i64> {
         match duration {
             DurationSpec::Ms(ms) => Ok(*ms),
-            DurationSpec::Expr(expr) => {
-                let range_ms = self.query.end - self.query.start;
-                let seconds = expr.seconds(self.query.step_ms(), range_ms);
-                let seconds = seconds.map_err(|(message, _)| Error::execution(message))?;
-                let ms = seconds * 1000.0;
-                if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
-                    return Err(Error::execution("duration is out of range"));
-                }
-                Ok(ms as i64)
-            }
+            DurationSpec::Expr(expr) => self.computed_ms(expr, false),
         }
     }
 
     fn positive_ms(&self, duration: &DurationSpec) -> Result<i64> {
-        let ms = self.ms(duration)?;
-        if ms <= 0 {
-            return Err(Error::execution("duration must be greater than 0"));
+        match duration {
+            DurationSpec::Ms(ms) => Ok(*ms),
+            DurationSpec::Expr(expr) => self.computed_ms(expr, true),
         }
-        Ok(ms)
+    }
+
+    fn computed_ms(&self, expr: &DurationExpr, positive: bool) -> Result<i64> {
+        let refuse = |message: &str, span: Span| {
+            Error::execution(format!("{}:{}: {message}", span.start, span.end))
+        };
+        let range_ms = self.query.end - self.query.start;
+        let seconds = expr
+            .seconds(self.query.step_ms(), range_ms)
+            .map_err(|(message, span)| refuse(message, span))?;
+        if !seconds.is_finite() {
+            return Err(refuse("duration is NaN or infinite", expr.span()));
+        }
+        if positive && seconds <= 0.0 {
+            return Err(refuse("duration must be greater than 0", expr.span()));
+        }
+        if seconds.abs() > MAX_SECONDS {
+            return Err(refuse("duration is out of range", expr.span()));
+        }
+        Ok((seconds * 1000.0) as i64)
     }
 
     async fn unary(&mut self, unary: &Unary) -> Result<Operand> {

@@ -6,6 +6,7 @@ mod compare;
 mod hints;
 mod nhcb;
 mod reading;
+mod record;
 mod run;
 mod script;
 mod storage;
@@ -14,6 +15,22 @@ use std::fs;
 
 use rutile_promql::{Engine, EngineOptions, ParserOptions};
 use rutile_runtime::CpuPool;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata");
+
+/// The scripts to run.
+fn names() -> Vec<String> {
+    let only = std::env::var("SCRIPT").ok();
+    let entries = fs::read_dir(FOLDER).expect("the folder is there");
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".test"))
+        .filter(|name| only.as_ref().is_none_or(|only| only == name))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no script");
+    names
+}
 
 /// As Prometheus runs them.
 fn engine() -> Engine {
@@ -27,21 +44,32 @@ fn engine() -> Engine {
 }
 
 #[tokio::test]
+async fn records() -> Result<(), String> {
+    let Ok(path) = std::env::var("RECORD") else {
+        return Ok(());
+    };
+    let records = record::read(&fs::read_to_string(path).expect("it can be read"));
+    let (mut right, mut wrong) = (0, 0);
+    for name in names() {
+        let text = fs::read_to_string(format!("{FOLDER}/{name}")).expect("it can be read");
+        let commands = script::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (good, bad) = record::replay(&records, &name, &commands).await;
+        for failure in &bad {
+            println!("{failure}");
+        }
+        right += good;
+        wrong += bad.len();
+    }
+    println!("records: {right} right, {wrong} wrong");
+    Ok(())
+}
+
+#[tokio::test]
 async fn answers() -> Result<(), String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata");
-    let only = std::env::var("SCRIPT").ok();
-    let entries = fs::read_dir(folder).expect("the folder is there");
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".test"))
-        .filter(|name| only.as_ref().is_none_or(|only| only == name))
-        .collect();
-    names.sort();
-    assert!(!names.is_empty(), "no script");
     let engine = engine();
     let (mut summary, mut passed, mut failed) = (String::new(), 0, 0);
-    for name in names {
-        let text = fs::read_to_string(format!("{folder}/{name}")).expect("it can be read");
+    for name in names() {
+        let text = fs::read_to_string(format!("{FOLDER}/{name}")).expect("it can be read");
         let commands = script::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let outcome = run::script(&engine, &name, &commands).await;
         for failure in &outcome.failures {
