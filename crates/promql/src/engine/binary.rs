@@ -60,12 +60,12 @@ pub(crate) fn apply(
         (Operand::Scalar(lhs), Operand::Scalar(rhs)) => {
             scalar::scalars(context.binary.op, &lhs, &rhs).map(Operand::Scalar)
         }
-        (Operand::Vector(rows), Operand::Scalar(values)) => {
-            Ok(Operand::Vector(scalar::vector(context, rows, &values, false)))
-        }
-        (Operand::Scalar(values), Operand::Vector(rows)) => {
-            Ok(Operand::Vector(scalar::vector(context, rows, &values, true)))
-        }
+        (Operand::Vector(rows), Operand::Scalar(values)) => Ok(Operand::Vector(scalar::vector(
+            context, rows, &values, false,
+        ))),
+        (Operand::Scalar(values), Operand::Vector(rows)) => Ok(Operand::Vector(scalar::vector(
+            context, rows, &values, true,
+        ))),
         (Operand::Vector(lhs), Operand::Vector(rhs)) => {
             let rows = if context.binary.op.is_set() {
                 set::apply(context, lhs, rhs)

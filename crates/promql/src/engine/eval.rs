@@ -210,8 +210,7 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
-    /// refused.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,

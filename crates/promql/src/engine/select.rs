@@ -50,7 +50,7 @@ pub(crate) enum Take {
     Value,
     /// `timestamp()`: its time, in seconds.
     Time,
-    /// `info()`: the time of a float, in ms; a histogram as it is.
+    /// `info()`: the time of a float, in ms; histograms are refused.
     FloatTime,
     /// `start_timestamp()`: when its counter began, in seconds.
     Start,
@@ -204,8 +204,11 @@ pub(crate) fn instant(
             continue;
         }
         let value = match (selector.take, samples.histogram(last)) {
-            (Take::Value | Take::FloatTime, Some(histogram)) => {
-                SampleValue::Histogram(Arc::clone(histogram))
+            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::FloatTime, Some(_)) => {
+                let what = "this should be an info metric, with float samples:";
+                findings.error = Some(Error::execution(format!("{what} {labels}")));
+                return;
             }
             (Take::Value, None) => SampleValue::Float(samples.floats[last]),
             (Take::FloatTime, None) => SampleValue::Float(at as f64),

@@ -46,7 +46,9 @@ pub(super) fn combine(
     match (lhs, rhs) {
         (SampleValue::Float(a), SampleValue::Float(b)) => {
             let result = floats::zip(op, yields, &[*a], &[*b]).ok_or(incompatible)?;
-            let present = result.first().filter(|v| !rutile_model::sample::is_stale_nan(**v));
+            let present = result
+                .first()
+                .filter(|v| !rutile_model::sample::is_stale_nan(**v));
             Ok(Outcome::of(present.copied().map(SampleValue::Float)))
         }
         (SampleValue::Float(factor), SampleValue::Histogram(histogram)) => match op {

@@ -41,12 +41,7 @@ pub(super) fn zip(op: BinaryOp, yields: Yields, lhs: &[f64], rhs: &[f64]) -> Opt
     })
 }
 
-fn compare(
-    lhs: &[f64],
-    rhs: &[f64],
-    yields: Yields,
-    holds: impl Fn(f64, f64) -> bool,
-) -> Vec<f64> {
+fn compare(lhs: &[f64], rhs: &[f64], yields: Yields, holds: impl Fn(f64, f64) -> bool) -> Vec<f64> {
     match yields {
         Yields::Left => map(lhs, rhs, |a, b| if holds(a, b) { a } else { STALE_NAN }),
         Yields::Right => map(lhs, rhs, |a, b| if holds(a, b) { b } else { STALE_NAN }),

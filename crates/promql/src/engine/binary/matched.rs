@@ -59,7 +59,11 @@ pub(super) fn apply(
     let one_is_left = matching.card == Cardinality::OneToMany;
     let operation = Operation {
         op: binary.op,
-        yields: if binary.return_bool { Yields::Bool } else { Yields::Left },
+        yields: if binary.return_bool {
+            Yields::Bool
+        } else {
+            Yields::Left
+        },
         one_is_left,
     };
     let mut sides = Sides {
@@ -246,7 +250,11 @@ impl Operation {
     }
 
     fn sides<'a>(self, many: &'a Column, one: &'a Column) -> (&'a Column, &'a Column) {
-        if self.one_is_left { (one, many) } else { (many, one) }
+        if self.one_is_left {
+            (one, many)
+        } else {
+            (many, one)
+        }
     }
 }
 
@@ -283,7 +291,9 @@ impl ResultLabels<'_> {
             let value = one?.get(name).filter(|value| !value.is_empty())?;
             Some((name.as_str(), value))
         });
-        let kept = labels.iter().filter(|(name, _)| !include.iter().any(|n| n == name));
+        let kept = labels
+            .iter()
+            .filter(|(name, _)| !include.iter().any(|n| n == name));
         kept.chain(included).collect()
     }
 }

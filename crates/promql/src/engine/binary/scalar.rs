@@ -12,7 +12,9 @@ use crate::engine::{Error, Result};
 /// An operator between scalars: comparisons yield 0 or 1.
 pub(super) fn scalars(op: BinaryOp, lhs: &[f64], rhs: &[f64]) -> Result<Vec<f64>> {
     floats::zip(op, Yields::Bool, lhs, rhs).ok_or_else(|| {
-        Error::execution(format!("operator \"{op}\" not allowed for Scalar operations"))
+        Error::execution(format!(
+            "operator \"{op}\" not allowed for Scalar operations"
+        ))
     })
 }
 
@@ -39,7 +41,14 @@ pub(super) fn vector(
         };
         match floats::zip(op, yields, lhs, rhs) {
             Some(results) if row.column.histograms.is_empty() => row.column.floats = results,
-            _ => with_histograms(op, yields, &mut row.column, scalars, scalar_is_left, &mut faults),
+            _ => with_histograms(
+                op,
+                yields,
+                &mut row.column,
+                scalars,
+                scalar_is_left,
+                &mut faults,
+            ),
         }
         if super::changes_schema(op) || return_bool {
             if context.options.delayed_name_removal {

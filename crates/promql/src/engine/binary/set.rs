@@ -8,11 +8,7 @@ use crate::ast::BinaryOp;
 use crate::engine::column::{Column, Row};
 
 /// Applies a set operator.
-pub(super) fn apply(
-    context: &BinaryContext<'_>,
-    mut lhs: Vec<Row>,
-    mut rhs: Vec<Row>,
-) -> Vec<Row> {
+pub(super) fn apply(context: &BinaryContext<'_>, mut lhs: Vec<Row>, mut rhs: Vec<Row>) -> Vec<Row> {
     let numbers = groups::numbers(context, &lhs, &rhs);
     match context.binary.op {
         BinaryOp::Or => {

@@ -50,7 +50,11 @@ impl Duplicate {
             return Error::execution("many-to-many matching not allowed");
         };
         let group = groups::signatures(sides.matching).part(&row.labels);
-        let side = if sides.operation.one_is_left() { "left" } else { "right" };
+        let side = if sides.operation.one_is_left() {
+            "left"
+        } else {
+            "right"
+        };
         let mut series = [row.labels.to_string(), first.labels.to_string()];
         series.sort_unstable();
         let [a, b] = series;
@@ -103,16 +107,16 @@ fn compared_steps(sides: &Sides<'_>) -> Vec<bool> {
 
 /// The first step at which two rows of the side of many have a match that only one may have: of the same
 /// signature, and if many are allowed, with the same labels as a result.
-fn clash(
-    sides: &Sides<'_>,
-    partners: &[Vec<Partner<'_>>],
-    combined: &[Combined],
-) -> Option<usize> {
+fn clash(sides: &Sides<'_>, partners: &[Vec<Partner<'_>>], combined: &[Combined]) -> Option<usize> {
     let one_to_one = sides.matching.card == Cardinality::OneToOne;
     let mut rivals: HashMap<(usize, Option<&Labels>), Vec<&Combined>, FixedState> =
         HashMap::default();
     for one in combined {
-        let number = sides.many_numbers.get(one.many).copied().unwrap_or_default();
+        let number = sides
+            .many_numbers
+            .get(one.many)
+            .copied()
+            .unwrap_or_default();
         let labels = (!one_to_one).then_some(&one.row.labels);
         rivals.entry((number, labels)).or_default().push(one);
     }
@@ -148,8 +152,7 @@ pub(super) fn matched(sides: &Sides<'_>, partners: &[Vec<Partner<'_>>]) -> Vec<V
         };
         for partner in known {
             for (step, matched) in matched.iter_mut().enumerate() {
-                *matched = *matched
-                    || sides.operation.matches(&row.column, &partner.column, step);
+                *matched = *matched || sides.operation.matches(&row.column, &partner.column, step);
             }
         }
     }
@@ -158,7 +161,12 @@ pub(super) fn matched(sides: &Sides<'_>, partners: &[Vec<Partner<'_>>]) -> Vec<V
 
 /// A fill value at the steps that are not `taken`.
 pub(super) fn filled(steps: usize, fill: f64, taken: Option<&Vec<bool>>) -> Vec<f64> {
-    let is_taken = |step| taken.and_then(|taken| taken.get(step)).copied().unwrap_or_default();
+    let is_taken = |step| {
+        taken
+            .and_then(|taken| taken.get(step))
+            .copied()
+            .unwrap_or_default()
+    };
     let values = (0..steps).map(|step| if is_taken(step) { STALE_NAN } else { fill });
     values.collect()
 }
