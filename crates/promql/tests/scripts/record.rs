@@ -136,7 +136,7 @@ fn compared(query: &str, answer: Result<Answer, Error>, record: &Record) -> Resu
     let answer = match answer {
         Ok(answer) if record.error.is_empty() => answer,
         Ok(_) => return Err(format!("expected to fail: {}", record.error)),
-        // Which two of many duplicates are named depends on their order, and that on chance.
+        // Which of many duplicates are named depends on their order, and that on chance.
         Err(error) if named(&error.to_string()) == named(&record.error) => return Ok(()),
         Err(error) => return Err(format!("expected {:?}, failed: {error}", record.error)),
     };
@@ -196,8 +196,8 @@ fn compared(query: &str, answer: Result<Answer, Error>, record: &Record) -> Resu
 }
 
 fn named(error: &str) -> &str {
-    match error.split_once("operation: [") {
-        Some((message, _)) if error.starts_with("found duplicate") => message,
+    match error.split_once(" for the match group") {
+        Some((message, _)) if error.starts_with("found duplicate series") => message,
         _ => error,
     }
 }
