@@ -210,8 +210,7 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
-    /// refused.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,
@@ -288,8 +287,9 @@ impl<'s> Evaluator<'s> {
                 summary_since: None,
             });
         }
-        let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
-        let inner = self.steps;
+        let inner = Steps::inner(start, last, interval);
+        self.require_room(inner.len() as u64)?;
+        let outer = std::mem::replace(&mut self.steps, inner);
         let evaluated = self.eval(&subquery.expr).await;
         self.steps = outer;
         let rows = match evaluated? {
@@ -584,14 +584,16 @@ impl<'s> Evaluator<'s> {
     }
 
     fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
-        let held = rows.len() as u64 * self.steps.len() as u64;
-        if held > self.options.max_samples {
-            return Err(Error::TooMany(
-                "query processing would load too many samples into memory in query execution"
-                    .to_owned(),
-            ));
-        }
+        self.require_room((rows.len() as u64).saturating_mul(self.steps.len() as u64))?;
         Ok(rows)
+    }
+
+    fn require_room(&self, samples: u64) -> Result<()> {
+        if samples <= self.options.max_samples {
+            return Ok(());
+        }
+        let message = "query processing would load too many samples into memory in query execution";
+        Err(Error::TooMany(message.to_owned()))
     }
 }
 

@@ -20,6 +20,9 @@ mod starts;
 mod trend;
 mod xrate;
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use rutile_model::{FloatHistogram, Labels};
