@@ -446,7 +446,14 @@ impl<'s> Evaluator<'s> {
             if take == Take::Start && !self.options.start_timestamps {
                 return Ok(Operand::Vector(Vec::new()));
             }
-            let mut rows = self.vector(selector, take).await?;
+            let mut selector = selector.clone();
+            if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
+                && self.ms(offset)? < 0
+            {
+                // In Prometheus, what lies behind the time that `@` fixes is not found here.
+                selector.offset = None;
+            }
+            let mut rows = self.vector(&selector, take).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
