@@ -61,12 +61,6 @@ pub(crate) async fn eval(evaluator: &mut Evaluator<'_>, call: &Call) -> Result<O
         }
         None => Vec::new(),
     };
-    if let Some(row) = infos.iter().find(|row| !row.column.histograms.is_empty()) {
-        let labels = &row.labels;
-        return Err(Error::execution(format!(
-            "this should be an info metric, with float samples: {labels}"
-        )));
-    }
     let index = Index::new(&infos);
     index.check(&ignored, &base, evaluator.steps.len())?;
     let mut out = ignored;
