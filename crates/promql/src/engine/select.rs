@@ -19,6 +19,9 @@ use crate::source::{Samples, Series};
 /// Series that are computed by one task.
 const SERIES_AT_A_TIME: usize = 32;
 
+/// Nobody looks further than this from the epoch, ms, so that times and durations may be added.
+const FAR: i64 = i64::MAX / 4;
+
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Looks {
@@ -31,7 +34,8 @@ pub(crate) struct Looks {
 impl Looks {
     /// The time up to which samples count at a step.
     pub(crate) fn time(&self, step: usize) -> i64 {
-        self.at.unwrap_or_else(|| self.steps.time(step)) - self.offset_ms
+        let at = self.at.unwrap_or_else(|| self.steps.time(step));
+        at.saturating_sub(self.offset_ms).clamp(-FAR, FAR)
     }
 
     /// The earliest of these times, and the latest.
