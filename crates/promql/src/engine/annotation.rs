@@ -27,6 +27,8 @@ pub struct Annotation {
     pub span: Option<Span>,
     /// If it is about counts of classic histograms that had to be mended: which, told behind the message.
     pub mended: Option<Mended>,
+    /// How often it came up, told behind the message from two on; 0 if nobody counts.
+    pub occurrences: u64,
 }
 
 /// Counts of classic histograms that went down from bucket to bucket, and were raised.
@@ -110,7 +112,11 @@ impl Annotations {
             self.all.push(annotation);
             return;
         };
-        known.span = annotation.span;
+        // Of those that are counted the first place stays.
+        if annotation.mended.is_none() && annotation.occurrences == 0 {
+            known.span = annotation.span;
+        }
+        known.occurrences += annotation.occurrences;
         known.mended = match (known.mended, annotation.mended) {
             (Some(known), Some(more)) => Some(known.and(more)),
             (known, more) => known.or(more),
@@ -124,6 +130,18 @@ impl Annotations {
             message: message.into(),
             span: Some(span),
             mended: None,
+            occurrences: 0,
+        });
+    }
+
+    /// Adds a warning that tells how often it came up.
+    pub fn warn_counted(&mut self, span: Span, message: impl Into<String>) {
+        self.add(Annotation {
+            severity: Severity::Warning,
+            message: message.into(),
+            span: Some(span),
+            mended: None,
+            occurrences: 1,
         });
     }
 
@@ -134,6 +152,7 @@ impl Annotations {
             message: message.into(),
             span: Some(span),
             mended: None,
+            occurrences: 0,
         });
     }
 
@@ -144,6 +163,7 @@ impl Annotations {
             message: message.into(),
             span: Some(span),
             mended: Some(mended),
+            occurrences: 0,
         });
     }
 
@@ -182,7 +202,14 @@ impl Annotation {
         let mended = self
             .mended
             .map_or_else(String::new, |mended| format!(", {mended}"));
-        format!("{prefix}: {}{mended} ({line}:{column})", self.message)
+        let often = match self.occurrences {
+            0 | 1 => String::new(),
+            often => format!(" ({often} occurrences)"),
+        };
+        format!(
+            "{prefix}: {}{mended}{often} ({line}:{column})",
+            self.message
+        )
     }
 }
 

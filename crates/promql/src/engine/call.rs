@@ -167,3 +167,6 @@ fn column(floats: Vec<f64>) -> Column {
 fn at(values: &[f64], step: usize) -> f64 {
     values.get(step).copied().unwrap_or(f64::NAN)
 }
+
+#[cfg(test)]
+mod tests;

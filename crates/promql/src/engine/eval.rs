@@ -16,16 +16,20 @@ use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row, SampleValue};
 use super::select::{self, Computed, Given, Instant, Looks, Ranged, Take};
 use super::steps::Steps;
+use super::summary::Summary;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{
-    Aggregate, At, Binary, Call, DurationSpec, Expr, Extension, FunctionId, Matrix, Sign, Subquery,
-    Unary, ValueType, VectorSelector,
+    Aggregate, At, Binary, Call, DurationExpr, DurationSpec, Expr, Extension, FunctionId, Matrix,
+    Sign, Span, Subquery, Unary, ValueType, VectorSelector,
 };
 use crate::source::{Samples, Select, Source};
 
 /// Labels that are not part of a result that is no longer the metric.
 pub(crate) const METRIC_NAME: &str = "__name__";
+
+/// The longest duration in seconds: what fits into 63 bits of nanoseconds.
+const MAX_SECONDS: f64 = (1_u64 << 63) as f64 / 1e9;
 
 const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
@@ -40,6 +44,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) query: Steps,
     /// The function or aggregation around the expression at hand, if no operator is between them.
     around: Option<&'static str>,
+    /// What the expressions around it want of histograms.
+    summary: Summary,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -50,6 +56,16 @@ struct Range {
     looks: Looks,
     range_ms: i64,
     extension: Option<Extension>,
+    /// If buckets of histograms go: the first time of which samples count.
+    summary_since: Option<i64>,
+}
+
+/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
+/// the step before, which functions look at, they do not.
+#[derive(Debug, Clone, Copy)]
+enum Hints {
+    Kept,
+    Dropped,
 }
 
 impl<'s> Evaluator<'s> {
@@ -66,6 +82,7 @@ impl<'s> Evaluator<'s> {
             steps,
             query: steps,
             around: None,
+            summary: Summary::default(),
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
@@ -80,9 +97,10 @@ impl<'s> Evaluator<'s> {
                 Expr::Call(call) => Some(call.function.name),
                 _ => self.around,
             };
-            let outer = std::mem::replace(&mut self.around, around);
+            let outer = (self.around, self.summary);
+            (self.around, self.summary) = (around, self.summary.inside(expr));
             let value = self.value(expr).await;
-            self.around = outer;
+            (self.around, self.summary) = outer;
             value
         }
         .boxed()
@@ -109,7 +127,7 @@ impl<'s> Evaluator<'s> {
 
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr).await?;
+        let range = self.range(expr, Hints::Kept).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let mut all: Vec<(Labels, Samples)> = Vec::new();
@@ -141,7 +159,7 @@ impl<'s> Evaluator<'s> {
     fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
         let lookback_ms = self.options.lookback_ms;
         match extension {
-            None => (0, 0),
+            None => (self.around.map_or(0, window::looks_behind_ms), 0),
             Some(Extension::Anchored) => (lookback_ms, 0),
             Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
         }
@@ -151,6 +169,7 @@ impl<'s> Evaluator<'s> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
+        let min_time = first - lookback_ms + 1;
         let ahead_ms = match selector.extension {
             Some(Extension::Smoothed) => lookback_ms,
             _ => 0,
@@ -158,7 +177,7 @@ impl<'s> Evaluator<'s> {
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - lookback_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
@@ -174,7 +193,8 @@ impl<'s> Evaluator<'s> {
         };
         let steps = self.steps.len();
         let fill = select::instant;
-        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps);
+        let since = self.summary.applies().then_some(min_time);
+        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -190,8 +210,7 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
-    /// refused.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,
@@ -205,10 +224,16 @@ impl<'s> Evaluator<'s> {
     }
 
     /// A range vector's series.
-    async fn range(&mut self, expr: &Expr) -> Result<Range> {
+    async fn range(&mut self, expr: &Expr, hints: Hints) -> Result<Range> {
         match expr.unwrap_parens() {
             Expr::Matrix(matrix) => self.matrix(matrix).await,
-            Expr::Subquery(subquery) => self.subquery(subquery).await,
+            inner @ Expr::Subquery(subquery) => {
+                let outer = self.summary;
+                self.summary = outer.inside(inner);
+                let range = self.subquery(subquery, hints).await;
+                self.summary = outer;
+                range
+            }
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
@@ -219,10 +244,11 @@ impl<'s> Evaluator<'s> {
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
         let (behind_ms, ahead_ms) = self.beyond(selector.extension);
+        let min_time = first - range_ms - behind_ms + 1;
         let series = self
             .select(Select {
                 matchers: selector.matchers.clone(),
-                min_time: first - range_ms - behind_ms + 1,
+                min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
@@ -234,10 +260,11 @@ impl<'s> Evaluator<'s> {
             looks,
             range_ms,
             extension: selector.extension,
+            summary_since: self.summary.applies().then_some(min_time),
         })
     }
 
-    async fn subquery(&mut self, subquery: &Subquery) -> Result<Range> {
+    async fn subquery(&mut self, subquery: &Subquery, hints: Hints) -> Result<Range> {
         let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
         let range_ms = self.positive_ms(&subquery.range)?;
         let interval = match &subquery.step {
@@ -257,10 +284,12 @@ impl<'s> Evaluator<'s> {
                 looks,
                 range_ms,
                 extension: None,
+                summary_since: None,
             });
         }
-        let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
-        let inner = self.steps;
+        let inner = Steps::inner(start, last, interval);
+        self.require_room(inner.len() as u64)?;
+        let outer = std::mem::replace(&mut self.steps, inner);
         let evaluated = self.eval(&subquery.expr).await;
         self.steps = outer;
         let rows = match evaluated? {
@@ -275,7 +304,7 @@ impl<'s> Evaluator<'s> {
         };
         let series = rows.into_iter().map(|row| {
             Given::Computed(Computed {
-                samples: Arc::new(samples_of(&row.column, &inner)),
+                samples: Arc::new(samples_of(&row.column, &inner, hints)),
                 drop_name: row.drop_name,
                 labels: row.labels,
             })
@@ -285,6 +314,7 @@ impl<'s> Evaluator<'s> {
             looks,
             range_ms,
             extension: None,
+            summary_since: None,
         })
     }
 
@@ -308,25 +338,35 @@ impl<'s> Evaluator<'s> {
     pub(crate) fn ms(&self, duration: &DurationSpec) -> Result<i64> {
         match duration {
             DurationSpec::Ms(ms) => Ok(*ms),
-            DurationSpec::Expr(expr) => {
-                let range_ms = self.query.end - self.query.start;
-                let seconds = expr.seconds(self.query.step_ms(), range_ms);
-                let seconds = seconds.map_err(|(message, _)| Error::execution(message))?;
-                let ms = seconds * 1000.0;
-                if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
-                    return Err(Error::execution("duration is out of range"));
-                }
-                Ok(ms as i64)
-            }
+            DurationSpec::Expr(expr) => self.computed_ms(expr, false),
         }
     }
 
     fn positive_ms(&self, duration: &DurationSpec) -> Result<i64> {
-        let ms = self.ms(duration)?;
-        if ms <= 0 {
-            return Err(Error::execution("duration must be greater than 0"));
+        match duration {
+            DurationSpec::Ms(ms) => Ok(*ms),
+            DurationSpec::Expr(expr) => self.computed_ms(expr, true),
         }
-        Ok(ms)
+    }
+
+    fn computed_ms(&self, expr: &DurationExpr, positive: bool) -> Result<i64> {
+        let refuse = |message: &str, span: Span| {
+            Error::execution(format!("{}:{}: {message}", span.start, span.end))
+        };
+        let range_ms = self.query.end - self.query.start;
+        let seconds = expr
+            .seconds(self.query.step_ms(), range_ms)
+            .map_err(|(message, span)| refuse(message, span))?;
+        if !seconds.is_finite() {
+            return Err(refuse("duration is NaN or infinite", expr.span()));
+        }
+        if positive && seconds <= 0.0 {
+            return Err(refuse("duration must be greater than 0", expr.span()));
+        }
+        if seconds.abs() > MAX_SECONDS {
+            return Err(refuse("duration is out of range", expr.span()));
+        }
+        Ok((seconds * 1000.0) as i64)
     }
 
     async fn unary(&mut self, unary: &Unary) -> Result<Operand> {
@@ -407,7 +447,14 @@ impl<'s> Evaluator<'s> {
             if take == Take::Start && !self.options.start_timestamps {
                 return Ok(Operand::Vector(Vec::new()));
             }
-            let mut rows = self.vector(selector, take).await?;
+            let mut selector = selector.clone();
+            if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
+                && self.ms(offset)? < 0
+            {
+                // In Prometheus, what lies behind the time that `@` fixes is not found here.
+                selector.offset = None;
+            }
+            let mut rows = self.vector(&selector, take).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
@@ -416,7 +463,7 @@ impl<'s> Evaluator<'s> {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg).await?;
+                    let range = self.range(arg, Hints::Dropped).await?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -446,7 +493,7 @@ impl<'s> Evaluator<'s> {
         let (mut range, mut scalars) = (None, Vec::new());
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
-                range = Some(self.range(arg).await?);
+                range = Some(self.range(arg, Hints::Dropped).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
@@ -480,9 +527,10 @@ impl<'s> Evaluator<'s> {
             start_timestamps: self.options.start_timestamps,
             type_labels: self.options.type_and_unit_labels,
         };
-        let steps = self.steps.len();
+        let (steps, since) = (self.steps.len(), range.summary_since);
         let series = range.series;
-        let filled = select::rows(&self.pool, series, Arc::new(ranged), select::ranged, steps);
+        let fill = select::ranged;
+        let filled = select::rows(&self.pool, series, Arc::new(ranged), fill, steps, since);
         let (rows, annotations) = filled.await?;
         self.annotations.extend(annotations);
         self.bounded(rows)
@@ -537,14 +585,16 @@ impl<'s> Evaluator<'s> {
     }
 
     fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
-        let held = rows.len() as u64 * self.steps.len() as u64;
-        if held > self.options.max_samples {
-            return Err(Error::TooMany(
-                "query processing would load too many samples into memory in query execution"
-                    .to_owned(),
-            ));
-        }
+        self.require_room((rows.len() as u64).saturating_mul(self.steps.len() as u64))?;
         Ok(rows)
+    }
+
+    fn require_room(&self, samples: u64) -> Result<()> {
+        if samples <= self.options.max_samples {
+            return Ok(());
+        }
+        let message = "query processing would load too many samples into memory in query execution";
+        Err(Error::TooMany(message.to_owned()))
     }
 }
 
@@ -579,13 +629,17 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
 }
 
 /// The samples of a row of a subquery.
-fn samples_of(column: &Column, steps: &Steps) -> Samples {
+fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
     let mut samples = Samples::default();
     for (step, time) in steps.times().enumerate() {
         match column.get(step) {
             Some(SampleValue::Float(value)) => samples.push_float(time, value),
             Some(SampleValue::Histogram(histogram)) => {
-                samples.push_histogram(time, select::without_reset_hint(histogram));
+                let histogram = match hints {
+                    Hints::Kept => histogram,
+                    Hints::Dropped => select::without_reset_hint(histogram),
+                };
+                samples.push_histogram(time, histogram);
             }
             None => {}
         }

@@ -8,14 +8,19 @@ use rutile_runtime::CpuPool;
 
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
-use super::steps::Steps;
-use super::window::{self, Context, Findings, Kernel, Kind, Profile, Window};
+use super::smooth;
+use super::steps::{MAX_TIME_MS, Steps};
+use super::summary::summarize;
+use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::{Samples, Series};
 
 /// Series that are computed by one task.
 const SERIES_AT_A_TIME: usize = 32;
+
+/// Nobody looks further than this from the epoch, ms, so that times and durations may be added.
+const FAR: i64 = i64::MAX / 4;
 
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +34,9 @@ pub(crate) struct Looks {
 impl Looks {
     /// The time up to which samples count at a step.
     pub(crate) fn time(&self, step: usize) -> i64 {
-        self.at.unwrap_or_else(|| self.steps.time(step)) - self.offset_ms
+        let time = self.at.unwrap_or_else(|| self.steps.time(step));
+        time.saturating_sub(self.offset_ms)
+            .clamp(-MAX_TIME_MS, MAX_TIME_MS)
     }
 
     /// The earliest of these times, and the latest.
@@ -46,7 +53,7 @@ pub(crate) enum Take {
     Value,
     /// `timestamp()`: its time, in seconds.
     Time,
-    /// `info()`: the time of a float, in ms; a histogram as it is.
+    /// `info()`: the time of a float, in ms; histograms are refused.
     FloatTime,
     /// `start_timestamp()`: when its counter began, in seconds.
     Start,
@@ -122,13 +129,15 @@ impl Given {
     }
 }
 
-/// Computes the rows of series on all cores, in their order; leaves out those without any value.
+/// Computes the rows of series on all cores, in their order; leaves out those without any value. Buckets of
+/// histograms go before if there is a time for [`summarize`].
 pub(crate) async fn rows<T>(
     pool: &CpuPool,
     series: Vec<Given>,
     selector: Arc<T>,
     fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
     steps: usize,
+    summary_since: Option<i64>,
 ) -> Result<(Vec<Row>, Annotations)>
 where
     T: Send + Sync + 'static,
@@ -142,6 +151,9 @@ where
         let mut samples = Samples::default();
         for series in batch {
             series.decode(&mut samples)?;
+            if let Some(since) = summary_since {
+                summarize(&mut samples, since);
+            }
             let mut column = Column::absent(steps);
             let labels = series.labels();
             fill(&selector, labels, &mut samples, &mut column, &mut findings);
@@ -174,7 +186,7 @@ pub(crate) fn instant(
     findings: &mut Findings,
 ) {
     if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
-        return smoothed(selector, labels, samples, column, findings);
+        return smooth::instant(selector, labels, samples, column, findings);
     }
     let mut next = 0;
     for step in 0..column.len() {
@@ -195,8 +207,11 @@ pub(crate) fn instant(
             continue;
         }
         let value = match (selector.take, samples.histogram(last)) {
-            (Take::Value | Take::FloatTime, Some(histogram)) => {
-                SampleValue::Histogram(Arc::clone(histogram))
+            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::FloatTime, Some(_)) => {
+                let what = "this should be an info metric, with float samples:";
+                findings.error = Some(Error::execution(format!("{what} {labels}")));
+                return;
             }
             (Take::Value, None) => SampleValue::Float(samples.floats[last]),
             (Take::FloatTime, None) => SampleValue::Float(at as f64),
@@ -210,98 +225,13 @@ pub(crate) fn instant(
     }
 }
 
-/// Fills the column of a `smoothed` instant selector: what lies on the line between the samples before
-/// and behind each step, within the lookback; the one before if there is none behind.
-fn smoothed(
-    selector: &Instant,
-    labels: &Labels,
-    samples: &mut Samples,
-    column: &mut Column,
-    findings: &mut Findings,
-) {
-    drop_stale(samples);
-    let mut context = Context {
-        span: selector.span,
-        labels,
-        scalars: &[],
-        start_timestamps: false,
-        findings,
-    };
-    for step in 0..column.len() {
-        let time = selector.looks.time(step);
-        let place = |bound: i64| samples.times.partition_point(|at| *at <= bound);
-        let from = place(time - selector.lookback_ms);
-        let to = place(time + selector.lookback_ms);
-        let value = smooth(samples, (from, to), time, &mut context);
-        column.set(step, value);
-    }
-}
-
-fn smooth(
-    samples: &Samples,
-    (from, to): (usize, usize),
-    time: i64,
-    context: &mut Context<'_>,
-) -> Option<SampleValue> {
-    if Kind::of(samples, from, to) == Kind::Mixed {
-        context.warn_mixed_samples();
-        return None;
-    }
-    let times = samples.times.get(from..to)?;
-    let next = from + times.partition_point(|at| *at < time);
-    let previous = next.checked_sub(1).filter(|previous| *previous >= from);
-    let has_next = next < to;
-    if has_next && samples.times.get(next) == Some(&time) {
-        return value_at(samples, next);
-    }
-    let previous = previous?;
-    if !has_next {
-        return match value_at(samples, previous)? {
-            // The hint is about the histogram before, not about the value.
-            SampleValue::Histogram(histogram) => {
-                Some(SampleValue::Histogram(without_hint(histogram)))
-            }
-            float @ SampleValue::Float(_) => Some(float),
-        };
-    }
-    let (before, after) = (*samples.times.get(previous)?, *samples.times.get(next)?);
-    match (value_at(samples, previous)?, value_at(samples, next)?) {
-        (SampleValue::Float(left), SampleValue::Float(right)) => {
-            let value = window::interpolate((before, left), (after, right), time, false);
-            Some(SampleValue::Float(value))
-        }
-        (SampleValue::Histogram(left), SampleValue::Histogram(right)) => {
-            let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
-            let is_counter = !(is_gauge(&left) && is_gauge(&right));
-            let between =
-                window::interpolate_histograms((before, &left), (after, &right), time, is_counter);
-            let between = context.accept_interpolated(between)?;
-            Some(SampleValue::Histogram(Arc::new(between)))
-        }
-        _ => None,
-    }
-}
-
-fn value_at(samples: &Samples, i: usize) -> Option<SampleValue> {
-    match samples.histogram(i) {
-        Some(histogram) => Some(SampleValue::Histogram(Arc::clone(histogram))),
-        None => samples.floats.get(i).copied().map(SampleValue::Float),
-    }
-}
-
-fn without_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    if histogram.counter_reset_hint != CounterResetHint::Unknown {
-        Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
+/// The histogram with nothing known about resets; a gauge remains one.
+pub(crate) fn without_reset_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    use CounterResetHint::{NotReset, Reset, Unknown};
+    if matches!(histogram.counter_reset_hint, Reset | NotReset) {
+        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
     }
     histogram
-}
-
-/// The histogram with nothing known about resets; a gauge remains one.
-pub(crate) fn without_reset_hint(histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    match histogram.counter_reset_hint {
-        CounterResetHint::Reset | CounterResetHint::NotReset => without_hint(histogram),
-        CounterResetHint::Unknown | CounterResetHint::Gauge => histogram,
-    }
 }
 
 /// Fills the column of a function over a range.
@@ -321,6 +251,8 @@ pub(crate) fn ranged(
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
         selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
+    let is_closed =
+        selector.extension.is_none() && window::looks_behind_ms(selector.call.function.name) == 0;
     for step in 0..column.len() {
         if is_fixed && step > 0 {
             let first = column.get(0);
@@ -335,7 +267,7 @@ pub(crate) fn ranged(
         while from < to && samples.times.get(from).is_some_and(|at| *at <= range_start) {
             from += 1;
         }
-        if from == to && selector.extension.is_none() {
+        if from == to && is_closed {
             continue;
         }
         scalars.clear();
@@ -380,7 +312,7 @@ impl Ranged {
     fn profile(&self, samples: &Samples) -> Profile {
         let (first, last) = self.looks.bounds();
         let (behind_ms, ahead_ms) = match self.extension {
-            None => (0, 0),
+            None => (window::looks_behind_ms(self.call.function.name), 0),
             Some(Extension::Anchored) => (self.lookback_ms, 0),
             Some(Extension::Smoothed) => (self.lookback_ms, self.lookback_ms),
         };

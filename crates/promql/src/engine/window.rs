@@ -18,6 +18,10 @@ mod rate_histogram;
 mod spread;
 mod starts;
 mod trend;
+mod xrate;
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -32,6 +36,7 @@ use crate::source::Samples;
 
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
 pub(crate) use profile::{Kind, Profile};
+pub(crate) use xrate::looks_behind_ms;
 
 /// The samples of one series in the range before a step.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +166,7 @@ impl Context<'_> {
     }
 }
 
-/// A function over a range. A window without samples is shown to it only if the range is extended.
+/// A function over a range. A window without samples is shown to it only if samples outside of it count.
 pub(crate) type Kernel = fn(&Window<'_>, &mut Context<'_>) -> Option<SampleValue>;
 
 /// What computes a function; none for functions that take no range vector, and for `absent_over_time`.
@@ -170,6 +175,9 @@ pub(crate) fn kernel(id: FunctionId) -> Option<Kernel> {
         FunctionId::Rate => rate::rate,
         FunctionId::Increase => rate::increase,
         FunctionId::Delta => rate::delta,
+        FunctionId::Xrate => xrate::xrate,
+        FunctionId::Xincrease => xrate::xincrease,
+        FunctionId::Xdelta => xrate::xdelta,
         FunctionId::Irate => latest::irate,
         FunctionId::Idelta => latest::idelta,
         FunctionId::Deriv => trend::deriv,
@@ -186,8 +194,8 @@ pub(crate) fn kernel(id: FunctionId) -> Option<Kernel> {
         FunctionId::LastOverTime => pick::last,
         FunctionId::TsOfFirstOverTime => pick::time_of_first,
         FunctionId::TsOfLastOverTime => pick::time_of_last,
-        FunctionId::CountOverTime => pick::count,
-        FunctionId::PresentOverTime => pick::present,
+        FunctionId::CountOverTime => |window, _| Some(SampleValue::Float(window.len() as f64)),
+        FunctionId::PresentOverTime => |_, _| Some(SampleValue::Float(1.0)),
         FunctionId::StddevOverTime => spread::standard_deviation,
         FunctionId::StdvarOverTime => spread::variance,
         FunctionId::QuantileOverTime => spread::quantile_over_time,

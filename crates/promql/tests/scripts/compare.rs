@@ -170,7 +170,7 @@ fn near(a: f64, b: f64) -> bool {
     almost_equal(a, b, EPSILON)
 }
 
-fn same(expected: &SeriesValue, got: &SampleValue) -> bool {
+pub(crate) fn same(expected: &SeriesValue, got: &SampleValue) -> bool {
     match (expected, got) {
         (SeriesValue::Float(a), SampleValue::Float(b)) => near(*a, *b),
         (
@@ -222,7 +222,7 @@ fn shown_expected(value: &SeriesValue) -> String {
     }
 }
 
-fn shown(value: &SampleValue) -> String {
+pub(crate) fn shown(value: &SampleValue) -> String {
     match value {
         SampleValue::Float(value) => value.to_string(),
         SampleValue::Histogram(histogram) => shown_histogram(histogram),

@@ -35,7 +35,7 @@ impl Storage {
     pub(crate) fn load(&self, load: &Load) -> Result<(), String> {
         for series in &load.series {
             self.append(&series.labels, |samples| {
-                push(samples, series, load.step_ms)
+                push(samples, series, load.step_ms);
             })?;
         }
         if load.with_nhcb {

@@ -65,7 +65,8 @@ fn change_of_histograms(
     if is_rate && (is_gauge(before) || is_gauge(now)) {
         context.warn_not_counter();
     }
-    if !is_rate && !(is_gauge(before) && is_gauge(now)) {
+    let are_gauges = is_gauge(before) && is_gauge(now);
+    if !is_rate && !are_gauges {
         context.warn_not_gauge();
     }
     let mut change = now.clone();

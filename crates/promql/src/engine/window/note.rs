@@ -1,5 +1,6 @@
 //! What functions over ranges have to say about their results, in Prometheus's words.
 
+use rutile_model::go_float::GoFloat;
 use rutile_model::histogram::{HistogramError, Reconciled};
 use rutile_model::{FloatHistogram, quote};
 
@@ -44,9 +45,11 @@ impl Context<'_> {
     }
 
     pub(super) fn warn_start_overlap(&mut self) {
-        self.warn_of_name(
-            "sample has start time that overlaps with previous sample timestamp for metric",
+        let name = quote(self.name());
+        let message = format!(
+            "sample has start time that overlaps with previous sample timestamp for metric {name}"
         );
+        self.findings.annotations.warn_counted(self.span, message);
     }
 
     pub(super) fn warn_reset_collision(&mut self) {
@@ -54,7 +57,7 @@ impl Context<'_> {
     }
 
     pub(super) fn warn_quantile(&mut self, q: f64) {
-        let q = go_general(q);
+        let q = GoFloat(q);
         self.warn(format!("quantile value should be between 0 and 1, got {q}"));
     }
 
@@ -144,48 +147,6 @@ impl Context<'_> {
                 }
                 false
             }
-        }
-    }
-}
-
-/// A float as Go's `%g` shows it.
-fn go_general(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    format!("{value}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::go_general;
-
-    #[test]
-    fn floats_look_as_go_shows_them() {
-        for (value, text) in [
-            (1.5, "1.5"),
-            (-1.0, "-1"),
-            (100.0, "100"),
-            (1234567.0, "1.234567e+06"),
-            (1e6, "1e+06"),
-            (123456.0, "123456"),
-            (0.0001, "0.0001"),
-            (0.00001234, "1.234e-05"),
-            (1e-100, "1e-100"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ] {
-            assert_eq!(go_general(value), text);
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Profile {
     events: Vec<usize>,
     /// Places of samples whose start timestamps contradict the sample before them. Ascending.
     overlaps: Vec<usize>,
+    /// When the first sample was that any step may look at.
+    pub(super) appeared: i64,
     /// Whether all are histograms of one schema, and none is a gauge.
     pub(super) uniform: bool,
 }
@@ -61,9 +63,9 @@ impl Compare {
             FunctionId::Resets => Self::Resets {
                 with_starts: start_timestamps,
             },
-            // Extended ranges have an arithmetic of their own, which looks at the samples itself.
-            FunctionId::Rate | FunctionId::Increase if extension.is_none() => Self::Resets {
-                with_starts: start_timestamps,
+            // The arithmetic of extended ranges knows no start timestamps.
+            FunctionId::Rate | FunctionId::Increase => Self::Resets {
+                with_starts: start_timestamps && extension.is_none(),
             },
             _ => Self::Nothing,
         }
@@ -83,6 +85,7 @@ impl Profile {
         let kind = Kind::of(samples, places.start, places.end);
         let mut profile = Self {
             kind,
+            appeared: samples.times.get(places.start).copied().unwrap_or_default(),
             ..Self::default()
         };
         let compare = Compare::for_function(id, extension, start_timestamps);

@@ -72,7 +72,8 @@ pub(super) fn change(
     if added {
         context.note_reconciled(Operation::Addition);
     }
-    if !flavor.is_counter && !(is_gauge(first) && is_gauge(last)) {
+    let are_gauges = is_gauge(first) && is_gauge(last);
+    if !flavor.is_counter && !are_gauges {
         context.warn_not_gauge();
     }
     change.counter_reset_hint = CounterResetHint::Gauge;
