@@ -19,9 +19,6 @@ use crate::source::{Samples, Series};
 /// Series that are computed by one task.
 const SERIES_AT_A_TIME: usize = 32;
 
-/// Nobody looks further than this from the epoch, ms, so that times and durations may be added.
-const FAR: i64 = i64::MAX / 4;
-
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Looks {

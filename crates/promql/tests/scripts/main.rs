@@ -93,6 +93,9 @@ async fn answers() -> Result<(), String> {
     }
     println!("{summary}all: {passed} passed, {failed} failed");
     match failed {
+        0 if passed < 2200 && std::env::var("SCRIPT").is_err() => {
+            Err("most evaluations were not found".to_owned())
+        }
         0 => Ok(()),
         _ => Err(format!("{failed} evaluations failed")),
     }

@@ -68,7 +68,13 @@ pub(crate) fn engine(config: &str) -> Engine {
         type_and_unit_labels: !now,
         ..EngineOptions::default()
     };
-    Engine::new(options, CpuPool::inline())
+    // One of them on many threads: their number must not be visible.
+    let pool = if now {
+        CpuPool::inline()
+    } else {
+        CpuPool::new(3)
+    };
+    Engine::new(options, pool)
 }
 
 /// Asks for all answers to the queries of a script. Gives the number of those that are right, and what is

@@ -114,9 +114,10 @@ pub(super) fn check_quantiles(context: &mut AggregateContext<'_>, values: &[f64]
     }
 }
 
-/// Where the parameter stands, without the parentheses around it.
 fn span(context: &AggregateContext<'_>) -> Span {
     let aggregate = context.aggregate;
-    let param = aggregate.param.as_ref();
-    param.map_or(aggregate.span, |param| param.unwrap_parens().span())
+    aggregate
+        .param
+        .as_ref()
+        .map_or(aggregate.span, |param| param.unwrap_parens().span())
 }
