@@ -5,6 +5,7 @@
 //! (`promql/engine.go`: `rangeEvalAgg`, `aggregation`, `aggregationK`, `aggregationCountValues`) to the
 //! last bit. Groups come out in the order of their first row.
 
+mod by_step;
 mod count_values;
 mod float;
 mod groups;
@@ -30,6 +31,28 @@ pub(crate) struct AggregateContext<'a> {
     pub(crate) steps: usize,
     pub(crate) options: &'a EngineOptions,
     pub(crate) annotations: &'a mut Annotations,
+}
+
+impl AggregateContext<'_> {
+    /// Warns about what is aggregated.
+    fn warn(&mut self, message: &str) {
+        let span = self.aggregate.expr.unwrap_parens().span();
+        self.annotations.warn(span, message);
+    }
+
+    /// Informs about what is aggregated.
+    fn info(&mut self, message: &str) {
+        let span = self.aggregate.expr.unwrap_parens().span();
+        self.annotations.info(span, message);
+    }
+}
+
+/// Refuses what is wrong whatever the rows are: to be called before these are evaluated.
+pub(crate) fn check(aggregate: &Aggregate) -> Result<()> {
+    match aggregate.op {
+        AggregateOp::CountValues => count_values::check(aggregate),
+        _ => Ok(()),
+    }
 }
 
 /// Aggregates rows. The rows that come out have labels of their own each.

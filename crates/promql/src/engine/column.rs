@@ -78,13 +78,6 @@ impl Column {
             *place = float;
         }
     }
-
-    /// How many values it holds.
-    pub(crate) fn count(&self) -> usize {
-        (0..self.len())
-            .filter(|step| self.is_present(*step))
-            .count()
-    }
 }
 
 /// A series of a vector.

@@ -415,6 +415,7 @@ impl<'s> Evaluator<'s> {
     }
 
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Operand> {
+        aggregate::check(aggregate)?;
         let param = match &aggregate.param {
             Some(param) => Some(self.eval(param).await?),
             None => None,
@@ -655,6 +656,10 @@ fn join(rows: Vec<Row>) -> Result<Vec<Row>> {
             joined.push(row);
             continue;
         };
+        let begins = |column: &Column| (0..column.len()).find(|step| column.is_present(*step));
+        if begins(&row.column) < begins(&first.column) {
+            first.drop_name = row.drop_name;
+        }
         for step in 0..row.column.len() {
             let Some(value) = row.column.get(step) else {
                 continue;

@@ -8,6 +8,7 @@ use rutile_model::sample::is_stale_nan;
 
 use super::AggregateContext;
 use super::groups;
+use crate::ast::{Aggregate, Expr};
 use crate::engine::column::{Column, Row, SampleValue};
 use crate::engine::eval::METRIC_NAME;
 use crate::engine::{Error, Result};
@@ -25,6 +26,19 @@ struct Counts<'a> {
     by_float: HashMap<(usize, u64), usize, FixedState>,
 }
 
+/// Refuses a label that is none.
+pub(super) fn check(aggregate: &Aggregate) -> Result<()> {
+    let Some(param) = aggregate.param.as_deref() else {
+        return Ok(());
+    };
+    match param.unwrap_parens() {
+        Expr::String(text) if text.value.is_empty() || text.not_utf8.is_some() => {
+            Err(Error::execution(format!("invalid label name {param}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Counts the values of each group at each step; `label` is that of the value.
 pub(super) fn apply(
     context: &mut AggregateContext<'_>,
@@ -32,15 +46,6 @@ pub(super) fn apply(
     rows: Vec<Row>,
 ) -> Result<Vec<Row>> {
     let aggregate = context.aggregate;
-    let is_utf8 = match aggregate.param.as_deref() {
-        Some(crate::Expr::String(text)) => text.not_utf8.is_none(),
-        _ => true,
-    };
-    if label.is_empty() || !is_utf8 {
-        let text = aggregate.param.as_ref().map(ToString::to_string);
-        let text = text.unwrap_or_default();
-        return Err(Error::execution(format!("invalid label name {text}")));
-    }
     let is_grouped = aggregate.grouping.iter().any(|name| name == label);
     let mut counts = Counts {
         label,

@@ -5,8 +5,9 @@
 use std::cmp::Ordering;
 
 use rutile_model::histogram::kahan_inc;
-use rutile_model::sample::{STALE_NAN, is_stale_nan};
+use rutile_model::sample::is_stale_nan;
 
+use super::by_step::ByStep;
 use crate::engine::column::Column;
 
 /// Running values of one group, one for each step. Kept from group to group for its memory.
@@ -192,12 +193,14 @@ pub(super) fn group(columns: &[&Column], out: &mut Column) {
 }
 
 pub(super) fn quantile(columns: &[&Column], quantiles: &[f64], out: &mut Column) {
+    let mut by_step = ByStep::new(columns);
     let mut values = Vec::with_capacity(columns.len());
     for (step, place) in out.floats.iter_mut().enumerate() {
         values.clear();
-        values.extend(columns.iter().filter_map(|column| column.float(step)));
+        let present = by_step.floats(step).iter().copied();
+        values.extend(present.filter(|value| !is_stale_nan(*value)));
         if !values.is_empty() {
-            let q = quantiles.get(step).copied().unwrap_or(STALE_NAN);
+            let q = quantiles.get(step).copied().unwrap_or(f64::NAN);
             *place = quantile_of(q, &mut values);
         }
     }

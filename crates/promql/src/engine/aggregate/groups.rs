@@ -3,7 +3,7 @@
 use rutile_model::Labels;
 
 use crate::ast::Aggregate;
-use crate::engine::column::Row;
+use crate::engine::column::{Column, Row};
 use crate::engine::signature::Signatures;
 
 /// Rows that are combined.
@@ -13,6 +13,16 @@ pub(super) struct Group {
     pub(super) labels: Labels,
     /// Places of the rows, ascending.
     pub(super) members: Vec<usize>,
+}
+
+impl Group {
+    /// The columns of its rows.
+    pub(super) fn columns<'a>(&self, rows: &'a [Row]) -> impl Iterator<Item = &'a Column> {
+        let members = self.members.iter();
+        members
+            .filter_map(|place| rows.get(*place))
+            .map(|row| &row.column)
+    }
 }
 
 /// What tells groups apart.

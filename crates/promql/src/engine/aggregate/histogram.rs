@@ -49,7 +49,7 @@ pub(super) fn combined(
         };
         match taken {
             Ok(true) => {
-                context.info("mismatched custom buckets were reconciled during aggregation")
+                context.info("mismatched custom buckets were reconciled during aggregation");
             }
             Ok(false) => {}
             Err(HistogramError::MixedSchemas) => {
@@ -74,16 +74,6 @@ pub(super) fn combined(
     }
     let histogram = running.finish(averages)?;
     Some(SampleValue::Histogram(Arc::new(histogram)))
-}
-
-impl AggregateContext<'_> {
-    fn warn(&mut self, message: &str) {
-        self.annotations.warn(self.aggregate.expr.span(), message);
-    }
-
-    fn info(&mut self, message: &str) {
-        self.annotations.info(self.aggregate.expr.span(), message);
-    }
 }
 
 impl Running {

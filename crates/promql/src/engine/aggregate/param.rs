@@ -119,5 +119,5 @@ fn span(context: &AggregateContext<'_>) -> Span {
     aggregate
         .param
         .as_ref()
-        .map_or(aggregate.span, |param| param.span())
+        .map_or(aggregate.span, |param| param.unwrap_parens().span())
 }

@@ -3,7 +3,10 @@
 //! At a single step the rows come out as Prometheus sorts them, group by group; at many steps in the order
 //! in which they came.
 
+use rutile_model::sample::is_stale_nan;
+
 use super::AggregateContext;
+use super::by_step::ByStep;
 use super::groups;
 use crate::ast::AggregateOp;
 use crate::engine::column::{Column, Row};
@@ -26,21 +29,18 @@ pub(super) fn extremes(
         greater
     });
     for group in groups::of(context.aggregate, &rows) {
-        for (step, count) in counts.iter().enumerate() {
-            if *count == 0 {
-                continue;
-            }
+        let columns: Vec<&Column> = group.columns(&rows).collect();
+        let has_histograms = columns.iter().any(|column| !column.histograms.is_empty());
+        let mut by_step = ByStep::new(&columns);
+        for (step, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             heap.items.clear();
-            for place in &group.members {
-                let Some(column) = rows.get(*place).map(|row| &row.column) else {
-                    continue;
-                };
-                if let Some(value) = column.float(step) {
-                    heap.offer((value, *place), *count);
-                } else if column.histogram(step).is_some() {
-                    ignored = true;
+            for (value, place) in by_step.floats(step).iter().zip(&group.members) {
+                if !is_stale_nan(*value) {
+                    heap.offer((*value, *place), *count);
                 }
             }
+            let is_histogram = |column: &&Column| column.histogram(step).is_some();
+            ignored |= has_histograms && columns.iter().any(is_histogram);
             heap.sort_best_first();
             for (_, place) in &heap.items {
                 picked.pick(&rows, *place, step);

@@ -14,7 +14,7 @@ pub(super) fn apply(
     let mut out = Vec::new();
     let mut scratch = float::Scratch::default();
     for group in groups::of(context.aggregate, rows) {
-        let columns: Vec<&Column> = columns(&group, rows).collect();
+        let columns: Vec<&Column> = group.columns(rows).collect();
         let mut column = Column::absent(context.steps);
         match context.aggregate.op {
             AggregateOp::Sum => float::sum(&columns, &mut column, &mut scratch),
@@ -62,7 +62,8 @@ fn with_histograms(
     column: &mut Column,
 ) {
     let op = context.aggregate.op;
-    let all: Vec<&Column> = columns(group, rows)
+    let all: Vec<&Column> = group
+        .columns(rows)
         .filter(|column| !column.histograms.is_empty())
         .collect();
     for step in 0..context.steps {
@@ -76,19 +77,9 @@ fn with_histograms(
             }
             AggregateOp::Count | AggregateOp::Group => return,
             _ => {
-                let message = format!("ignored histogram in {op} aggregation");
-                context
-                    .annotations
-                    .info(context.aggregate.expr.span(), message);
+                context.info(&format!("ignored histogram in {op} aggregation"));
                 return;
             }
         }
     }
-}
-
-fn columns<'a>(group: &Group, rows: &'a [Row]) -> impl Iterator<Item = &'a Column> {
-    let members = group.members.iter();
-    members
-        .filter_map(|place| rows.get(*place))
-        .map(|row| &row.column)
 }

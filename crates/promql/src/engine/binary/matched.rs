@@ -94,8 +94,12 @@ pub(super) fn apply(
     if let Some(fill) = matching.fill.lhs {
         let matched = unique::matched(&sides, &partners);
         for (row, number) in sides.one.iter().zip(sides.one_numbers) {
+            let taken = matched.get(*number);
+            if taken.is_some_and(|taken| taken.iter().all(|taken| *taken)) {
+                continue;
+            }
             let filler = Column {
-                floats: unique::filled(sides.steps, fill, matched.get(*number)),
+                floats: unique::filled(sides.steps, fill, taken),
                 histograms: Vec::new(),
             };
             let column = operation.columns(&filler, &row.column, &mut faults);

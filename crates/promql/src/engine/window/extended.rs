@@ -7,25 +7,31 @@
 use rutile_model::FloatHistogram;
 use rutile_model::histogram::HistogramError;
 
-use super::Window;
 use super::rate::Flavor;
+use super::{Kind, Window};
 use crate::ast::Extension;
 use crate::engine::{Error, Result};
 use crate::source::Samples;
 
-/// Places of the samples of a window and of those that its bounds may need.
+/// Places of the samples of a window and of those that its bounds may need. Where floats and histograms
+/// are mixed, all within the lookback may not be.
 pub(super) fn reach(window: &Window<'_>) -> (usize, usize) {
     let times = &window.samples.times;
     let earliest = window.range_start - window.lookback_ms;
-    let from = times.partition_point(|time| *time <= earliest);
-    let to = match window.extension {
-        Some(Extension::Smoothed) => {
-            let latest = window.range_end + window.lookback_ms;
-            times.partition_point(|time| *time <= latest)
-        }
-        Some(Extension::Anchored) | None => window.to,
+    let latest = match window.extension {
+        Some(Extension::Smoothed) => window.range_end + window.lookback_ms,
+        Some(Extension::Anchored) | None => window.range_end,
     };
-    (from, to.max(from))
+    if window.profile.kind == Kind::Mixed {
+        let from = times.partition_point(|time| *time <= earliest);
+        let to = times.partition_point(|time| *time <= latest);
+        return (from, to.max(from));
+    }
+    let before = window.from.checked_sub(1);
+    let from = before.filter(|before| window.time_at(*before) > earliest);
+    let has_next = times.get(window.to).is_some_and(|time| *time <= latest);
+    let to = window.to + usize::from(has_next);
+    (from.unwrap_or(window.from), to)
 }
 
 /// Places, from the first of some samples, of the two that give the bounds of a range their values.
@@ -155,13 +161,20 @@ pub(super) fn change(window: &Window<'_>, reached: (usize, usize), flavor: Flavo
     if flavor.is_counter {
         // What was lost to resets next to the bounds is part of their values already.
         let (from, to) = points.within(ends, range);
-        let within = points.values.get(from..to).unwrap_or_default();
         let (mut lost, mut previous) = (0.0, left);
-        for value in within.iter().chain([&right]) {
-            if *value < previous {
-                lost += previous;
+        if let Some(within) = points.values.get(from..to)
+            && let (Some(first), Some(last)) = (within.first(), within.last())
+        {
+            if *first < left {
+                lost += left;
             }
-            previous = *value;
+            for reset in window.profile.events(reached.0 + from + 1, reached.0 + to) {
+                lost += window.float_at(reset - 1);
+            }
+            previous = *last;
+        }
+        if right < previous {
+            lost += previous;
         }
         change += lost;
     }

@@ -67,6 +67,9 @@ pub(super) fn change(
 impl Ends {
     /// Whether the histograms fit together; says so if not, or if they are no counters.
     fn are_alike(&self, window: &Window<'_>, context: &mut Context<'_>, flavor: Flavor) -> bool {
+        if window.profile.uniform {
+            return true;
+        }
         let mut histograms = (self.first..=self.last)
             .filter_map(|i| window.histogram_at(i))
             .peekable();
@@ -140,20 +143,21 @@ impl Ends {
         if next > self.last {
             return Ok(None);
         }
-        let mut lost: Option<FloatHistogram> = None;
-        let within = (next..self.last).filter_map(|i| window.histogram_at(i));
-        for histogram in within.chain([right]) {
-            if histogram.detect_reset(previous) {
-                match &mut lost {
-                    None => lost = Some(previous.clone()),
-                    Some(lost) => {
-                        if !context.add(lost, previous) {
-                            return Err(Refused);
-                        }
-                    }
+        let mut lost = None;
+        if next < self.last {
+            let first = window.histogram_at(next);
+            if first.is_some_and(|first| first.detect_reset(previous)) {
+                context.lose(&mut lost, previous)?;
+            }
+            for reset in window.profile.events(next + 1, self.last) {
+                if let Some(before) = window.histogram_at(reset - 1) {
+                    context.lose(&mut lost, before)?;
                 }
             }
-            previous = histogram;
+            previous = window.histogram_at(self.last - 1).unwrap_or(previous);
+        }
+        if right.detect_reset(previous) {
+            context.lose(&mut lost, previous)?;
         }
         Ok(lost)
     }
@@ -176,6 +180,23 @@ fn between(
 }
 
 impl Context<'_> {
+    /// Adds a histogram to what was lost.
+    fn lose(
+        &mut self,
+        lost: &mut Option<FloatHistogram>,
+        histogram: &FloatHistogram,
+    ) -> Result<(), Refused> {
+        let Some(lost) = lost else {
+            *lost = Some(histogram.clone());
+            return Ok(());
+        };
+        if self.add(lost, histogram) {
+            Ok(())
+        } else {
+            Err(Refused)
+        }
+    }
+
     /// The histogram that was interpolated, if it could be; says what had to be done for it.
     pub(crate) fn accept_interpolated(
         &mut self,

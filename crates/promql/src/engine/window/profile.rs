@@ -63,9 +63,9 @@ impl Compare {
             FunctionId::Resets => Self::Resets {
                 with_starts: start_timestamps,
             },
-            // Extended ranges have an arithmetic of their own, which looks at the samples itself.
-            FunctionId::Rate | FunctionId::Increase if extension.is_none() => Self::Resets {
-                with_starts: start_timestamps,
+            // The arithmetic of extended ranges knows no start timestamps.
+            FunctionId::Rate | FunctionId::Increase => Self::Resets {
+                with_starts: start_timestamps && extension.is_none(),
             },
             _ => Self::Nothing,
         }

@@ -157,3 +157,19 @@ async fn start_timestamps_count_only_if_they_are_in_use() {
     assert_eq!(value(&one, "resets(m[2m])", 60, true).await, Some(1.0));
     assert_eq!(value(&one, "resets(m[2m])", 60, false).await, Some(0.0));
 }
+
+#[tokio::test]
+async fn far_times_are_no_trouble() {
+    let one = source("m 1 2", 60, 0);
+    for query in [
+        "increase(m[200y] @ 9223372036854775 offset -200y)",
+        "increase(m[200y] @ -9223372036854775 offset 200y)",
+        "rate(m[200y] smoothed @ 9223372036854775 offset -200y)",
+        "m smoothed @ -9223372036854775 offset 200y",
+        "xrate(m[200y] @ -9223372036854775)",
+    ] {
+        assert_eq!(value(&one, query, 0, false).await, None, "{query}");
+    }
+    let far = value(&one, "predict_linear(m[200y], 0)", i64::MAX / 2000, false).await;
+    assert_eq!(far, None);
+}

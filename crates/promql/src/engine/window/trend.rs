@@ -93,7 +93,7 @@ impl Line {
         }
         let mut sums = [(0.0, 0.0); 4];
         for (time, y) in times.iter().zip(values) {
-            let x = (time - origin_ms) as f64 / 1e3;
+            let x = time.saturating_sub(origin_ms) as f64 / 1e3;
             for (sum, term) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
                 *sum = kahan_inc(term, sum.0, sum.1);
             }
