@@ -3,9 +3,18 @@
 //! PromQL's results are those of Go's `strconv` and `math` on amd64, down to the last bit: the
 //! platform's `log2` and `exp2` differ from them by a unit in the last place now and then, and Rust
 //! prints large and small numbers in another form. Source of the algorithms: Go 1.26,
-//! `src/math/{log,log10,exp,ldexp,frexp}.go`, which follow FreeBSD's `e_log.c` and `e_exp.c`.
+//! `src/math/{log,log10,exp,ldexp,frexp}.go`, which follow FreeBSD's `e_log.c` and `e_exp.c`; the modules
+//! name theirs.
+
+mod exp;
+mod hyperbolic;
+mod trig;
 
 use std::fmt;
+
+pub use exp::exp;
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
+pub use trig::{acos, asin, atan, cos, sin, tan};
 
 /// High and low part of the natural logarithm of 2: the high part times a small whole number is
 /// exact.
@@ -115,18 +124,19 @@ pub fn ldexp(fraction: f64, exponent: i64) -> f64 {
     scale * f64::from_bits(unit.to_bits() & !(0x7ff << 52) | (biased << 52))
 }
 
-/// The natural logarithm of a positive float.
-fn ln(value: f64) -> f64 {
-    const L: [f64; 7] = [
-        f64::from_bits(0x3fe5_5555_5555_5593),
-        f64::from_bits(0x3fd9_9999_9997_fa04),
-        f64::from_bits(0x3fd2_4924_9422_9359),
-        f64::from_bits(0x3fcc_71c5_1d8e_78af),
-        f64::from_bits(0x3fc7_4664_96cb_03de),
-        f64::from_bits(0x3fc3_9a09_d078_c69f),
-        f64::from_bits(0x3fc2_f112_df3e_5244),
-    ];
-    let (mut fraction, mut power) = frexp(value);
+/// Coefficients of the logarithm of (1 + s) / (1 - s), by even powers of s.
+const LOG: [f64; 7] = [
+    f64::from_bits(0x3fe5_5555_5555_5593),
+    f64::from_bits(0x3fd9_9999_9997_fa04),
+    f64::from_bits(0x3fd2_4924_9422_9359),
+    f64::from_bits(0x3fcc_71c5_1d8e_78af),
+    f64::from_bits(0x3fc7_4664_96cb_03de),
+    f64::from_bits(0x3fc3_9a09_d078_c69f),
+    f64::from_bits(0x3fc2_f112_df3e_5244),
+];
+
+/// The natural logarithm of a fraction from 0.5 up to 1, times a power of two.
+fn ln(mut fraction: f64, mut power: i64) -> f64 {
     // The boundary itself belongs to the lower half on amd64.
     if fraction <= std::f64::consts::FRAC_1_SQRT_2 {
         fraction *= 2.0;
@@ -137,11 +147,18 @@ fn ln(value: f64) -> f64 {
     let s = f / (2.0 + f);
     let s2 = s * s;
     let s4 = s2 * s2;
-    let odd = s2 * (L[0] + s4 * (L[2] + s4 * (L[4] + s4 * L[6])));
-    let even = s4 * (L[1] + s4 * (L[3] + s4 * L[5]));
+    let odd = s2 * (LOG[0] + s4 * (LOG[2] + s4 * (LOG[4] + s4 * LOG[6])));
+    let even = s4 * (LOG[1] + s4 * (LOG[3] + s4 * LOG[5]));
     let rest = odd + even;
     let half_square = 0.5 * f * f;
     k * LN2_HIGH - ((half_square - (s * (half_square + rest) + k * LN2_LOW)) - f)
+}
+
+/// A polynomial, whose coefficients begin with that of the highest power.
+fn polynomial(value: f64, coefficients: &[f64]) -> f64 {
+    let sum = coefficients.iter().copied();
+    sum.reduce(|sum, next| sum * value + next)
+        .unwrap_or_default()
 }
 
 /// The natural logarithm (Go's `math.Log`).
@@ -156,13 +173,18 @@ pub fn log(value: f64) -> f64 {
     if value < 0.0 {
         return f64::NAN;
     }
-    ln(value)
+    if value < f64::MIN_POSITIVE {
+        // Go's assembly for amd64 reads subnormal floats as if they were normal.
+        return ln(f64::from_bits(value.to_bits() | 1022 << 52), -1022);
+    }
+    let (fraction, power) = frexp(value);
+    ln(fraction, power)
 }
 
 /// The decimal logarithm (Go's `math.Log10`).
 #[must_use]
 pub fn log10(value: f64) -> f64 {
-    log2(value) * (std::f64::consts::LN_2 / std::f64::consts::LN_10)
+    log(value) * std::f64::consts::LOG10_E
 }
 
 /// The binary logarithm (Go's `math.Log2`): exact for powers of two.
@@ -181,7 +203,7 @@ pub fn log2(value: f64) -> f64 {
     if fraction == 0.5 {
         return (exponent - 1) as f64;
     }
-    ln(fraction) * (1.0 / std::f64::consts::LN_2) + exponent as f64
+    ln(fraction, 0) * (1.0 / std::f64::consts::LN_2) + exponent as f64
 }
 
 /// 2 to the power of `value` (Go's `math.Exp2`).

@@ -97,7 +97,7 @@ impl Engine {
         time_ms: i64,
     ) -> Result<Answer> {
         let expr = parse_expr(query, &self.options.parser)?;
-        let steps = Steps::one(time_ms);
+        let steps = Steps::one(time_ms)?;
         let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
         if expr.value_type() == ValueType::Matrix {
             let samples = evaluator.samples(&expr).await?;

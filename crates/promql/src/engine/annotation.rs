@@ -112,7 +112,10 @@ impl Annotations {
             self.all.push(annotation);
             return;
         };
-        known.span = annotation.span;
+        // Of those that are counted the first place stays.
+        if annotation.mended.is_none() && annotation.occurrences == 0 {
+            known.span = annotation.span;
+        }
         known.occurrences += annotation.occurrences;
         known.mended = match (known.mended, annotation.mended) {
             (Some(known), Some(more)) => Some(known.and(more)),

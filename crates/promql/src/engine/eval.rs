@@ -60,6 +60,14 @@ struct Range {
     summary_since: Option<i64>,
 }
 
+/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
+/// the step before, which functions look at, they do not.
+#[derive(Debug, Clone, Copy)]
+enum Hints {
+    Kept,
+    Dropped,
+}
+
 impl<'s> Evaluator<'s> {
     pub(crate) fn new(
         options: EngineOptions,
@@ -119,7 +127,7 @@ impl<'s> Evaluator<'s> {
 
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr).await?;
+        let range = self.range(expr, Hints::Kept).await?;
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let mut all: Vec<(Labels, Samples)> = Vec::new();
@@ -202,8 +210,7 @@ impl<'s> Evaluator<'s> {
         Ok(selected.series.into_iter().map(Given::Source).collect())
     }
 
-    /// The series of `info` and, as values, the times of their samples in ms; histograms are kept, to be
-    /// refused.
+    /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.
     pub(crate) async fn select_rows(
         &mut self,
         matchers: Vec<Matcher>,
@@ -217,13 +224,13 @@ impl<'s> Evaluator<'s> {
     }
 
     /// A range vector's series.
-    async fn range(&mut self, expr: &Expr) -> Result<Range> {
+    async fn range(&mut self, expr: &Expr, hints: Hints) -> Result<Range> {
         match expr.unwrap_parens() {
             Expr::Matrix(matrix) => self.matrix(matrix).await,
             inner @ Expr::Subquery(subquery) => {
                 let outer = self.summary;
                 self.summary = outer.inside(inner);
-                let range = self.subquery(subquery).await;
+                let range = self.subquery(subquery, hints).await;
                 self.summary = outer;
                 range
             }
@@ -257,7 +264,7 @@ impl<'s> Evaluator<'s> {
         })
     }
 
-    async fn subquery(&mut self, subquery: &Subquery) -> Result<Range> {
+    async fn subquery(&mut self, subquery: &Subquery, hints: Hints) -> Result<Range> {
         let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
         let range_ms = self.positive_ms(&subquery.range)?;
         let interval = match &subquery.step {
@@ -280,8 +287,9 @@ impl<'s> Evaluator<'s> {
                 summary_since: None,
             });
         }
-        let outer = std::mem::replace(&mut self.steps, Steps::inner(start, last, interval));
-        let inner = self.steps;
+        let inner = Steps::inner(start, last, interval);
+        self.require_room(inner.len() as u64)?;
+        let outer = std::mem::replace(&mut self.steps, inner);
         let evaluated = self.eval(&subquery.expr).await;
         self.steps = outer;
         let rows = match evaluated? {
@@ -296,7 +304,7 @@ impl<'s> Evaluator<'s> {
         };
         let series = rows.into_iter().map(|row| {
             Given::Computed(Computed {
-                samples: Arc::new(samples_of(&row.column, &inner)),
+                samples: Arc::new(samples_of(&row.column, &inner, hints)),
                 drop_name: row.drop_name,
                 labels: row.labels,
             })
@@ -438,7 +446,14 @@ impl<'s> Evaluator<'s> {
             if take == Take::Start && !self.options.start_timestamps {
                 return Ok(Operand::Vector(Vec::new()));
             }
-            let mut rows = self.vector(selector, take).await?;
+            let mut selector = selector.clone();
+            if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
+                && self.ms(offset)? < 0
+            {
+                // In Prometheus, what lies behind the time that `@` fixes is not found here.
+                selector.offset = None;
+            }
+            let mut rows = self.vector(&selector, take).await?;
             self.nameless(&mut rows);
             return Ok(Operand::Vector(self.joined(rows)?));
         }
@@ -447,7 +462,7 @@ impl<'s> Evaluator<'s> {
             args.push(match (arg.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg).await?;
+                    let range = self.range(arg, Hints::Dropped).await?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     Operand::Vector(self.over(call, range, present, Vec::new()).await?)
                 }
@@ -477,7 +492,7 @@ impl<'s> Evaluator<'s> {
         let (mut range, mut scalars) = (None, Vec::new());
         for arg in &call.args {
             if arg.value_type() == ValueType::Matrix {
-                range = Some(self.range(arg).await?);
+                range = Some(self.range(arg, Hints::Dropped).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
@@ -569,14 +584,16 @@ impl<'s> Evaluator<'s> {
     }
 
     fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
-        let held = rows.len() as u64 * self.steps.len() as u64;
-        if held > self.options.max_samples {
-            return Err(Error::TooMany(
-                "query processing would load too many samples into memory in query execution"
-                    .to_owned(),
-            ));
-        }
+        self.require_room((rows.len() as u64).saturating_mul(self.steps.len() as u64))?;
         Ok(rows)
+    }
+
+    fn require_room(&self, samples: u64) -> Result<()> {
+        if samples <= self.options.max_samples {
+            return Ok(());
+        }
+        let message = "query processing would load too many samples into memory in query execution";
+        Err(Error::TooMany(message.to_owned()))
     }
 }
 
@@ -611,13 +628,17 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
 }
 
 /// The samples of a row of a subquery.
-fn samples_of(column: &Column, steps: &Steps) -> Samples {
+fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
     let mut samples = Samples::default();
     for (step, time) in steps.times().enumerate() {
         match column.get(step) {
             Some(SampleValue::Float(value)) => samples.push_float(time, value),
             Some(SampleValue::Histogram(histogram)) => {
-                samples.push_histogram(time, select::without_reset_hint(histogram));
+                let histogram = match hints {
+                    Hints::Kept => histogram,
+                    Hints::Dropped => select::without_reset_hint(histogram),
+                };
+                samples.push_histogram(time, histogram);
             }
             None => {}
         }

@@ -9,7 +9,7 @@ use rutile_runtime::CpuPool;
 use super::annotation::Annotations;
 use super::column::{Column, Row, SampleValue};
 use super::smooth;
-use super::steps::Steps;
+use super::steps::{MAX_TIME_MS, Steps};
 use super::summary::summarize;
 use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
@@ -18,9 +18,6 @@ use crate::source::{Samples, Series};
 
 /// Series that are computed by one task.
 const SERIES_AT_A_TIME: usize = 32;
-
-/// Nobody looks further than this from the epoch, ms, so that times and durations may be added.
-const FAR: i64 = i64::MAX / 4;
 
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +31,9 @@ pub(crate) struct Looks {
 impl Looks {
     /// The time up to which samples count at a step.
     pub(crate) fn time(&self, step: usize) -> i64 {
-        let at = self.at.unwrap_or_else(|| self.steps.time(step));
-        at.saturating_sub(self.offset_ms).clamp(-FAR, FAR)
+        let time = self.at.unwrap_or_else(|| self.steps.time(step));
+        time.saturating_sub(self.offset_ms)
+            .clamp(-MAX_TIME_MS, MAX_TIME_MS)
     }
 
     /// The earliest of these times, and the latest.
@@ -52,7 +50,7 @@ pub(crate) enum Take {
     Value,
     /// `timestamp()`: its time, in seconds.
     Time,
-    /// `info()`: the time of a float, in ms; a histogram as it is.
+    /// `info()`: the time of a float, in ms; histograms are refused.
     FloatTime,
     /// `start_timestamp()`: when its counter began, in seconds.
     Start,
@@ -206,8 +204,11 @@ pub(crate) fn instant(
             continue;
         }
         let value = match (selector.take, samples.histogram(last)) {
-            (Take::Value | Take::FloatTime, Some(histogram)) => {
-                SampleValue::Histogram(Arc::clone(histogram))
+            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::FloatTime, Some(_)) => {
+                let what = "this should be an info metric, with float samples:";
+                findings.error = Some(Error::execution(format!("{what} {labels}")));
+                return;
             }
             (Take::Value, None) => SampleValue::Float(samples.floats[last]),
             (Take::FloatTime, None) => SampleValue::Float(at as f64),

@@ -2,6 +2,10 @@
 
 use super::{Error, MAX_STEPS, Result};
 
+/// The times that are looked at lie between this and its negative, ms: far beyond all samples, and far from
+/// where numbers end.
+pub(crate) const MAX_TIME_MS: i64 = i64::MAX / 4;
+
 /// Evenly spaced times, one at least, ms since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Steps {
@@ -15,13 +19,14 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    pub(crate) fn one(time_ms: i64) -> Self {
-        Self {
+    pub(crate) fn one(time_ms: i64) -> Result<Self> {
+        require_time(time_ms)?;
+        Ok(Self {
             start: time_ms,
             end: time_ms,
             interval: 1,
             instant: true,
-        }
+        })
     }
 
     pub(crate) fn range(start: i64, end: i64, interval: i64) -> Result<Self> {
@@ -33,7 +38,9 @@ impl Steps {
                 "the end of a range query lies before its start",
             ));
         }
-        if end.saturating_sub(start) / interval > MAX_STEPS {
+        require_time(start)?;
+        require_time(end)?;
+        if (end - start) / interval > MAX_STEPS {
             return Err(Error::invalid(
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the \
                  query resolution (?step=XX)",
@@ -74,5 +81,13 @@ impl Steps {
     /// The step as `step()` and hints have it: 0 for an instant query.
     pub(crate) fn step_ms(&self) -> i64 {
         if self.instant { 0 } else { self.interval }
+    }
+}
+
+fn require_time(time_ms: i64) -> Result<()> {
+    if (-MAX_TIME_MS..=MAX_TIME_MS).contains(&time_ms) {
+        Ok(())
+    } else {
+        Err(Error::invalid("the time of the query is out of range"))
     }
 }

@@ -1,7 +1,9 @@
 //! Sorts the rows of a vector into native histograms and classic ones.
 
+use std::hash::{BuildHasher, Hash, Hasher};
+
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use rutile_model::Labels;
 use rutile_model::histogram::classic::Bucket;
 use rutile_model::quote;
@@ -14,6 +16,15 @@ use crate::engine::eval::METRIC_NAME;
 
 /// The label that holds a bucket's upper bound.
 const BUCKET: &str = "le";
+
+/// Classic histograms by the labels of their series but the bound.
+#[derive(Debug, Default)]
+struct Index {
+    classics: Vec<Classic>,
+    /// Places in `classics`. Only the first series of each histogram needs labels of its own.
+    places: HashTable<usize>,
+    hasher: FixedState,
+}
 
 /// The histograms of a vector. Where a native and a classic one have the same labels at the same step,
 /// neither is there any more.
@@ -36,37 +47,27 @@ impl Histograms {
     /// Sorts out what the argument at `span` yielded; says what is no histogram.
     pub(super) fn new(context: &mut CallContext<'_>, rows: Vec<Row>, span: Span) -> Self {
         let mut natives = Vec::new();
-        let mut classics: Vec<Classic> = Vec::new();
-        let mut places = HashMap::with_hasher(FixedState::default());
+        let mut index = Index::default();
         for mut row in rows {
             let floats = std::mem::take(&mut row.column.floats);
             let has_floats = !floats.iter().all(|value| is_stale_nan(*value));
+            let labels = row.labels.clone();
             if !row.column.histograms.is_empty() {
                 row.column.floats = vec![STALE_NAN; floats.len()];
-                natives.push(row.clone());
+                natives.push(row);
             }
             if !has_floats {
                 continue;
             }
-            let Some(bound) = parse_bound(row.labels.value(BUCKET)) else {
-                warn_of_label(context, &row.labels, span);
-                continue;
-            };
-            let labels = row.labels.without(&[BUCKET]);
-            let place = *places.entry(labels).or_insert_with_key(|labels| {
-                classics.push(Classic {
-                    labels: labels.clone(),
-                    buckets: Vec::new(),
-                });
-                classics.len() - 1
-            });
-            if let Some(classic) = classics.get_mut(place) {
-                classic.buckets.push((bound, floats));
+            match parse_bound(labels.value(BUCKET)) {
+                Some(bound) => index.of(&labels).buckets.push((bound, floats)),
+                None => warn_of_label(context, &labels, span),
             }
         }
         for native in &mut natives {
-            if let Some(place) = places.get(&native.labels)
-                && let Some(classic) = classics.get_mut(*place)
+            if native.labels.get(BUCKET).is_none()
+                && let Some(place) = index.find(&native.labels)
+                && let Some(classic) = index.classics.get_mut(place)
                 && drop_both(native, classic)
             {
                 let what = "vector contains a mix of classic and native histograms";
@@ -74,11 +75,50 @@ impl Histograms {
                 context.annotations.warn(span, message);
             }
         }
+        let mut classics = index.classics;
         for classic in &mut classics {
             classic.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
         Self { natives, classics }
     }
+}
+
+impl Index {
+    fn find(&self, labels: &Labels) -> Option<usize> {
+        let is_same = |place: &usize| {
+            let known = self.classics.get(*place);
+            known.is_some_and(|known| known.labels.iter().eq(without_bound(labels)))
+        };
+        let hash = hash_of(&self.hasher, labels);
+        self.places.find(hash, is_same).copied()
+    }
+
+    /// The histogram that a series is part of.
+    fn of(&mut self, labels: &Labels) -> &mut Classic {
+        let place = self.find(labels).unwrap_or_else(|| {
+            let place = self.classics.len();
+            self.classics.push(Classic {
+                labels: labels.without(&[BUCKET]),
+                buckets: Vec::new(),
+            });
+            let hash = |place: &usize| hash_of(&self.hasher, &self.classics[*place].labels);
+            self.places.insert_unique(hash(&place), place, hash);
+            place
+        });
+        &mut self.classics[place]
+    }
+}
+
+fn hash_of(hasher: &FixedState, labels: &Labels) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    for label in without_bound(labels) {
+        label.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn without_bound(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    labels.iter().filter(|(name, _)| *name != BUCKET)
 }
 
 impl Classic {

@@ -61,6 +61,12 @@ pub(crate) async fn eval(evaluator: &mut Evaluator<'_>, call: &Call) -> Result<O
         }
         None => Vec::new(),
     };
+    if let Some(row) = infos.iter().find(|row| !row.column.histograms.is_empty()) {
+        let labels = &row.labels;
+        return Err(Error::execution(format!(
+            "this should be an info metric, with float samples: {labels}"
+        )));
+    }
     let index = Index::new(&infos);
     index.check(&ignored, &base, evaluator.steps.len())?;
     let mut out = ignored;
@@ -185,14 +191,10 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Refuses info series that are no floats, and two that have the same claim; where there is anything
-    /// to be enriched.
+    /// Refuses two info series that have the same claim, where there is anything to be enriched.
     fn check(&self, ignored: &[Row], base: &[Row], steps: usize) -> Result<()> {
-        let is_contested = |group: &&Group| {
-            let mut rows = group.rows.iter().filter_map(|i| self.rows.get(*i));
-            group.rows.len() > 1 || rows.any(|row| !row.column.histograms.is_empty())
-        };
-        let contested: Vec<&Group> = self.groups.values().filter(is_contested).collect();
+        let contested = self.groups.values().filter(|group| group.rows.len() > 1);
+        let contested: Vec<&Group> = contested.collect();
         if contested.is_empty() {
             return Ok(());
         }
@@ -210,9 +212,6 @@ impl<'a> Index<'a> {
     fn check_claims(&self, group: &Group, step: usize) -> Result<()> {
         let mut newest: Option<(f64, &Labels)> = None;
         for row in group.rows.iter().filter_map(|i| self.rows.get(*i)) {
-            if row.column.histogram(step).is_some() {
-                return Err(Error::execution("info sample should be float"));
-            }
             let Some(time) = row.column.float(step) else {
                 continue;
             };

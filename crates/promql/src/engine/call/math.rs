@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use rutile_model::go_float::{log, log2, log10};
+use rutile_model::go_float;
 
 use crate::ast::FunctionId;
 
@@ -15,23 +15,23 @@ pub(super) fn of_one(id: FunctionId) -> Option<fn(f64) -> f64> {
         FunctionId::Abs => f64::abs,
         FunctionId::Ceil => f64::ceil,
         FunctionId::Floor => f64::floor,
-        FunctionId::Exp => f64::exp,
+        FunctionId::Exp => go_float::exp,
         FunctionId::Sqrt => f64::sqrt,
-        FunctionId::Ln => log,
-        FunctionId::Log2 => log2,
-        FunctionId::Log10 => log10,
-        FunctionId::Sin => f64::sin,
-        FunctionId::Cos => f64::cos,
-        FunctionId::Tan => f64::tan,
-        FunctionId::Asin => f64::asin,
-        FunctionId::Acos => f64::acos,
-        FunctionId::Atan => f64::atan,
-        FunctionId::Sinh => f64::sinh,
-        FunctionId::Cosh => f64::cosh,
-        FunctionId::Tanh => f64::tanh,
-        FunctionId::Asinh => f64::asinh,
-        FunctionId::Acosh => f64::acosh,
-        FunctionId::Atanh => f64::atanh,
+        FunctionId::Ln => go_float::log,
+        FunctionId::Log2 => go_float::log2,
+        FunctionId::Log10 => go_float::log10,
+        FunctionId::Sin => go_float::sin,
+        FunctionId::Cos => go_float::cos,
+        FunctionId::Tan => go_float::tan,
+        FunctionId::Asin => go_float::asin,
+        FunctionId::Acos => go_float::acos,
+        FunctionId::Atan => go_float::atan,
+        FunctionId::Sinh => go_float::sinh,
+        FunctionId::Cosh => go_float::cosh,
+        FunctionId::Tanh => go_float::tanh,
+        FunctionId::Asinh => go_float::asinh,
+        FunctionId::Acosh => go_float::acosh,
+        FunctionId::Atanh => go_float::atanh,
         // Not Rust's own: the order of the operations decides about the last bit.
         FunctionId::Rad => |value| value * PI / 180.0,
         FunctionId::Deg => |value| value * 180.0 / PI,
