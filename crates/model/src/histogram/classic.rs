@@ -176,6 +176,11 @@ pub fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
 
 /// Sorts the buckets and adds up those with the same bound; whether the highest bound is infinity.
 fn prepare(buckets: &mut Vec<Bucket>) -> bool {
+    // Whoever asks at many times has sorted them once.
+    if buckets.is_sorted_by(|a, b| a.upper_bound < b.upper_bound) {
+        let highest = buckets.last();
+        return highest.is_some_and(|highest| highest.upper_bound == f64::INFINITY);
+    }
     // A NaN, which no label should hold, goes last: the order must be total.
     buckets.sort_by(|a, b| {
         let [a, b] = [a.upper_bound, b.upper_bound];
@@ -211,6 +216,10 @@ fn make_monotonic(buckets: &mut [Bucket], tolerance: f64) -> (Option<ForcedMonot
         if current == previous {
             continue;
         }
+        if is_clearly_above(current, previous) {
+            previous = current;
+            continue;
+        }
         if almost_equal(previous, current, tolerance) {
             *count = previous;
             small_deltas = true;
@@ -231,6 +240,12 @@ fn make_monotonic(buckets: &mut [Bucket], tolerance: f64) -> (Option<ForcedMonot
         previous = current;
     }
     (forced, small_deltas)
+}
+
+/// Whether a count is larger than another one that is not negative by so much that no tolerance matters:
+/// most are, and this takes no division.
+fn is_clearly_above(count: f64, other: f64) -> bool {
+    other >= 0.0 && count > other * 1.001 && count > 1e-300
 }
 
 /// Whether two floats differ by less than `epsilon` times their sum. Markers of staleness are equal,
