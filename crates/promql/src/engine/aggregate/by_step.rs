@@ -31,14 +31,14 @@ impl<'a> ByStep<'a> {
         if self.from != Some(from) {
             self.take_block(from);
         }
-        let many = self.columns.len();
-        let values = self.block.chunks_exact(many.max(1)).nth(step % BLOCK);
+        let many = self.columns.len().max(1);
+        let values = self.block.chunks_exact(many).nth(step % BLOCK);
         values.unwrap_or_default()
     }
 
     fn take_block(&mut self, from: usize) {
         self.from = Some(from);
-        let many = self.columns.len();
+        let many = self.columns.len().max(1);
         for (place, column) in self.columns.iter().enumerate() {
             let values = column.floats.iter().skip(from);
             for (target, value) in self.block.iter_mut().skip(place).step_by(many).zip(values) {

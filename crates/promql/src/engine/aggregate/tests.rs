@@ -168,6 +168,24 @@ fn the_best_values_come_first_at_a_single_step() {
 }
 
 #[test]
+fn steps_are_looked_at_one_by_one_however_many_there_are() {
+    let values: Vec<f64> = (0..75).map(f64::from).collect();
+    let doubled: Vec<f64> = values.iter().map(|value| value * 2.0).collect();
+    let rows = vec![row(r#"a{i="0"}"#, &values), row(r#"a{i="1"}"#, &doubled)];
+    let line = |values: &[f64]| {
+        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+        values.join(" ")
+    };
+    let expected = format!("{{}} {}", line(&doubled));
+    check_lines("quantile(1, a)", &[1.0; 75], rows.clone(), &[&expected]);
+    let expected = format!(r#"{{__name__="a", i="0"}} {}"#, line(&values));
+    let (lines, _) = run("bottomk(1, a)", &[1.0; 75], rows).expect("no error");
+    // Both have the same value at the first step.
+    assert_eq!(lines[0], expected);
+    assert_eq!(lines.len(), 1);
+}
+
+#[test]
 fn a_ratio_and_its_complement_have_all_rows() {
     let rows: Vec<Row> = (0..50)
         .map(|i| row(&format!("a{{i=\"{i}\"}}"), &[1.0]))
