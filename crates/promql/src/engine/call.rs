@@ -98,7 +98,7 @@ impl CallContext<'_> {
         if self.options.delayed_name_removal {
             row.drop_name = true;
         } else {
-            row.labels = without_name(&row.labels, self.options);
+            row.labels = without_name(&row.labels);
         }
     }
 

@@ -13,10 +13,10 @@ use super::floats::{self, Yields};
 use super::groups;
 use super::unique;
 use crate::ast::{BinaryOp, Cardinality, VectorMatching};
+use crate::engine::Result;
 use crate::engine::column::{Column, Row};
 use crate::engine::eval::without_name;
 use crate::engine::signature::Signatures;
-use crate::engine::{EngineOptions, Result};
 
 /// Both sides, and which of their rows belong together.
 pub(super) struct Sides<'a> {
@@ -85,7 +85,6 @@ pub(super) fn apply(
         signatures: groups::signatures(matching),
         drops_name: super::changes_schema(binary.op)
             || binary.return_bool && !context.options.delayed_name_removal,
-        options: context.options,
     };
     let mut faults = Faults::default();
     let mut out = sides.combined(&partners, &labels, &mut faults);
@@ -267,14 +266,13 @@ struct ResultLabels<'a> {
     matching: &'a VectorMatching,
     signatures: Signatures<'a>,
     drops_name: bool,
-    options: &'a EngineOptions,
 }
 
 impl ResultLabels<'_> {
     /// The labels of what a row of the side of many and its partner give.
     fn of(&self, many: &Labels, one: Option<&Labels>) -> Labels {
         let mut labels = if self.drops_name {
-            without_name(many, self.options)
+            without_name(many)
         } else {
             many.clone()
         };

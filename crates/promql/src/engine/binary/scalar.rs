@@ -54,7 +54,7 @@ pub(super) fn vector(
             if context.options.delayed_name_removal {
                 row.drop_name = true;
             } else {
-                row.labels = without_name(&row.labels, context.options);
+                row.labels = without_name(&row.labels);
             }
         }
     }

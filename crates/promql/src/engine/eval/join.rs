@@ -6,7 +6,7 @@ use rutile_model::Labels;
 
 use super::{Evaluator, METRIC_NAME};
 use crate::engine::column::{Column, Row};
-use crate::engine::{EngineOptions, Error, Result};
+use crate::engine::{Error, Result};
 
 pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
@@ -17,7 +17,7 @@ impl Evaluator<'_> {
             if self.options.delayed_name_removal {
                 row.drop_name = true;
             } else {
-                row.labels = without_name(&row.labels, &self.options);
+                row.labels = without_name(&row.labels);
             }
         }
     }
@@ -29,7 +29,7 @@ impl Evaluator<'_> {
         }
         for row in &mut rows {
             if std::mem::take(&mut row.drop_name) {
-                row.labels = without_name(&row.labels, &self.options);
+                row.labels = without_name(&row.labels);
             }
         }
         join(rows)
@@ -74,7 +74,7 @@ impl Evaluator<'_> {
 }
 
 /// The labels without the metric's name, type and unit.
-pub(crate) fn without_name(labels: &Labels, _: &EngineOptions) -> Labels {
+pub(crate) fn without_name(labels: &Labels) -> Labels {
     labels.without(&[METRIC_NAME, "__type__", "__unit__"])
 }
 

@@ -54,7 +54,7 @@ impl Evaluator<'_> {
                 continue;
             }
             let labels = match series.drop_name() && self.options.delayed_name_removal {
-                true => without_name(series.labels(), &self.options),
+                true => without_name(series.labels()),
                 false => series.labels().clone(),
             };
             all.push((labels, samples));
