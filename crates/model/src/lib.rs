@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock, no randomness. Everything here is deterministic in its arguments.
 
 pub mod config;
+pub mod go_float;
+pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod regex;
@@ -19,6 +21,7 @@ mod text;
 pub use error::{Error, ErrorKind};
 pub use labels::{Label, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use quote::{quote, unquote_prefix, unquote_prefix_bytes};
 pub use regex::Regex;
 pub use relabel::{RelabelAction, RelabelConfig};
 pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};

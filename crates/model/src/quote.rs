@@ -7,7 +7,8 @@ use regex_syntax::hir::ClassUnicode;
 use crate::regex::printable;
 
 /// Writes `text` as Go's `strconv.Quote` does: what is not printable is escaped.
-pub(crate) fn quote(text: &str) -> String {
+#[must_use]
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -38,14 +39,23 @@ fn push_escaped(out: &mut String, code: u32) {
 }
 
 /// Reads a text in PromQL's quotes, with Go's escapes between `"` or `'` and none between
-/// backticks, off `text`: what it means, and what follows. `None` if it is malformed.
-pub(crate) fn unquote_prefix(text: &str) -> Option<(String, &str)> {
+/// backticks, off `text`: what it means, and what follows. `None` if it is malformed, or if it
+/// means bytes that are not UTF-8.
+#[must_use]
+pub fn unquote_prefix(text: &str) -> Option<(String, &str)> {
+    let (bytes, rest) = unquote_prefix_bytes(text)?;
+    Some((String::from_utf8(bytes).ok()?, rest))
+}
+
+/// The same for texts that may mean any bytes. `None` if it is malformed.
+#[must_use]
+pub fn unquote_prefix_bytes(text: &str) -> Option<(Vec<u8>, &str)> {
     let quote = text.chars().next()?;
     let mut rest = text.get(1..)?;
     if quote == '`' {
         return rest
             .split_once('`')
-            .map(|(raw, rest)| (raw.to_owned(), rest));
+            .map(|(raw, rest)| (raw.as_bytes().to_vec(), rest));
     }
     if quote != '"' && quote != '\'' {
         return None;
@@ -57,7 +67,7 @@ pub(crate) fn unquote_prefix(text: &str) -> Option<(String, &str)> {
         bytes.extend_from_slice(plain.as_bytes());
         rest = after.get(1..)?;
         if after.starts_with(quote) {
-            return Some((String::from_utf8(bytes).ok()?, rest));
+            return Some((bytes, rest));
         }
         if !after.starts_with('\\') {
             return None;

@@ -18,7 +18,7 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::Error;
 
-pub(crate) use captures::{CapturingRegex, Template};
+pub use captures::{CapturingRegex, Match, Template};
 pub(crate) use syntax::printable;
 use syntax::{Code, Flags, Refusal, SyntaxError};
 

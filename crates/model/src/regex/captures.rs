@@ -8,14 +8,18 @@ use super::{Flags, engine, syntax};
 
 /// A compiled regular expression that remembers what its groups matched.
 #[derive(Debug, Clone)]
-pub(crate) struct CapturingRegex {
+pub struct CapturingRegex {
     engine: meta::Regex,
     group_names: Vec<Option<String>>,
 }
 
 impl CapturingRegex {
     /// Compiles `pattern`, which is matched against a whole value.
-    pub(crate) fn new(pattern: &str) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The pattern is not of Go's syntax, or its program is too large.
+    pub fn new(pattern: &str) -> crate::Result<Self> {
         let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, true)?;
         let engine = engine(pattern, parsed.hir, WhichCaptures::All)?;
         Ok(Self {
@@ -25,7 +29,8 @@ impl CapturingRegex {
     }
 
     /// Matches `value`; yields the expansion of templates.
-    pub(crate) fn match_whole<'v>(&self, value: &'v str) -> Option<Match<'_, 'v>> {
+    #[must_use]
+    pub fn match_whole<'v>(&self, value: &'v str) -> Option<Match<'_, 'v>> {
         let mut groups = self.engine.create_captures();
         self.engine
             .captures(Input::new(value).anchored(Anchored::Yes), &mut groups);
@@ -39,7 +44,7 @@ impl CapturingRegex {
 
 /// A value and what the groups matched in it.
 #[derive(Debug)]
-pub(crate) struct Match<'r, 'v> {
+pub struct Match<'r, 'v> {
     regex: &'r CapturingRegex,
     value: &'v str,
     groups: Captures,
@@ -47,7 +52,8 @@ pub(crate) struct Match<'r, 'v> {
 
 impl<'v> Match<'_, 'v> {
     /// `template` with its variables replaced; unknown and unmatched ones become empty.
-    pub(crate) fn expand(&self, template: &Template) -> String {
+    #[must_use]
+    pub fn expand(&self, template: &Template) -> String {
         let mut out = String::new();
         for piece in &template.pieces {
             match piece {
@@ -80,7 +86,7 @@ impl<'v> Match<'_, 'v> {
 ///
 /// A name is the longest run of letters, digits and `_`: `$1x` is `${1x}`, not `${1}x`.
 #[derive(Debug, Clone)]
-pub(crate) struct Template {
+pub struct Template {
     pieces: Vec<Piece>,
 }
 
@@ -92,7 +98,9 @@ enum Piece {
 }
 
 impl Template {
-    pub(crate) fn new(template: &str) -> Self {
+    /// Reads a template: every text is one.
+    #[must_use]
+    pub fn new(template: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = template;
         while let Some((text, after)) = rest.split_once('$') {

@@ -1,0 +1,129 @@
+//! The engine: evaluates queries over a [`Source`], at one time or at every step of a range.
+//!
+//! An expression is evaluated once for all steps. Its value is a vector of rows: the labels of a series
+//! and a column with one place for each step. Selectors decode the samples of a series once and fill
+//! its whole column; that, and functions over ranges, run on all cores, series by series. Results do not
+//! depend on the number of cores: rows keep their order, and what adds up adds in that order.
+
+mod aggregate;
+mod annotation;
+mod answer;
+mod binary;
+mod call;
+mod column;
+mod error;
+mod eval;
+mod select;
+mod signature;
+mod smooth;
+mod steps;
+mod summary;
+mod window;
+
+use std::sync::Arc;
+
+use rutile_runtime::CpuPool;
+
+pub use annotation::{Annotation, Annotations, Mended, Severity};
+pub use answer::{Answer, InstantSample, RangeSeries, Value};
+pub use column::SampleValue;
+pub use error::Error;
+
+use crate::{ParserOptions, Source, ValueType, parse_expr};
+use eval::Evaluator;
+use steps::Steps;
+
+/// A result of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The most steps of a range query.
+pub const MAX_STEPS: i64 = 11_000;
+
+/// How queries are evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// What may be used of the language.
+    pub parser: ParserOptions,
+    /// How far an instant selector looks back, ms.
+    pub lookback_ms: i64,
+    /// The step of a subquery that names none, ms.
+    pub subquery_step_ms: i64,
+    /// The most samples that a query may hold at a time.
+    pub max_samples: u64,
+    /// Whether metric names go at the end of the evaluation only.
+    pub delayed_name_removal: bool,
+    /// Whether a counter is known by its label `__type__`, and not by the end of its name.
+    pub type_and_unit_labels: bool,
+    /// Whether counter functions take start timestamps into account.
+    pub start_timestamps: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            parser: ParserOptions::default(),
+            lookback_ms: 5 * 60_000,
+            subquery_step_ms: 60_000,
+            max_samples: 50_000_000,
+            delayed_name_removal: false,
+            type_and_unit_labels: false,
+            start_timestamps: false,
+        }
+    }
+}
+
+/// Evaluates queries. Clones share the processor pool.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    options: EngineOptions,
+    pool: CpuPool,
+}
+
+impl Engine {
+    /// An engine that computes in `pool`.
+    #[must_use]
+    pub fn new(options: EngineOptions, pool: CpuPool) -> Self {
+        Self { options, pool }
+    }
+
+    /// Evaluates `query` at one time, ms since the Unix epoch.
+    ///
+    /// # Errors
+    /// When the query is wrong, the source fails, or the evaluation does.
+    pub async fn instant(
+        &self,
+        source: &Arc<dyn Source>,
+        query: &str,
+        time_ms: i64,
+    ) -> Result<Answer> {
+        let expr = parse_expr(query, &self.options.parser)?;
+        let steps = Steps::one(time_ms)?;
+        let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
+        if expr.value_type() == ValueType::Matrix {
+            let samples = evaluator.samples(&expr).await?;
+            return Ok(Answer::samples(samples, evaluator));
+        }
+        let operand = evaluator.eval(&expr).await?;
+        Answer::instant(operand, evaluator)
+    }
+
+    /// Evaluates `query` at `start_ms` and every `step_ms` until `end_ms`, ms since the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`Self::instant`]; when the step is not positive, the end before the start, there are more than
+    /// [`MAX_STEPS`], or the query is neither a scalar nor an instant vector.
+    pub async fn range(
+        &self,
+        source: &Arc<dyn Source>,
+        query: &str,
+        (start_ms, end_ms): (i64, i64),
+        step_ms: i64,
+    ) -> Result<Answer> {
+        let expr = parse_expr(query, &self.options.parser)?;
+        let steps = Steps::range(start_ms, end_ms, step_ms)?;
+        answer::require_ranged(&expr)?;
+        let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
+        let operand = evaluator.eval(&expr).await?;
+        Answer::range(operand, evaluator)
+    }
+}

@@ -1,0 +1,97 @@
+//! Aggregations: `sum by (job) (...)` and their like.
+//!
+//! Rows are put into groups once, then each group is reduced column by column: at every step the values
+//! are taken in the order of the rows, so that floating-point results are those of Prometheus 3.14
+//! (`promql/engine.go`: `rangeEvalAgg`, `aggregation`, `aggregationK`, `aggregationCountValues`) to the
+//! last bit. Groups come out in the order of their first row.
+
+mod by_step;
+mod count_values;
+mod float;
+mod groups;
+mod histogram;
+mod param;
+mod pick;
+mod reduce;
+
+#[cfg(test)]
+mod tests;
+
+use crate::ast::{Aggregate, AggregateOp};
+
+use super::annotation::Annotations;
+use super::column::{Operand, Row};
+use super::{EngineOptions, Result};
+
+/// What an aggregation is told beside its operands.
+#[derive(Debug)]
+pub(crate) struct AggregateContext<'a> {
+    pub(crate) aggregate: &'a Aggregate,
+    /// Number of steps; every column has so many places.
+    pub(crate) steps: usize,
+    pub(crate) options: &'a EngineOptions,
+    pub(crate) annotations: &'a mut Annotations,
+}
+
+impl AggregateContext<'_> {
+    /// Warns about what is aggregated.
+    fn warn(&mut self, message: &str) {
+        let span = self.aggregate.expr.unwrap_parens().span();
+        self.annotations.warn(span, message);
+    }
+
+    /// Informs about what is aggregated.
+    fn info(&mut self, message: &str) {
+        let span = self.aggregate.expr.unwrap_parens().span();
+        self.annotations.info(span, message);
+    }
+}
+
+/// Refuses what is wrong whatever the rows are: to be called before these are evaluated.
+pub(crate) fn check(aggregate: &Aggregate) -> Result<()> {
+    match aggregate.op {
+        AggregateOp::CountValues => count_values::check(aggregate),
+        _ => Ok(()),
+    }
+}
+
+/// Aggregates rows. The rows that come out have labels of their own each.
+pub(crate) fn apply(
+    context: &mut AggregateContext<'_>,
+    param: Option<Operand>,
+    rows: Vec<Row>,
+) -> Result<Vec<Row>> {
+    match (context.aggregate.op, param) {
+        (AggregateOp::CountValues, Some(Operand::String(label))) => {
+            count_values::apply(context, &label, rows)
+        }
+        (AggregateOp::Topk | AggregateOp::Bottomk, param) => {
+            let Some(counts) = param::counts(&values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::extremes(context, &counts, rows))
+        }
+        (AggregateOp::Limitk, param) => {
+            let Some(counts) = param::counts(&values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::first(context, &counts, rows))
+        }
+        (AggregateOp::LimitRatio, param) => {
+            let Some(ratios) = param::ratios(context, &values(param))? else {
+                return Ok(Vec::new());
+            };
+            Ok(pick::share(context, &ratios, rows))
+        }
+        (AggregateOp::Quantile, param) => {
+            let quantiles = values(param);
+            param::check_quantiles(context, &quantiles);
+            Ok(reduce::apply(context, &quantiles, &rows))
+        }
+        _ => Ok(reduce::apply(context, &[], &rows)),
+    }
+}
+
+fn values(param: Option<Operand>) -> Vec<f64> {
+    param.map(Operand::into_scalar).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! What a query yields.
+
+use rutile_model::Labels;
+use std::sync::Arc;
+
+use rutile_model::FloatHistogram;
+
+use super::annotation::Annotations;
+use super::column::{Operand, Row, SampleValue};
+use super::eval::Evaluator;
+use super::{Error, Result};
+use crate::ast::{Expr, ValueType};
+use crate::source::Samples;
+
+/// The result of a query.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What it is.
+    pub value: Value,
+    /// What is worth knowing about it.
+    pub annotations: Annotations,
+    /// What the sources had to say.
+    pub warnings: Vec<String>,
+}
+
+/// The value of a query.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// A number: of an instant query.
+    Scalar {
+        /// Milliseconds since the Unix epoch.
+        time_ms: i64,
+        /// The number.
+        value: f64,
+    },
+    /// A text: of an instant query.
+    String {
+        /// Milliseconds since the Unix epoch.
+        time_ms: i64,
+        /// The text.
+        value: String,
+    },
+    /// A sample of each series, in the order of the evaluation: of an instant query.
+    Vector(Vec<InstantSample>),
+    /// Samples of each series, sorted by labels: of a range query, or of a range vector.
+    Matrix(Vec<RangeSeries>),
+}
+
+/// A sample of a series.
+#[derive(Debug, Clone)]
+pub struct InstantSample {
+    /// Of its series.
+    pub labels: Labels,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// What it is.
+    pub value: SampleValue,
+}
+
+/// A series of a matrix.
+#[derive(Debug, Clone)]
+pub struct RangeSeries {
+    /// Its labels.
+    pub labels: Labels,
+    /// Times in ms, and values.
+    pub floats: Vec<(i64, f64)>,
+    /// Times in ms, and values.
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+}
+
+/// Refuses what has no value at every step.
+pub(crate) fn require_ranged(expr: &Expr) -> Result<()> {
+    match expr.value_type() {
+        ValueType::Scalar | ValueType::Vector => Ok(()),
+        other => Err(Error::invalid(format!(
+            "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+            other.documented()
+        ))),
+    }
+}
+
+impl Answer {
+    pub(crate) fn new(value: Value, evaluator: Evaluator<'_>) -> Self {
+        Self {
+            value,
+            annotations: evaluator.annotations,
+            warnings: evaluator.warnings,
+        }
+    }
+
+    /// The value at the one step.
+    pub(crate) fn instant(operand: Operand, evaluator: Evaluator<'_>) -> Result<Self> {
+        let time_ms = evaluator.steps.start;
+        let value = match operand {
+            Operand::Scalar(values) => Value::Scalar {
+                time_ms,
+                value: values.first().copied().unwrap_or(f64::NAN),
+            },
+            Operand::String(value) => Value::String { time_ms, value },
+            Operand::Vector(rows) => {
+                let rows = evaluator.without_dropped_names(rows)?;
+                let samples = rows.into_iter().filter_map(|row| {
+                    let value = row.column.get(0)?;
+                    Some(InstantSample {
+                        labels: row.labels,
+                        time_ms,
+                        value,
+                    })
+                });
+                Value::Vector(samples.collect())
+            }
+        };
+        Ok(Self::new(value, evaluator))
+    }
+
+    /// The values at all steps.
+    pub(crate) fn range(operand: Operand, evaluator: Evaluator<'_>) -> Result<Self> {
+        let steps = evaluator.steps;
+        let mut series: Vec<RangeSeries> = match operand {
+            Operand::Scalar(values) => vec![RangeSeries {
+                labels: Labels::empty(),
+                floats: steps.times().zip(values).collect(),
+                histograms: Vec::new(),
+            }],
+            Operand::String(_) => Vec::new(),
+            Operand::Vector(rows) => {
+                let rows = evaluator.without_dropped_names(rows)?;
+                rows.into_iter()
+                    .map(|row| ranged(row, steps.times()))
+                    .collect()
+            }
+        };
+        series.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Self::new(Value::Matrix(series), evaluator))
+    }
+
+    /// All samples of a range vector.
+    pub(crate) fn samples(series: Vec<(Labels, Samples)>, evaluator: Evaluator<'_>) -> Self {
+        let series = series.into_iter().map(|(labels, samples)| {
+            let mut out = RangeSeries {
+                labels,
+                floats: Vec::new(),
+                histograms: Vec::new(),
+            };
+            for (i, time_ms) in samples.times.iter().enumerate() {
+                match samples.histogram(i) {
+                    Some(histogram) => out.histograms.push((*time_ms, Arc::clone(histogram))),
+                    None => out.floats.push((*time_ms, samples.floats[i])),
+                }
+            }
+            out
+        });
+        Self::new(Value::Matrix(series.collect()), evaluator)
+    }
+}
+
+fn ranged(row: Row, times: impl Iterator<Item = i64>) -> RangeSeries {
+    let mut out = RangeSeries {
+        labels: row.labels,
+        floats: Vec::new(),
+        histograms: Vec::new(),
+    };
+    for (step, time_ms) in times.enumerate() {
+        match row.column.get(step) {
+            Some(SampleValue::Float(value)) => out.floats.push((time_ms, value)),
+            Some(SampleValue::Histogram(histogram)) => out.histograms.push((time_ms, histogram)),
+            None => {}
+        }
+    }
+    out
+}

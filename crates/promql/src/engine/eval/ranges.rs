@@ -1,0 +1,253 @@
+//! Range vectors: their series, and functions over them.
+
+use std::sync::Arc;
+
+use rutile_model::Labels;
+
+use super::Evaluator;
+use super::join::{SAME_LABELS, without_name};
+use crate::ast::{Call, Expr, Extension, Matrix, Subquery, ValueType};
+use crate::engine::column::{Column, Operand, Row, SampleValue};
+use crate::engine::select::{self, Computed, Given, Looks, Ranged};
+use crate::engine::steps::Steps;
+use crate::engine::window::{self, Kernel};
+use crate::engine::{Error, Result};
+use crate::source::{Samples, Select};
+
+/// A range vector, not evaluated yet: its series, and how a function looks at them.
+pub(super) struct Range {
+    series: Vec<Given>,
+    looks: Looks,
+    range_ms: i64,
+    pub(super) extension: Option<Extension>,
+    /// If buckets of histograms go: the first time of which samples count.
+    summary_since: Option<i64>,
+}
+
+/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
+/// the step before, which functions look at, they do not.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Hints {
+    Kept,
+    Dropped,
+}
+
+impl Evaluator<'_> {
+    /// All samples of a range vector, at the one step of an instant query.
+    pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
+        let range = self.range(expr, Hints::Kept).await?;
+        let end = range.looks.time(0);
+        let start = end - range.range_ms;
+        let mut all: Vec<(Labels, Samples)> = Vec::new();
+        for series in range.series {
+            let mut samples = Samples::default();
+            series.decode(&mut samples)?;
+            select::drop_stale(&mut samples);
+            let samples = match range.extension {
+                None => select::between(&samples, start, end),
+                Some(extension) => {
+                    let lookback_ms = self.options.lookback_ms;
+                    window::extend(&samples, (start, end), lookback_ms, extension)?
+                }
+            };
+            if samples.is_empty() {
+                continue;
+            }
+            let labels = match series.drop_name() && self.options.delayed_name_removal {
+                true => without_name(series.labels()),
+                false => series.labels().clone(),
+            };
+            all.push((labels, samples));
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        merged(all)
+    }
+
+    /// How far an extended selector looks beyond its bounds.
+    pub(super) fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
+        let lookback_ms = self.options.lookback_ms;
+        match extension {
+            None => (self.around.map_or(0, window::looks_behind_ms), 0),
+            Some(Extension::Anchored) => (lookback_ms, 0),
+            Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
+        }
+    }
+
+    /// A range vector's series.
+    pub(super) async fn range(&mut self, expr: &Expr, hints: Hints) -> Result<Range> {
+        match expr.unwrap_parens() {
+            Expr::Matrix(matrix) => self.matrix(matrix).await,
+            inner @ Expr::Subquery(subquery) => {
+                let outer = self.summary;
+                self.summary = outer.inside(inner);
+                let range = self.subquery(subquery, hints).await;
+                self.summary = outer;
+                range
+            }
+            _ => Err(Error::execution("a range vector is expected")),
+        }
+    }
+
+    pub(super) async fn matrix(&mut self, matrix: &Matrix) -> Result<Range> {
+        let selector = &matrix.selector;
+        let looks = self.looks(selector.at, selector.offset.as_ref())?;
+        let range_ms = self.positive_ms(&matrix.range)?;
+        let (first, last) = looks.bounds();
+        let (behind_ms, ahead_ms) = self.beyond(selector.extension);
+        let min_time = first - range_ms - behind_ms + 1;
+        let series = self
+            .select(Select {
+                matchers: selector.matchers.clone(),
+                min_time,
+                max_time: last + ahead_ms,
+                step_ms: self.steps.step_ms(),
+                range_ms,
+                function: self.around,
+            })
+            .await?;
+        Ok(Range {
+            series,
+            looks,
+            range_ms,
+            extension: selector.extension,
+            summary_since: self.summary.applies().then_some(min_time),
+        })
+    }
+
+    pub(super) async fn subquery(&mut self, subquery: &Subquery, hints: Hints) -> Result<Range> {
+        let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
+        let range_ms = self.positive_ms(&subquery.range)?;
+        let interval = match &subquery.step {
+            Some(step) => self.positive_ms(step)?,
+            None => self.options.subquery_step_ms,
+        };
+        let (first, last) = looks.bounds();
+        // The steps of a subquery are multiples of its interval; the range is open at its start.
+        let open = first - range_ms;
+        let mut start = interval * (open / interval);
+        if start <= open {
+            start += interval;
+        }
+        if last < start {
+            return Ok(Range {
+                series: Vec::new(),
+                looks,
+                range_ms,
+                extension: None,
+                summary_since: None,
+            });
+        }
+        let inner = Steps::inner(start, last, interval);
+        self.require_room(inner.len() as u64)?;
+        let outer = std::mem::replace(&mut self.steps, inner);
+        let evaluated = self.eval(&subquery.expr).await;
+        self.steps = outer;
+        let rows = match evaluated? {
+            Operand::Scalar(values) => vec![Row::new(
+                Labels::empty(),
+                Column {
+                    floats: values,
+                    histograms: Vec::new(),
+                },
+            )],
+            other => other.into_vector(),
+        };
+        let series = rows.into_iter().map(|row| {
+            Given::Computed(Computed {
+                samples: Arc::new(samples_of(&row.column, &inner, hints)),
+                drop_name: row.drop_name,
+                labels: row.labels,
+            })
+        });
+        Ok(Range {
+            series: series.collect(),
+            looks,
+            range_ms,
+            extension: None,
+            summary_since: None,
+        })
+    }
+
+    /// A function over a range vector.
+    pub(super) async fn ranged(&mut self, call: &Call, kernel: Kernel) -> Result<Vec<Row>> {
+        let (mut range, mut scalars) = (None, Vec::new());
+        for arg in &call.args {
+            if arg.value_type() == ValueType::Matrix {
+                range = Some(self.range(arg, Hints::Dropped).await?);
+            } else {
+                scalars.push(self.eval(arg).await?.into_scalar());
+            }
+        }
+        let Some(range) = range else {
+            return Err(Error::execution("a range vector is expected"));
+        };
+        let mut rows = self.over(call, range, kernel, scalars).await?;
+        if !window::keeps_name(call.function.id) {
+            self.nameless(&mut rows);
+        }
+        self.distinct(rows)
+    }
+
+    pub(super) async fn over(
+        &mut self,
+        call: &Call,
+        range: Range,
+        kernel: Kernel,
+        scalars: Vec<Vec<f64>>,
+    ) -> Result<Vec<Row>> {
+        window::check_extension(call, range.extension)?;
+        let ranged = Ranged {
+            looks: range.looks,
+            range_ms: range.range_ms,
+            lookback_ms: self.options.lookback_ms,
+            extension: range.extension,
+            call: call.clone(),
+            kernel,
+            scalars,
+            start_timestamps: self.options.start_timestamps,
+            type_labels: self.options.type_and_unit_labels,
+        };
+        let (steps, since) = (self.steps.len(), range.summary_since);
+        let series = range.series;
+        let fill = select::ranged;
+        let filled = select::rows(&self.pool, series, Arc::new(ranged), fill, steps, since);
+        let (rows, annotations) = filled.await?;
+        self.annotations.extend(annotations);
+        self.bounded(rows)
+    }
+}
+
+/// Joins neighbours with equal labels.
+fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
+    let mut merged: Vec<(Labels, Samples)> = Vec::with_capacity(all.len());
+    for (labels, samples) in all {
+        match merged.last_mut() {
+            Some((before, so_far)) if *before == labels => {
+                *so_far = so_far
+                    .merged(&samples)
+                    .ok_or_else(|| Error::execution(SAME_LABELS))?;
+            }
+            _ => merged.push((labels, samples)),
+        }
+    }
+    Ok(merged)
+}
+
+/// The samples of a row of a subquery.
+fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
+    let mut samples = Samples::default();
+    for (step, time) in steps.times().enumerate() {
+        match column.get(step) {
+            Some(SampleValue::Float(value)) => samples.push_float(time, value),
+            Some(SampleValue::Histogram(histogram)) => {
+                let histogram = match hints {
+                    Hints::Kept => histogram,
+                    Hints::Dropped => select::without_reset_hint(histogram),
+                };
+                samples.push_histogram(time, histogram);
+            }
+            None => {}
+        }
+    }
+    samples
+}

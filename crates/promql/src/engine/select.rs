@@ -1,0 +1,358 @@
+//! Selectors: from the samples of a series to its column.
+
+use std::sync::Arc;
+
+use rutile_model::sample::STALE_NAN;
+use rutile_model::{CounterResetHint, FloatHistogram, Labels};
+use rutile_runtime::CpuPool;
+
+use super::annotation::Annotations;
+use super::column::{Column, Row, SampleValue};
+use super::smooth;
+use super::steps::{MAX_TIME_MS, Steps};
+use super::summary::summarize;
+use super::window::{self, Context, Findings, Kernel, Profile, Window};
+use super::{Error, Result};
+use crate::ast::{Call, Extension, Span};
+use crate::source::{Samples, Series};
+
+/// Series that are computed by one task.
+const SERIES_AT_A_TIME: usize = 32;
+
+/// When a selector looks, at each step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looks {
+    pub(crate) steps: Steps,
+    /// The time that `@` fixes.
+    pub(crate) at: Option<i64>,
+    pub(crate) offset_ms: i64,
+}
+
+impl Looks {
+    /// The time up to which samples count at a step.
+    pub(crate) fn time(&self, step: usize) -> i64 {
+        let time = self.at.unwrap_or_else(|| self.steps.time(step));
+        time.saturating_sub(self.offset_ms)
+            .clamp(-MAX_TIME_MS, MAX_TIME_MS)
+    }
+
+    /// The earliest of these times, and the latest.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        let last = self.steps.len() - 1;
+        let (a, b) = (self.time(0), self.time(last));
+        (a.min(b), a.max(b))
+    }
+}
+
+/// What an instant selector takes of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    Value,
+    /// `timestamp()`: its time, in seconds.
+    Time,
+    /// `info()`: the time of a float, in ms; histograms are refused.
+    FloatTime,
+    /// `start_timestamp()`: when its counter began, in seconds.
+    Start,
+}
+
+/// An instant selector.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instant {
+    pub(crate) looks: Looks,
+    pub(crate) lookback_ms: i64,
+    pub(crate) extension: Option<Extension>,
+    pub(crate) take: Take,
+    /// Where it stands in the query.
+    pub(crate) span: Span,
+}
+
+/// A function over a range selector or a subquery.
+#[derive(Debug)]
+pub(crate) struct Ranged {
+    pub(crate) looks: Looks,
+    pub(crate) range_ms: i64,
+    pub(crate) lookback_ms: i64,
+    pub(crate) extension: Option<Extension>,
+    pub(crate) call: Call,
+    pub(crate) kernel: Kernel,
+    /// Values of the scalar arguments at every step: one vector for each argument.
+    pub(crate) scalars: Vec<Vec<f64>>,
+    pub(crate) start_timestamps: bool,
+    /// Whether series tell their type in a label.
+    pub(crate) type_labels: bool,
+}
+
+/// A series as the evaluator has it: from a source, or from a subquery.
+#[derive(Debug, Clone)]
+pub(crate) enum Given {
+    Source(Arc<dyn Series>),
+    Computed(Computed),
+}
+
+/// A series that a subquery has computed.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Arc<Samples>,
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) drop_name: bool,
+}
+
+impl Given {
+    pub(crate) fn labels(&self) -> &Labels {
+        match self {
+            Self::Source(series) => series.labels(),
+            Self::Computed(computed) => &computed.labels,
+        }
+    }
+
+    pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
+        match self {
+            Self::Source(series) => Ok(series.decode(out)?),
+            Self::Computed(computed) => {
+                out.clone_from(&computed.samples);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the metric name is to go when the evaluation ends.
+    pub(crate) fn drop_name(&self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Computed(computed) => computed.drop_name,
+        }
+    }
+}
+
+/// Computes the rows of series on all cores, in their order; leaves out those without any value. Buckets of
+/// histograms go before if there is a time for [`summarize`].
+pub(crate) async fn rows<T>(
+    pool: &CpuPool,
+    series: Vec<Given>,
+    selector: Arc<T>,
+    fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
+    steps: usize,
+    summary_since: Option<i64>,
+) -> Result<(Vec<Row>, Annotations)>
+where
+    T: Send + Sync + 'static,
+{
+    let batches: Vec<Vec<Given>> = series
+        .chunks(SERIES_AT_A_TIME)
+        .map(<[Given]>::to_vec)
+        .collect();
+    let work = move |batch: Vec<Given>| {
+        let (mut rows, mut findings) = (Vec::with_capacity(batch.len()), Findings::default());
+        let mut samples = Samples::default();
+        for series in batch {
+            series.decode(&mut samples)?;
+            if let Some(since) = summary_since {
+                summarize(&mut samples, since);
+            }
+            let mut column = Column::absent(steps);
+            let labels = series.labels();
+            fill(&selector, labels, &mut samples, &mut column, &mut findings);
+            if let Some(error) = findings.error.take() {
+                return Err(error);
+            }
+            if !column.is_empty() {
+                let mut row = Row::new(labels.clone(), column);
+                row.drop_name = series.drop_name();
+                rows.push(row);
+            }
+        }
+        Ok::<_, Error>((rows, findings.annotations))
+    };
+    let (mut all, mut annotations) = (Vec::new(), Annotations::default());
+    for done in pool.map(batches, work).await {
+        let (rows, more) = done?;
+        all.extend(rows);
+        annotations.extend(more);
+    }
+    Ok((all, annotations))
+}
+
+/// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
+pub(crate) fn instant(
+    selector: &Instant,
+    labels: &Labels,
+    samples: &mut Samples,
+    column: &mut Column,
+    findings: &mut Findings,
+) {
+    if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
+        return smooth::instant(selector, labels, samples, column, findings);
+    }
+    let mut next = 0;
+    for step in 0..column.len() {
+        let time = selector.looks.time(step);
+        while samples.times.get(next).is_some_and(|at| *at <= time) {
+            next += 1;
+        }
+        if selector.looks.at.is_some() && step > 0 {
+            let first = column.get(0);
+            column.set(step, first);
+            continue;
+        }
+        let Some(last) = next.checked_sub(1) else {
+            continue;
+        };
+        let at = samples.times[last];
+        if at <= time - selector.lookback_ms || samples.is_stale(last) {
+            continue;
+        }
+        let value = match (selector.take, samples.histogram(last)) {
+            (Take::Value, Some(histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
+            (Take::FloatTime, Some(_)) => {
+                let what = "this should be an info metric, with float samples:";
+                findings.error = Some(Error::execution(format!("{what} {labels}")));
+                return;
+            }
+            (Take::Value, None) => SampleValue::Float(samples.floats[last]),
+            (Take::FloatTime, None) => SampleValue::Float(at as f64),
+            (Take::Time, _) => SampleValue::Float(at as f64 / 1000.0),
+            (Take::Start, _) => {
+                let start = samples.starts.get(last).copied().unwrap_or(0);
+                SampleValue::Float(start as f64 / 1000.0)
+            }
+        };
+        column.set(step, Some(value));
+    }
+}
+
+/// The histogram with nothing known about resets; a gauge remains one.
+pub(crate) fn without_reset_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    use CounterResetHint::{NotReset, Reset, Unknown};
+    if matches!(histogram.counter_reset_hint, Reset | NotReset) {
+        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
+    }
+    histogram
+}
+
+/// Fills the column of a function over a range.
+pub(crate) fn ranged(
+    selector: &Ranged,
+    labels: &Labels,
+    samples: &mut Samples,
+    column: &mut Column,
+    findings: &mut Findings,
+) {
+    drop_stale(samples);
+    let samples = &*samples;
+    let id = selector.call.function.id;
+    let span = window::span_of(&selector.call);
+    let profile = selector.profile(samples);
+    let (mut from, mut to) = (0, 0);
+    let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
+    let is_fixed =
+        selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
+    let is_closed =
+        selector.extension.is_none() && window::looks_behind_ms(selector.call.function.name) == 0;
+    for step in 0..column.len() {
+        if is_fixed && step > 0 {
+            let first = column.get(0);
+            column.set(step, first);
+            continue;
+        }
+        let range_end = selector.looks.time(step);
+        let range_start = range_end - selector.range_ms;
+        while samples.times.get(to).is_some_and(|at| *at <= range_end) {
+            to += 1;
+        }
+        while from < to && samples.times.get(from).is_some_and(|at| *at <= range_start) {
+            from += 1;
+        }
+        if from == to && is_closed {
+            continue;
+        }
+        scalars.clear();
+        let at_step = |values: &Vec<f64>| values.get(step).copied().unwrap_or(STALE_NAN);
+        scalars.extend(selector.scalars.iter().map(at_step));
+        let window = Window {
+            samples,
+            profile: &profile,
+            from,
+            to,
+            range_start,
+            range_end,
+            time: selector.looks.steps.time(step),
+            lookback_ms: selector.lookback_ms,
+            extension: selector.extension,
+        };
+        let mut context = Context {
+            span,
+            labels,
+            scalars: &scalars,
+            start_timestamps: selector.start_timestamps,
+            findings,
+        };
+        let value = (selector.kernel)(&window, &mut context);
+        if findings.error.is_some() {
+            return;
+        }
+        column.set(step, value);
+    }
+    let mut context = Context {
+        span,
+        labels,
+        scalars: &[],
+        start_timestamps: selector.start_timestamps,
+        findings,
+    };
+    window::finish(id, column, selector.type_labels, &mut context);
+}
+
+impl Ranged {
+    /// What the function needs to know about the samples that any step looks at.
+    fn profile(&self, samples: &Samples) -> Profile {
+        let (first, last) = self.looks.bounds();
+        let (behind_ms, ahead_ms) = match self.extension {
+            None => (window::looks_behind_ms(self.call.function.name), 0),
+            Some(Extension::Anchored) => (self.lookback_ms, 0),
+            Some(Extension::Smoothed) => (self.lookback_ms, self.lookback_ms),
+        };
+        let earliest = first - self.range_ms - behind_ms;
+        let from = samples.times.partition_point(|at| *at <= earliest);
+        let to = samples.times.partition_point(|at| *at <= last + ahead_ms);
+        let id = self.call.function.id;
+        let starts = self.start_timestamps;
+        Profile::find(id, self.extension, samples, from..to.max(from), starts)
+    }
+}
+
+/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
+pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
+    let mut inside = Samples::default();
+    for (i, time) in samples.times.iter().enumerate() {
+        if *time <= start || *time > end {
+            continue;
+        }
+        match samples.histogram(i) {
+            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
+            None => inside.push_float(*time, samples.floats[i]),
+        }
+    }
+    inside
+}
+
+/// Takes the stale markers out.
+pub(crate) fn drop_stale(samples: &mut Samples) {
+    if !(0..samples.len()).any(|i| samples.is_stale(i)) {
+        return;
+    }
+    let all = std::mem::take(samples);
+    for i in 0..all.len() {
+        if all.is_stale(i) {
+            continue;
+        }
+        match all.histogram(i) {
+            Some(histogram) => samples.push_histogram(all.times[i], Arc::clone(histogram)),
+            None => samples.push_float(all.times[i], all.floats[i]),
+        }
+        if let Some(start) = all.starts.get(i) {
+            samples.starts.push(*start);
+        }
+    }
+}

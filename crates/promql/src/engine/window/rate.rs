@@ -1,0 +1,219 @@
+//! `rate`, `increase` and `delta`: what changed within the range, extrapolated to its bounds.
+
+use std::sync::Arc;
+
+use rutile_model::FloatHistogram;
+
+use super::{Context, Kind, Window, extended, extended_histogram, rate_histogram};
+use crate::engine::column::SampleValue;
+
+/// Which of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flavor {
+    /// Whether a lower value is a reset.
+    pub(super) is_counter: bool,
+    /// Whether the result is per second.
+    pub(super) is_rate: bool,
+}
+
+pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+    let flavor = Flavor {
+        is_counter: true,
+        is_rate: true,
+    };
+    change(window, context, flavor)
+}
+
+pub(super) fn increase(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+    let flavor = Flavor {
+        is_counter: true,
+        is_rate: false,
+    };
+    change(window, context, flavor)
+}
+
+pub(super) fn delta(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+    let flavor = Flavor {
+        is_counter: false,
+        is_rate: false,
+    };
+    change(window, context, flavor)
+}
+
+fn change(window: &Window<'_>, context: &mut Context<'_>, flavor: Flavor) -> Option<SampleValue> {
+    if window.extension.is_some() {
+        return extended_change(window, context, flavor);
+    }
+    match window.kind() {
+        Kind::Floats => change_of_floats(window, context, flavor),
+        Kind::Histograms => change_of_histograms(window, context, flavor),
+        Kind::Mixed => {
+            context.warn_mixed_samples();
+            None
+        }
+    }
+}
+
+fn extended_change(
+    window: &Window<'_>,
+    context: &mut Context<'_>,
+    flavor: Flavor,
+) -> Option<SampleValue> {
+    let (from, to) = extended::reach(window);
+    if from == to {
+        return None;
+    }
+    match window.kind_of(from, to) {
+        Kind::Floats => extended::change(window, (from, to), flavor).map(SampleValue::Float),
+        Kind::Histograms => {
+            let change = extended_histogram::change(window, (from, to), context, flavor)?;
+            Some(SampleValue::Histogram(Arc::new(change)))
+        }
+        Kind::Mixed => {
+            context.warn_mixed_samples();
+            None
+        }
+    }
+}
+
+fn change_of_floats(
+    window: &Window<'_>,
+    context: &mut Context<'_>,
+    flavor: Flavor,
+) -> Option<SampleValue> {
+    let last = window.to.checked_sub(1)?;
+    let first_value = window.float_at(window.from);
+    let mut change = window.float_at(last) - first_value;
+    if flavor.is_counter {
+        if window.profile.has_overlap(window.from + 1, window.to) {
+            context.warn_start_overlap();
+        }
+        for reset in window.profile.events(window.from + 1, window.to) {
+            change += window.float_at(reset - 1);
+        }
+    }
+    let mut reach = Reach::of(window);
+    if let Some(start) = known_start(window, context, flavor) {
+        reach.begin_at(window, start);
+        change += first_value;
+    } else if window.len() == 1 {
+        return None;
+    } else {
+        reach.limit_start();
+        if flavor.is_counter && change > 0.0 && first_value >= 0.0 {
+            reach.limit_to_zero(first_value / change);
+        }
+    }
+    Some(SampleValue::Float(change * reach.factor(window, flavor)))
+}
+
+fn change_of_histograms(
+    window: &Window<'_>,
+    context: &mut Context<'_>,
+    flavor: Flavor,
+) -> Option<SampleValue> {
+    let first = window.histogram_at(window.from)?;
+    let change = if window.len() > 1 {
+        Some(rate_histogram::change(window, context, flavor)?)
+    } else {
+        None
+    };
+    let mut reach = Reach::of(window);
+    let mut change = if let Some(start) = known_start(window, context, flavor) {
+        reach.begin_at(window, start);
+        match change {
+            None => first.clone(),
+            Some(mut change) => {
+                if !context.add(&mut change, first) {
+                    return None;
+                }
+                change
+            }
+        }
+    } else {
+        let change: FloatHistogram = change?;
+        reach.limit_start();
+        if flavor.is_counter && change.count > 0.0 && first.count >= 0.0 {
+            reach.limit_to_zero(first.count / change.count);
+        }
+        change
+    };
+    change.mul(reach.factor(window, flavor));
+    Some(SampleValue::Histogram(Arc::new(change)))
+}
+
+/// When the counter of the first sample began, if that is known and within the range: then it is known
+/// to have been zero there, and nothing has to be guessed.
+fn known_start(window: &Window<'_>, context: &Context<'_>, flavor: Flavor) -> Option<i64> {
+    if !flavor.is_counter || !context.start_timestamps {
+        return None;
+    }
+    let start = window.start_at(window.from);
+    let is_within = start > window.range_start && start < window.time_at(window.from);
+    (start != 0 && is_within).then_some(start)
+}
+
+/// How much of the range the samples cover, in seconds, and how far they are taken to reach beyond.
+struct Reach {
+    covered: f64,
+    to_start: f64,
+    to_end: f64,
+    /// Between two samples, on average; 0 if there is only one.
+    spacing: f64,
+}
+
+impl Reach {
+    fn of(window: &Window<'_>) -> Self {
+        let first = window.time_at(window.from);
+        let last = window.time_at(window.to.saturating_sub(1));
+        let covered = (last - first) as f64 / 1000.0;
+        let gaps = window.len().saturating_sub(1);
+        Self {
+            covered,
+            to_start: (first - window.range_start) as f64 / 1000.0,
+            to_end: (window.range_end - last) as f64 / 1000.0,
+            spacing: if gaps > 0 { covered / gaps as f64 } else { 0.0 },
+        }
+    }
+
+    /// A gap that is longer than this is taken for one before the series began, or after it ended.
+    fn longest_gap(&self) -> f64 {
+        self.spacing * 1.1
+    }
+
+    fn begin_at(&mut self, window: &Window<'_>, start: i64) {
+        let last = window.time_at(window.to.saturating_sub(1));
+        self.to_start = 0.0;
+        self.covered = (last - start) as f64 / 1000.0;
+    }
+
+    fn limit_start(&mut self) {
+        if self.to_start >= self.longest_gap() {
+            self.to_start = self.spacing / 2.0;
+        }
+    }
+
+    /// A counter is not extrapolated beyond the time at which it was zero; `first` is its first value in
+    /// relation to how much it increased.
+    fn limit_to_zero(&mut self, first: f64) {
+        let to_zero = self.covered * first;
+        if to_zero < self.to_start {
+            self.to_start = to_zero;
+        }
+    }
+
+    /// What the change within the samples has to be multiplied with.
+    fn factor(mut self, window: &Window<'_>, flavor: Flavor) -> f64 {
+        if self.to_end >= self.longest_gap() {
+            self.to_end = self.spacing / 2.0;
+        }
+        let mut factor = 1.0;
+        if self.covered != 0.0 {
+            factor = (self.covered + self.to_start + self.to_end) / self.covered;
+        }
+        if flavor.is_rate {
+            factor /= window.seconds();
+        }
+        factor
+    }
+}
