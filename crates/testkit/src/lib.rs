@@ -23,15 +23,6 @@ pub fn golden() -> PathBuf {
     data_dir("golden")
 }
 
-/// The folder with Prometheus's PromQL test scripts.
-///
-/// # Panics
-/// When it is missing, which means an incomplete clone.
-#[must_use]
-pub fn promql() -> PathBuf {
-    data_dir("promql")
-}
-
 /// The folder with `genblocks`, a Go program that writes blocks of any size with Prometheus's own storage library.
 ///
 /// # Panics

@@ -10,7 +10,7 @@ const SKIPPED: [&str; 6] = [
     ".git",
     "run",
     "crates/testkit/golden",
-    "crates/testkit/promql",
+    "crates/promql/testdata",
     "fuzz/corpus",
     "fuzz/artifacts",
 ];
