@@ -146,7 +146,9 @@ impl Batch {
             let outcome = run(&scenario);
             if let Ok(mut done) = self.done.lock() {
                 done.seeds += 1;
-                done.digest = done.digest.wrapping_add(xxh64(outcome.trace.as_bytes(), seed));
+                done.digest = done
+                    .digest
+                    .wrapping_add(xxh64(outcome.trace.as_bytes(), seed));
                 add(&mut done.counts, &outcome.counts);
             }
             let Some(violation) = outcome.violation else {

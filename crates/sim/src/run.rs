@@ -13,9 +13,7 @@ use crate::actor::uploader::Stream;
 use crate::actor::{Process, compactor, person, reader, thanos, uploader};
 use crate::cell::Cell;
 use crate::oracle::{Role, Violation, cells_in};
-use crate::scenario::{
-    BLOCK_MS, CALM_MS, CHAOS_MS, FIRST_BLOCK_MS, MINUTE, SYNC_MS, Scenario,
-};
+use crate::scenario::{BLOCK_MS, CALM_MS, CHAOS_MS, FIRST_BLOCK_MS, MINUTE, SYNC_MS, Scenario};
 use crate::world::{Counts, EPOCH_MS, World};
 
 /// What a run came to.
@@ -167,7 +165,14 @@ fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mut
     let (disk, last) = (Arc::new(MemoryDisk::new()), Arc::new(Mutex::default()));
     let shown = Arc::clone(&last);
     let life = async move {
-        let once = || reader::run(process.clone(), number, Arc::clone(&disk), Arc::clone(&last));
+        let once = || {
+            reader::run(
+                process.clone(),
+                number,
+                Arc::clone(&disk),
+                Arc::clone(&last),
+            )
+        };
         process.supervise(once).await;
     };
     drop(tasks.spawn("reader", life));
