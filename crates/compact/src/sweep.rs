@@ -48,12 +48,8 @@ pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
     let pairs = selection.superseded.iter();
     let tainted = tainted(view, selection);
     let unmarked = |id: &BlockId| !is_marked(view, *id) && !tainted.contains(id);
-    let writable = |id: &BlockId| match deletion_mark(view, *id) {
-        Some(MarkState::Absent | MarkState::Torn) => true,
-        Some(MarkState::Present(_) | MarkState::UnknownVersion) | None => false,
-    };
     pairs
-        .filter(|(id, winner)| writable(id) && unmarked(winner))
+        .filter(|(id, winner)| is_writable(view, **id) && unmarked(winner))
         .filter(|(id, winner)| !selection.unread.contains(id) && !selection.unread.contains(winner))
         .map(|(id, winner)| Outdated {
             id: *id,
@@ -70,7 +66,7 @@ pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
 pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
     let winners: BTreeSet<BlockId> = selection.superseded.values().copied().collect();
     let tainted = winners.into_iter().filter(|id| {
-        let Some(info) = view.blocks.get(id).filter(|_| !is_marked(view, *id)) else {
+        let Some(info) = view.blocks.get(id).filter(|_| is_writable(view, *id)) else {
             return false;
         };
         let Some(committed_ms) = info.meta.thanos.upload_time.ms() else {
@@ -224,6 +220,14 @@ pub fn partials(view: &View, contract: &Contract, now_ms: i64) -> Vec<BlockId> {
 
 fn deletion_mark(view: &View, id: BlockId) -> Option<&MarkState> {
     Some(view.blocks.get(&id)?.marks.get(MarkKind::Deletion))
+}
+
+/// Whether a deletion mark may be written: there is none, or a torn one, which is written again.
+fn is_writable(view: &View, id: BlockId) -> bool {
+    match deletion_mark(view, id) {
+        Some(MarkState::Absent | MarkState::Torn) => true,
+        Some(MarkState::Present(_) | MarkState::UnknownVersion) | None => false,
+    }
 }
 
 fn is_marked(view: &View, id: BlockId) -> bool {

@@ -59,6 +59,8 @@ fn seeds_that_once_failed() {
         // A clock was set right between a look and an answer, and before a mark of retention.
         (6547, Profile::Eventual),
         (3861, Profile::Hostile),
+        // A person spoilt the mark of a tainted block, which was not written again.
+        (165_988_222, Profile::Eventual),
         // What nobody could read was marked, and never deleted.
         (192, Profile::Hostile),
         // A cleaner stood still between its look at the rest of an upload and its deletion.

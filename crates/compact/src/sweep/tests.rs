@@ -145,6 +145,13 @@ fn bc_15_a_mark_from_before_the_commit_by_the_bucket_s_clock_is_one() {
         view.blocks.get_mut(&id(8)).unwrap().meta_modified_ms = Some(committed_ms);
         assert_eq!(tainted(&view, &select(&view)), ids(expected));
     }
+    view.blocks.get_mut(&id(8)).unwrap().meta_modified_ms = Some(NOW - 8 * HOUR);
+    set(&mut view, 8, MarkState::Torn);
+    assert_eq!(
+        tainted(&view, &select(&view)),
+        ids(&[8]),
+        "its mark is written again"
+    );
 }
 
 /// Its commit was reported as failed, and took effect when the rest had been merged without what was
