@@ -2,7 +2,6 @@
 
 use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind, parse_entry};
 use rutile_model::ErrorKind;
-use rutile_runtime::Moment;
 
 use crate::delete::require_none_newer;
 use crate::error::Step;
@@ -80,8 +79,8 @@ impl Lifecycle {
             operation: "clean",
             block: id,
         };
-        let looked = Moment::now(&*self.clock);
-        let objects = self.objects(step).await?;
+        let look = self.look(step).await?;
+        let objects = &look.objects;
         if objects.is_empty() {
             self.delete_folder(step).await?;
             return Ok(Cleaned::Removed);
@@ -95,7 +94,7 @@ impl Lifecycle {
             return Ok(Cleaned::Kept(KeptBecause::UnknownMark));
         }
         let interrupted = match self.due_mark(step).await {
-            Ok((_, attributes)) => require_none_newer(step, &objects, attributes).is_ok(),
+            Ok((_, attributes)) => require_none_newer(step, objects, attributes).is_ok(),
             Err(error) if error.kind() == ErrorKind::Invalid => false,
             Err(error) => return Err(error),
         };
@@ -112,7 +111,7 @@ impl Lifecycle {
         }
         // The own clock may have jumped since the ages were looked at (BC-18).
         self.require_agreeing_clocks(step).await?;
-        self.delete_objects(step, looked).await?;
+        self.delete_objects(step, &look).await?;
         Ok(Cleaned::Removed)
     }
 }

@@ -30,6 +30,13 @@ pub enum Deleted {
     Before,
 }
 
+/// The objects of a block, and when they were looked at.
+#[derive(Debug)]
+pub(crate) struct Look {
+    at: Moment,
+    pub(crate) objects: Objects,
+}
+
 impl Lifecycle {
     /// Deletes a marked block whose delete delay has passed. `successor` is a block that holds its
     /// sources; it is looked at again here, and must be whole.
@@ -44,8 +51,8 @@ impl Lifecycle {
             operation: "delete",
             block: id,
         };
-        let looked = Moment::now(&*self.clock);
-        let objects = self.objects(step).await?;
+        let look = self.look(step).await?;
+        let objects = &look.objects;
         if objects.is_empty() {
             return Ok(Deleted::Before);
         }
@@ -59,7 +66,7 @@ impl Lifecycle {
                 self.require_successor(step, &meta, successor).await?;
             }
         } else {
-            require_none_newer(step, &objects, attributes)?;
+            require_none_newer(step, objects, attributes)?;
         }
         // All this took time; somebody may have thought better of it.
         if self.due_mark(step).await? != (mark, attributes) {
@@ -67,15 +74,21 @@ impl Lifecycle {
         }
         // The own clock may have jumped since the mark's age was looked at (BC-18).
         self.require_agreeing_clocks(step).await?;
-        self.delete_objects(step, looked).await?;
+        self.delete_objects(step, &look).await?;
         Ok(Deleted::Now)
+    }
+
+    pub(crate) async fn look(&self, step: Step) -> Result<Look> {
+        let at = Moment::now(&*self.clock);
+        let objects = self.objects(step).await?;
+        Ok(Look { at, objects })
     }
 
     /// Refuses to delete by an old look. Otherwise: a cleaner lists the rest of an upload and stands
     /// still; the block is uploaded again and committed, and loses its `meta.json` to somebody else; the
     /// cleaner wakes, finds no `meta.json`, and deletes what is not old at all (BC-3).
-    pub(crate) fn require_lately(&self, step: Step, looked: Moment) -> Result<()> {
-        let age_ms = looked.age_ms(Moment::now(&*self.clock));
+    fn require_lately(&self, step: Step, look: &Look) -> Result<()> {
+        let age_ms = look.at.age_ms(Moment::now(&*self.clock));
         if age_ms <= LOOK_GOOD_FOR_MS {
             return Ok(());
         }
@@ -170,15 +183,16 @@ impl Lifecycle {
 
     /// Removes all objects in the safe order, as long as the look at them is good: in the meantime
     /// another cleaner may have finished, and the block may have been uploaded again.
-    pub(crate) async fn delete_objects(&self, step: Step, looked: Moment) -> Result<()> {
+    pub(crate) async fn delete_objects(&self, step: Step, look: &Look) -> Result<()> {
         let id = step.block;
-        self.require_lately(step, looked)?;
+        self.require_lately(step, look)?;
         self.bucket
             .delete(&meta_key(id))
             .await
             .map_err(|e| step.bucket(e))?;
         let mark = MarkKind::Deletion.file_name();
         let objects = self.objects(step).await?;
+        require_none_since(step, &objects, look)?;
         let shows_folders = objects.contains_key(CHUNKS_DIR);
         let rest: Vec<String> = objects
             .into_keys()
@@ -187,14 +201,14 @@ impl Lifecycle {
             .collect();
         stream::iter(rest)
             .map(|key| async move {
-                self.require_lately(step, looked)?;
+                self.require_lately(step, look)?;
                 let deleted = self.bucket.delete(&key).await;
                 deleted.map_err(|e| step.bucket(e))
             })
             .buffer_unordered(PARALLEL_DELETES)
             .try_collect::<()>()
             .await?;
-        self.require_lately(step, looked)?;
+        self.require_lately(step, look)?;
         self.bucket
             .delete(&mark_key(id, MarkKind::Deletion))
             .await
@@ -209,6 +223,25 @@ impl Lifecycle {
     pub(crate) async fn delete_folder(&self, step: Step) -> Result<()> {
         let folder = self.bucket.delete(&step.block.to_string()).await;
         folder.map_err(|e| step.bucket(e))
+    }
+}
+
+/// What was written since the look belongs to an upload that has begun meanwhile.
+fn require_none_since(step: Step, objects: &Objects, look: &Look) -> Result<()> {
+    let newest = look
+        .objects
+        .values()
+        .map(|seen| seen.last_modified_ms)
+        .max();
+    let since = objects.iter().find(|(path, attributes)| {
+        MarkKind::from_file_name(path).is_none() && Some(attributes.last_modified_ms) > newest
+    });
+    match since {
+        None => Ok(()),
+        Some((path, _)) => {
+            let message = format!("object {path} was written just now: an upload is under way");
+            Err(step.error(ErrorKind::Unavailable, message))
+        }
     }
 }
 

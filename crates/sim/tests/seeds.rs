@@ -65,6 +65,8 @@ fn seeds_that_once_failed() {
         (192, Profile::Hostile),
         // A cleaner stood still between its look at the rest of an upload and its deletion.
         (7985, Profile::Hostile),
+        // An upload began between a cleaner's look and its deletion.
+        (195_524_347, Profile::Hostile),
     ];
     for (seed, profile) in seeds {
         if let Some(violation) = run(&Scenario::new(seed, profile)).violation {
