@@ -4,7 +4,7 @@
 //! can reach yet stands with its reason in `docs/CONTRACT.md`.
 
 /// Number and what must be seen.
-pub const SCENARIOS: [(&str, &str); 44] = [
+pub const SCENARIOS: [(&str, &str); 48] = [
     ("S1", "an uploader crashes between two objects"),
     (
         "S2",
@@ -49,6 +49,7 @@ pub const SCENARIOS: [(&str, &str); 44] = [
     ("S24", "a source is marked between planning and commit"),
     ("S25", "a person marks a block while a merge is under way"),
     ("S26", "a source cannot be read, for good"),
+    ("S28", "the shards of readers change"),
     ("S31", "a local disk is full"),
     ("S33", "a successor is listed and cannot be read"),
     ("S34", "a deletion is interrupted"),
@@ -80,6 +81,12 @@ pub const SCENARIOS: [(&str, &str); 44] = [
     ("S48", "retention takes raw data"),
     ("S51", "retention takes a compacted block"),
     ("S55", "a reader restarts with its caches"),
+    ("S56", "a shard changes hands"),
+    (
+        "S57",
+        "a block and what replaces it lie in different shards",
+    ),
+    ("S58", "what replaces blocks spans a border of time"),
     ("S61", "an uploader's clock is ahead"),
     ("S66", "throttling leaves looks incomplete"),
 ];

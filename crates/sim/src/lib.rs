@@ -22,5 +22,5 @@ pub use coverage::{NEIGHBOURS, SCENARIOS};
 pub use oracle::Violation;
 pub use profile::{Fault, Profile};
 pub use run::{Outcome, run, shrink};
-pub use scenario::Scenario;
+pub use scenario::{Scenario, Split};
 pub use world::Counts;

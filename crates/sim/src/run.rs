@@ -13,7 +13,7 @@ use crate::actor::uploader::Stream;
 use crate::actor::{Process, compactor, person, reader, thanos, uploader};
 use crate::cell::Cell;
 use crate::oracle::{Role, Violation, cells_in};
-use crate::scenario::{BLOCK_MS, CALM_MS, CHAOS_MS, MINUTE, SYNC_MS, Scenario};
+use crate::scenario::{BLOCK_MS, CALM_MS, CHAOS_MS, FIRST_BLOCK_MS, MINUTE, SYNC_MS, Scenario};
 use crate::world::{Counts, EPOCH_MS, World};
 
 /// What a run came to.
@@ -89,11 +89,9 @@ fn streams(world: &Arc<World>) -> Vec<Stream> {
     for group in 0..scenario.groups {
         let mut cells = Vec::new();
         let mut born_ms = 0;
-        // The first block begins a window of the next level.
-        let first = EPOCH_MS - EPOCH_MS % (4 * BLOCK_MS) - 8 * BLOCK_MS;
         for number in 0..scenario.blocks {
             let id = BlockId::generate(EPOCH_MS + born_ms, &entropy);
-            let min_time = first + number as i64 * BLOCK_MS;
+            let min_time = FIRST_BLOCK_MS + number as i64 * BLOCK_MS;
             let alike = scenario.same_labels && group > 0;
             let mut cell = Cell::make(id, group, min_time, number, alike);
             if scenario.bad_block && group == 0 && number == 2 {
@@ -167,7 +165,14 @@ fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mut
     let (disk, last) = (Arc::new(MemoryDisk::new()), Arc::new(Mutex::default()));
     let shown = Arc::clone(&last);
     let life = async move {
-        let once = || reader::run(process.clone(), Arc::clone(&disk), Arc::clone(&last));
+        let once = || {
+            reader::run(
+                process.clone(),
+                number,
+                Arc::clone(&disk),
+                Arc::clone(&last),
+            )
+        };
         process.supervise(once).await;
     };
     drop(tasks.spawn("reader", life));
@@ -177,10 +182,12 @@ fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mut
 /// What must hold in the end.
 fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
     let now = world.elapsed_ms();
+    let split = world.scenario.split.is_some();
     world.change(|shared| {
         let objects = &shared.objects;
         shared.oracle.at_rest(objects, world.now_ms());
         let oracle = &mut shared.oracle;
+        let together = lasts.iter().fold(0, |all, last| all | last.lock().cells);
         for (number, last) in lasts.iter().enumerate() {
             let last = last.lock();
             if !oracle.broken.is_empty() {
@@ -191,7 +198,8 @@ fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
                 let what = format!("liveness: reader-{number} has not answered in full for long");
                 oracle.violate(InvariantId::Bc7, what);
             }
-            let lost = oracle.acknowledged & !oracle.given_up & !last.cells;
+            let shown = if split { together } else { last.cells };
+            let lost = oracle.acknowledged & !oracle.given_up & !shown;
             if let Some(at) = cells_in(lost).next() {
                 let id = oracle.cells[at].id;
                 let what = format!("durability: reader-{number} lacks {id} in the end");

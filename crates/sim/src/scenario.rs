@@ -5,6 +5,7 @@ use rutile_block::Contract;
 use rutile_runtime::{Entropy, SeededEntropy};
 
 use crate::profile::{Fault, Profile};
+use crate::world::EPOCH_MS;
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -35,6 +36,18 @@ pub(crate) const CONTRACT: Contract = Contract {
 
 /// The delete delay of a compactor that waits longer than the others.
 pub(crate) const LONGEST_DELETE_DELAY_MS: i64 = 75 * MINUTE;
+
+/// When the first block of every stream begins: a window of the next level does too.
+pub(crate) const FIRST_BLOCK_MS: i64 = EPOCH_MS - EPOCH_MS % (4 * BLOCK_MS) - 8 * BLOCK_MS;
+
+/// How two store gateways share the blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// By the hash of the ULID; in the middle of the faults they change places.
+    Shards,
+    /// By time, so that blocks lie on both sides of the border.
+    Times,
+}
 
 /// A run: a seed, a profile, and what is left out.
 #[derive(Debug, Clone)]
@@ -67,6 +80,8 @@ pub struct Scenario {
     pub bad_block: bool,
     /// Whether readers have a caching bucket.
     pub caching: bool,
+    /// How two store gateways share the blocks, if they do.
+    pub split: Option<Split>,
     /// Whether local disks fail now and then for want of space.
     pub full_disks: bool,
     /// Whether folders have marker objects.
@@ -95,7 +110,7 @@ impl Scenario {
         // Two of Thanos's compactors on one bucket, or faults that it does not stand, break it.
         let thanos_compactor = profile == Profile::Strong && chance(20);
         let storm_ms = pick(0, CHAOS_MS as u64 / 2) as i64;
-        Self {
+        let mut scenario = Self {
             seed,
             profile,
             groups: pick(1, 2) as usize,
@@ -121,9 +136,15 @@ impl Scenario {
             retention_ms: (chance(25) && !thanos_compactor).then(|| pick(4, 30) as i64 * HOUR),
             listed_attributes: chance(75),
             recursive: chance(60),
+            split: None,
             chaos_ms: CHAOS_MS,
             without: Vec::new(),
+        };
+        if chance(12) {
+            scenario.readers = 2;
+            scenario.split = Some([Split::Shards, Split::Times][pick(0, 1) as usize]);
         }
+        scenario
     }
 
     /// Smaller scenarios, the boldest first.
@@ -139,8 +160,8 @@ impl Scenario {
         };
         add(&|s| s.groups = 1);
         add(&|s| s.compactors = s.compactors.min(1));
-        add(&|s| s.readers = s.readers.min(1));
-        add(&|s| s.readers = 0);
+        add(&|s| (s.readers, s.split) = (s.readers.min(1), None));
+        add(&|s| (s.readers, s.split) = (0, None));
         add(&|s| s.person = false);
         add(&|s| s.twins = false);
         add(&|s| s.thanos_sidecar = false);
@@ -149,6 +170,7 @@ impl Scenario {
         add(&|s| s.same_labels = false);
         add(&|s| s.bad_block = false);
         add(&|s| s.caching = false);
+        add(&|s| s.split = None);
         add(&|s| s.full_disks = false);
         add(&|s| s.directory_markers = false);
         add(&|s| s.storm = None);

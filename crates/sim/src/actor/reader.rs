@@ -11,6 +11,9 @@ use rutile_blockio::NoCache;
 use rutile_cache::open_caching_bucket;
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_fetcher::Scope;
+use rutile_fetcher::filter::label_shard::LabelShard;
+use rutile_fetcher::filter::time_partition::TimePartition;
+use rutile_model::TimeOrDuration;
 use rutile_objstore::BucketReader;
 use rutile_proto::hintspb::LabelNamesResponseHints;
 use rutile_proto::thanos::{
@@ -26,8 +29,9 @@ use rutile_telemetry::Registry;
 use crate::actor::Process;
 use crate::actor::compactor::strategy;
 use crate::cell::{Samples, add_samples};
-use crate::oracle::{Cells, cells_in};
-use crate::scenario::{CONTRACT, MINUTE, SYNC_MS};
+use crate::objects::Objects;
+use crate::oracle::{Cells, Oracle, cells_in};
+use crate::scenario::{BLOCK_MS, CONTRACT, FIRST_BLOCK_MS, MINUTE, SYNC_MS, Split};
 
 /// A caching bucket that hides what is new for no longer than the contract of the runs says.
 const CACHE: &str = "type: IN-MEMORY
@@ -36,6 +40,9 @@ metafile_doesnt_exist_ttl: 1m
 metafile_content_ttl: 2m
 blocks_iter_ttl: 1m
 ";
+
+/// Where two readers divide time: within a window of the first compaction.
+const BORDER_MS: i64 = FIRST_BLOCK_MS + 3 * BLOCK_MS;
 
 /// What a reader last answered when all was well.
 #[derive(Debug, Default)]
@@ -56,44 +63,133 @@ struct Answer {
     twice: Option<String>,
 }
 
-pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>, last: Arc<Mutex<Last>>) {
+/// What of the bucket a store gateway serves.
+struct Share {
+    scope: Scope,
+    /// Whether the shards have changed places.
+    turned: bool,
+}
+
+impl Share {
+    fn new(process: &Process, number: usize) -> Self {
+        let scenario = &process.world.scenario;
+        let turned = scenario.split == Some(Split::Shards)
+            && process.world.elapsed_ms() > scenario.chaos_ms / 2;
+        let shard = (number + usize::from(turned)) % 2;
+        let scope = match scenario.split {
+            None => Scope::default(),
+            Some(Split::Shards) => {
+                let rules = format!(
+                    "- {{action: hashmod, source_labels: [__block_id], target_label: shard, modulus: 2}}\n\
+                     - {{action: keep, source_labels: [shard], regex: '{shard}'}}"
+                );
+                Scope {
+                    shard: LabelShard::from_yaml(&rules, Vec::new()).expect("rules that can be"),
+                    ..Scope::default()
+                }
+            }
+            Some(Split::Times) => {
+                let border = TimeOrDuration::Time(BORDER_MS);
+                let mut time = TimePartition::default();
+                match number {
+                    0 => time.max_time = border,
+                    _ => time.min_time = border,
+                }
+                Scope {
+                    time,
+                    ..Scope::default()
+                }
+            }
+        };
+        Self { scope, turned }
+    }
+
+    /// The cells that blocks outside of it hold.
+    fn elsewhere(&self, oracle: &Oracle, objects: &Objects) -> Cells {
+        let blocks = oracle.ever_committed().into_iter();
+        let others = blocks.filter(|id| {
+            let meta = objects.meta(*id);
+            meta.is_some_and(|meta| {
+                !self.scope.shard.keeps(*id, &meta) || !self.scope.time.keeps(&meta, 0)
+            })
+        });
+        others.fold(0, |all, id| all | oracle.held_by(id))
+    }
+}
+
+pub(crate) async fn run(
+    process: Process,
+    number: usize,
+    disk: Arc<MemoryDisk>,
+    last: Arc<Mutex<Last>>,
+) {
+    loop {
+        let share = Share::new(&process, number);
+        if share.turned {
+            process.world.reach("S28");
+        }
+        serve(&process, number, &disk, &last, share).await;
+        process.note("starts with another shard");
+        process.world.reach("S56");
+    }
+}
+
+/// Serves its share, until it becomes another one.
+async fn serve(
+    process: &Process,
+    number: usize,
+    disk: &Arc<MemoryDisk>,
+    last: &Mutex<Last>,
+    share: Share,
+) {
     let tasks = TaskGroup::new("store");
-    let disk = process.disk(&disk);
-    let store = build(&process, disk, &tasks);
+    let disk = process.disk(disk);
+    let store = build(process, disk, &tasks, share.scope.clone());
     let mut served: Cells = 0;
     let mut before: Vec<BlockId> = Vec::new();
     let mut looked_ms = process.world.elapsed_ms();
     // Whether the last look was by a clock that is right: others make marks look older than they are.
     let mut told_right = true;
-    loop {
+    while Share::new(process, number).turned == share.turned {
         let begun_ms = process.world.elapsed_ms();
-        let was_right = is_right(&process);
+        let was_right = is_right(process);
         match store.syncer.sync().await {
             Ok(_) => {
                 looked_ms = begun_ms;
-                told_right = was_right && is_right(&process);
+                told_right = was_right && is_right(process);
             }
             Err(error) => process.note(format!("sync fails: {error}")),
         }
         for _ in 0..2 {
             let age_ms = process.world.elapsed_ms() - looked_ms;
             let slow = process.world.is_chaos() && process.roll(100) == 0;
-            let asked = ask(&process, &store, slow).await;
+            // What others served when the question was asked: a slow answer is of that time.
+            let others = {
+                let shared = process.world.lock();
+                share.elsewhere(&shared.oracle, &shared.objects)
+            };
+            let asked = ask(process, &store, slow).await;
             if let Ok(answer) = &asked {
-                check_age(&process, age_ms);
-                if told_right && is_right(&process) {
-                    check_in_place(&process, &before, &answer.blocks);
+                check_age(process, age_ms);
+                if told_right && is_right(process) {
+                    check_in_place(process, &share, &before, &answer.blocks);
                 }
                 before.clone_from(&answer.blocks);
             }
             match asked {
                 Ok(answer) if answer.warnings.is_empty() => {
-                    check(&process, &answer, &mut served, &last, slow);
+                    check(
+                        process,
+                        &share,
+                        &answer,
+                        (&mut served, last),
+                        (others, slow),
+                    );
                 }
                 Ok(answer) => {
-                    excuse(&process, format!("warns: {}", answer.warnings.join("; ")));
+                    excuse(process, format!("warns: {}", answer.warnings.join("; ")));
                 }
-                Err(error) => excuse(&process, format!("answers with an error: {error}")),
+                Err(error) => excuse(process, format!("answers with an error: {error}")),
             }
             process.sleep(SYNC_MS * 4 / 10).await;
         }
@@ -105,7 +201,7 @@ fn excuse(process: &Process, note: String) {
     process.world.lock().counts.excused += 1;
 }
 
-fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup) -> Store {
+fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup, scope: Scope) -> Store {
     let parts = Parts {
         bucket: bucket(process),
         disk: Some(disk),
@@ -123,7 +219,7 @@ fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup) -> Store {
     };
     let config = StoreConfig {
         fetcher: strategy(&process.world.scenario),
-        scope: Scope::default(),
+        scope,
         sync: SyncConfig {
             concurrency: 4,
             header_download,
@@ -238,12 +334,13 @@ fn check_age(process: &Process, age_ms: i64) {
 }
 
 /// What is not served any more, and whole in the bucket, must be replaced: a warning is no excuse.
-fn check_in_place(process: &Process, before: &[BlockId], now: &[BlockId]) {
+fn check_in_place(process: &Process, share: &Share, before: &[BlockId], now: &[BlockId]) {
     let world = &process.world;
     let now_ms = world.now_ms();
     world.change(|shared| {
         let (objects, oracle) = (&shared.objects, &mut shared.oracle);
         let covered = now.iter().fold(0, |all, id| all | oracle.held_by(*id));
+        let covered = covered | share.elsewhere(oracle, objects);
         for id in before.iter().filter(|id| !now.contains(id)) {
             let lost = oracle.held_by(*id) & !covered & !oracle.given_up;
             if lost != 0 && oracle.is_to_be_served(objects, *id, now_ms) {
@@ -255,14 +352,20 @@ fn check_in_place(process: &Process, before: &[BlockId], now: &[BlockId]) {
     });
 }
 
-fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<Last>, slow: bool) {
+fn check(
+    process: &Process,
+    share: &Share,
+    answer: &Answer,
+    (served, last): (&mut Cells, &Mutex<Last>),
+    (others, slow): (Cells, bool),
+) {
     let world = &process.world;
     let now_ms = world.now_ms();
     let at_ms = world.elapsed_ms();
     let name = &process.actor.name;
     world.change(|shared| {
         shared.counts.answers += 1;
-        let oracle = &mut shared.oracle;
+        let (objects, oracle) = (&shared.objects, &mut shared.oracle);
         let held: Vec<Cells> = answer.blocks.iter().map(|id| oracle.held_by(*id)).collect();
         let all = held.iter().fold(0, |all, cells| all | cells);
         for (at, cells) in held.iter().enumerate() {
@@ -290,7 +393,18 @@ fn check(process: &Process, answer: &Answer, served: &mut Cells, last: &Mutex<La
             let what = format!("{name} does not answer with what the blocks that it reads hold");
             oracle.violate(InvariantId::Bc17, what);
         }
-        let lost = *served & !oracle.given_up & !all;
+        let mut lost = *served & !oracle.given_up & !all;
+        let elsewhere = others | share.elsewhere(oracle, objects);
+        let spans = |id: &BlockId| {
+            let meta = objects.meta(*id);
+            meta.is_some_and(|meta| meta.min_time < BORDER_MS && meta.max_time > BORDER_MS)
+        };
+        match world.scenario.split {
+            Some(Split::Shards) if lost & elsewhere != 0 => oracle.reach("S57"),
+            Some(Split::Times) if answer.blocks.iter().any(spans) => oracle.reach("S58"),
+            _ => {}
+        }
+        lost &= !elsewhere;
         if let Some(at) = cells_in(lost).next() {
             let id = oracle.cells[at].id;
             let what =
