@@ -29,7 +29,7 @@ pub(super) const MUTANTS: [Mutant; 22] = [
         file: "crates/compact/src/work.rs",
         from: "Standing::Gone => return Ok(None),",
         to: "Standing::Gone => given_up = Some(input.id),",
-        profile: "hostile",
+        profile: "s3-like",
     },
     Mutant {
         name: "what a tainted or erased block replaced is left alone",
