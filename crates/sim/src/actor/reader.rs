@@ -66,6 +66,8 @@ struct Answer {
 /// What of the bucket a store gateway serves.
 struct Share {
     scope: Scope,
+    /// Whether no block is outside of it.
+    is_all: bool,
     /// Whether the shards have changed places.
     turned: bool,
 }
@@ -101,11 +103,18 @@ impl Share {
                 }
             }
         };
-        Self { scope, turned }
+        Self {
+            scope,
+            is_all: scenario.split.is_none(),
+            turned,
+        }
     }
 
     /// The cells that blocks outside of it hold.
     fn elsewhere(&self, oracle: &Oracle, objects: &Objects) -> Cells {
+        if self.is_all {
+            return 0;
+        }
         let blocks = oracle.ever_committed().into_iter();
         let others = blocks.filter(|id| {
             let meta = objects.meta(*id);
