@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rutile_block::{Meta, Source, meta_key};
 use rutile_disk::{AsyncDisk, Disk, Durability, MemoryDisk};
-use rutile_lifecycle::{HashFunc, read_local_meta, upload_dir};
+use rutile_lifecycle::{HashFunc, Result, read_local_meta, upload_dir};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
@@ -195,6 +195,12 @@ async fn a_hostile_object_name_cannot_leave_the_folder() {
     assert!(memory.stat("outside").unwrap().is_none());
 }
 
+/// Who has a block on its disk offers it.
+async fn offer(world: &World, disk: &AsyncDisk, folder: &str, meta: &Meta) -> Result<Meta> {
+    let (lifecycle, meta) = (&world.lifecycle, meta.clone());
+    upload_dir(lifecycle, disk, folder, meta, HashFunc::None, false).await
+}
+
 /// Its uploader stood still between its last file and its commit, while a cleaner took the files away,
 /// and died before it could look: nobody else has what the block names.
 #[tokio::test(start_paused = true)]
@@ -202,17 +208,7 @@ async fn bc_02_a_committed_block_that_lacks_files_is_uploaded_anew_by_who_has_it
     let (world, memory) = (World::new(), MemoryDisk::new());
     let (folder, disk) = (golden(&memory), asynchronous(&memory));
     let meta = read_local_meta(&disk, &folder).await.unwrap();
-    let upload = || {
-        let (lifecycle, disk) = (&world.lifecycle, &disk);
-        upload_dir(
-            lifecycle,
-            disk,
-            &folder,
-            meta.clone(),
-            HashFunc::None,
-            false,
-        )
-    };
+    let upload = || offer(&world, &disk, &folder, &meta);
     let up = upload().await.unwrap();
     world.memory.remove(&format!("{}/index", meta.id));
     // Not known for certain: it stays.
@@ -240,17 +236,7 @@ async fn bc_02_a_block_that_others_upload_too_is_never_taken_back() {
     let (world, memory) = (World::new(), MemoryDisk::new());
     let (folder, disk) = (golden(&memory), asynchronous(&memory));
     let meta = read_local_meta(&disk, &folder).await.unwrap();
-    let upload = || {
-        let (lifecycle, disk) = (&world.lifecycle, &disk);
-        upload_dir(
-            lifecycle,
-            disk,
-            &folder,
-            meta.clone(),
-            HashFunc::None,
-            false,
-        )
-    };
+    let upload = || offer(&world, &disk, &folder, &meta);
     let torn = Rule::new(Fault::Truncate(100)).on([Operation::Get]);
     world.bucket.add(torn.key(meta_key(meta.id)));
     for attempt in ["at its commit", "when it is offered again"] {
