@@ -10,6 +10,7 @@ pub mod matcher;
 pub mod regex;
 pub mod relabel;
 pub mod sample;
+pub mod samples;
 pub mod size;
 pub mod time;
 
@@ -25,6 +26,7 @@ pub use quote::{quote, unquote_prefix, unquote_prefix_bytes};
 pub use regex::Regex;
 pub use relabel::{RelabelAction, RelabelConfig};
 pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};
+pub use samples::Samples;
 pub use size::ByteSize;
 pub use time::{GoDuration, PromDuration, TimeOrDuration, TimeRange};
 

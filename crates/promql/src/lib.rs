@@ -28,4 +28,5 @@ pub use parse::{
     ParseError, ParseErrors, ParserOptions, SeriesValue, StartTimestamps, parse_expr, parse_metric,
     parse_metric_selector, parse_series, parse_start_timestamps,
 };
-pub use source::{Samples, Select, Selected, Series, Source, SourceError};
+pub use rutile_model::Samples;
+pub use source::{Select, Selected, SelectedStream, Series, Source, SourceError};

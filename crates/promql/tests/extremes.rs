@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rutile_model::{Labels, Matcher};
 use rutile_promql::{
-    Engine, EngineOptions, ParserOptions, Samples, Select, Selected, Series, Source, SourceError,
+    Engine, EngineOptions, ParserOptions, Samples, Select, Selected, SelectedStream, Series,
+    Source, SourceError,
 };
 use rutile_runtime::CpuPool;
 
@@ -17,13 +18,14 @@ const TIMES: [i64; 5] = [i64::MIN, -1, 0, 60_000, i64::MAX];
 
 #[async_trait]
 impl Source for Ends {
-    async fn select(&self, select: &Select) -> Result<Selected, SourceError> {
+    async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
         let is_name = |matcher: &Matcher| matcher.name() != "__name__" || matcher.matches("up");
         assert!(select.matchers.iter().all(is_name));
-        Ok(Selected {
+        let selected = Selected {
             series: vec![Arc::new(Up(Labels::from_iter([("__name__", "up")])))],
             warnings: Vec::new(),
-        })
+        };
+        Ok(selected.into_stream())
     }
 }
 

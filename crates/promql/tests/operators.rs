@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_promql::{
-    Answer, Engine, EngineOptions, ParserOptions, SampleValue, Samples, Select, Selected, Series,
-    SeriesValue, Source, SourceError, Value, parse_series,
+    Answer, Engine, EngineOptions, ParserOptions, SampleValue, Samples, Select, Selected,
+    SelectedStream, Series, SeriesValue, Source, SourceError, Value, parse_series,
 };
 use rutile_runtime::CpuPool;
 use serde::Deserialize;
@@ -59,7 +59,7 @@ struct Storage(Vec<Arc<Stored>>);
 
 #[async_trait]
 impl Source for Storage {
-    async fn select(&self, select: &Select) -> Result<Selected, SourceError> {
+    async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
         let mut selected = Selected::default();
         for series in &self.0 {
             let mut matchers = select.matchers.iter();
@@ -68,7 +68,7 @@ impl Source for Storage {
                 selected.series.push(series);
             }
         }
-        Ok(selected)
+        Ok(selected.into_stream())
     }
 }
 

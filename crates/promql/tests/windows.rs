@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels};
 use rutile_promql::{
-    Answer, Engine, EngineOptions, ParserOptions, SampleValue, Samples, Select, Selected, Series,
-    SeriesValue, Source, SourceError, Value, parse_series,
+    Answer, Engine, EngineOptions, ParserOptions, SampleValue, Samples, Select, Selected,
+    SelectedStream, Series, SeriesValue, Source, SourceError, Value, parse_series,
 };
 use rutile_runtime::CpuPool;
 use serde::Deserialize;
@@ -91,12 +91,13 @@ struct Everything(Vec<Arc<Stored>>);
 
 #[async_trait]
 impl Source for Everything {
-    async fn select(&self, _: &Select) -> Result<Selected, SourceError> {
+    async fn select(&self, _: &Select) -> Result<SelectedStream, SourceError> {
         let series = self.0.iter().map(|stored| Arc::clone(stored) as Arc<_>);
-        Ok(Selected {
+        let selected = Selected {
             series: series.collect(),
             warnings: Vec::new(),
-        })
+        };
+        Ok(selected.into_stream())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a query yields.
 
-use rutile_model::Labels;
+use rutile_model::{Labels, Samples};
 use std::sync::Arc;
 
 use rutile_model::FloatHistogram;
@@ -10,8 +10,6 @@ use super::column::{Operand, Row, SampleValue};
 use super::eval::Evaluator;
 use super::{Error, Result};
 use crate::ast::{Expr, ValueType};
-use crate::source::Samples;
-
 /// The result of a query.
 #[derive(Debug, Clone)]
 pub struct Answer {

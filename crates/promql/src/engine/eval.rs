@@ -6,8 +6,8 @@ mod times;
 
 use std::sync::Arc;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use rutile_model::Matcher;
 use rutile_runtime::CpuPool;
 
@@ -143,13 +143,17 @@ impl<'s> Evaluator<'s> {
     }
 
     async fn select(&mut self, select: Select) -> Result<Vec<Given>> {
-        let selected = self.source.select(&select).await?;
-        for warning in selected.warnings {
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
+        let mut parts = self.source.select(&select).await?;
+        let mut series = Vec::new();
+        while let Some(part) = parts.next().await.transpose()? {
+            for warning in part.warnings {
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
             }
+            series.extend(part.series.into_iter().map(Given::Source));
         }
-        Ok(selected.series.into_iter().map(Given::Source).collect())
+        Ok(series)
     }
 
     /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.

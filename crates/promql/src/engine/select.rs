@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_model::sample::STALE_NAN;
-use rutile_model::{CounterResetHint, FloatHistogram, Labels};
+use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
 use rutile_runtime::CpuPool;
 
 use super::annotation::Annotations;
@@ -14,7 +14,7 @@ use super::summary::summarize;
 use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
-use crate::source::{Samples, Series};
+use crate::source::Series;
 
 /// Series that are computed by one task.
 const SERIES_AT_A_TIME: usize = 32;

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use rutile_model::histogram::HistogramError;
-use rutile_model::{CounterResetHint, FloatHistogram, Labels};
+use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
 
 use super::column::{Column, SampleValue};
 use super::select::{self, Instant};
 use super::window::{self, Context, Findings, Kind};
-use crate::source::Samples;
-
 /// Fills the column of a `smoothed` instant selector: what lies on the line between the samples before
 /// and behind each step, within the lookback; the one before if there is none behind.
 pub(crate) fn instant(

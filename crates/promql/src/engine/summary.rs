@@ -6,11 +6,9 @@
 
 use std::sync::Arc;
 
-use rutile_model::{CounterResetHint, FloatHistogram};
+use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
 use crate::ast::{BinaryOp, Expr, FunctionId};
-use crate::source::Samples;
-
 /// What the expressions around one say about buckets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Summary {

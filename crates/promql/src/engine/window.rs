@@ -25,15 +25,13 @@ mod tests;
 
 use std::borrow::Cow;
 
-use rutile_model::{FloatHistogram, Labels};
+use rutile_model::{FloatHistogram, Labels, Samples};
 
 use super::annotation::Annotations;
 use super::column::{Column, SampleValue};
 use super::eval::METRIC_NAME;
 use super::{Error, Result};
 use crate::ast::{Call, Expr, Extension, FunctionId, Span};
-use crate::source::Samples;
-
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
 pub(crate) use profile::{Kind, Profile};
 pub(crate) use xrate::looks_behind_ms;

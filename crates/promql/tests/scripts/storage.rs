@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rutile_model::{FloatHistogram, Labels};
-use rutile_promql::{Samples, Select, Selected, Series, SeriesValue, Source, SourceError};
+use rutile_promql::{
+    Samples, Select, Selected, SelectedStream, Series, SeriesValue, Source, SourceError,
+};
 
 use crate::script::{Load, Loaded};
 use crate::{hints, nhcb};
@@ -99,7 +101,7 @@ fn push(samples: &mut Samples, series: &Loaded, step_ms: i64) {
 
 #[async_trait]
 impl Source for Storage {
-    async fn select(&self, select: &Select) -> Result<Selected, SourceError> {
+    async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
         let matches = |labels: &Labels| {
             let mut matchers = select.matchers.iter();
             matchers.all(|matcher| matcher.matches(labels.value(matcher.name())))
@@ -119,10 +121,11 @@ impl Source for Storage {
                 series.push(Arc::new(cut(stored, from, to)));
             }
         }
-        Ok(Selected {
+        let selected = Selected {
             series,
             warnings: Vec::new(),
-        })
+        };
+        Ok(selected.into_stream())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rutile_model::Labels;
+use rutile_model::{Labels, Samples};
 
 use super::Evaluator;
 use super::join::{SAME_LABELS, without_name};
@@ -12,7 +12,7 @@ use crate::engine::select::{self, Computed, Given, Looks, Ranged};
 use crate::engine::steps::Steps;
 use crate::engine::window::{self, Kernel};
 use crate::engine::{Error, Result};
-use crate::source::{Samples, Select};
+use crate::source::Select;
 
 /// A range vector, not evaluated yet: its series, and how a function looks at them.
 pub(super) struct Range {

@@ -4,15 +4,13 @@
 //! lies on the line between the samples around it. Nothing is extrapolated. Bounds are looked for within
 //! the lookback before the range and, for a smoothed one, behind it.
 
-use rutile_model::FloatHistogram;
 use rutile_model::histogram::HistogramError;
+use rutile_model::{FloatHistogram, Samples};
 
 use super::rate::Flavor;
 use super::{Kind, Window};
 use crate::ast::Extension;
 use crate::engine::{Error, Result};
-use crate::source::Samples;
-
 /// Places of the samples of a window and of those that its bounds may need. Where floats and histograms
 /// are mixed, all within the lookback may not be.
 pub(super) fn reach(window: &Window<'_>) -> (usize, usize) {

@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use rutile_model::{CounterResetHint, FloatHistogram};
+use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
 use super::starts::Stamp;
 use crate::ast::{Extension, FunctionId};
-use crate::source::Samples;
-
 /// What samples are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Kind {

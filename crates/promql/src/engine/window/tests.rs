@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rutile_model::Labels;
+use rutile_model::{Labels, Samples};
 use rutile_runtime::CpuPool;
 
 use crate::engine::{Engine, EngineOptions, Result, SampleValue, Value};
-use crate::source::{Samples, Select, Selected, Series, Source, SourceError};
+use crate::source::{Select, Selected, SelectedStream, Series, Source, SourceError};
 use crate::{ParserOptions, SeriesValue, parse_series};
 
 #[derive(Debug, Clone)]
@@ -30,11 +30,12 @@ impl Series for One {
 
 #[async_trait]
 impl Source for One {
-    async fn select(&self, _: &Select) -> Result<Selected, SourceError> {
-        Ok(Selected {
+    async fn select(&self, _: &Select) -> Result<SelectedStream, SourceError> {
+        let selected = Selected {
             series: vec![Arc::new(self.clone())],
             warnings: Vec::new(),
-        })
+        };
+        Ok(selected.into_stream())
     }
 }
 
