@@ -1,7 +1,9 @@
 //! The columns of a query.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use rutile_model::sample::is_stale_nan;
 use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
 use crate::function::Function;
@@ -25,6 +27,15 @@ impl Series for Samples {
     #[inline]
     fn is_stale(&self, at: usize) -> bool {
         Samples::is_stale(self, at)
+    }
+
+    fn any_stale(&self, mut places: Range<usize>) -> bool {
+        if !self.histograms.is_empty() {
+            return places.any(|at| Samples::is_stale(self, at));
+        }
+        let floats = self.floats.get(places).unwrap_or_default();
+        // All are looked at: without an early end several are compared at a time.
+        floats.iter().fold(false, |any, v| any | is_stale_nan(*v))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What choosing needs to know of a replica.
 
+use std::ops::Range;
+
 /// The samples of one replica, as far as choosing needs them.
 pub trait Series {
     /// Milliseconds since the Unix epoch, ascending, each once.
@@ -10,6 +12,11 @@ pub trait Series {
 
     /// Whether the sample at a place marks the end of its series.
     fn is_stale(&self, at: usize) -> bool;
+
+    /// Whether any sample at some places does.
+    fn any_stale(&self, mut places: Range<usize>) -> bool {
+        places.any(|at| self.is_stale(at))
+    }
 }
 
 /// Times alone, for payloads without floats and without markers of staleness.

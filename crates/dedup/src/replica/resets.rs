@@ -20,22 +20,10 @@ pub(super) fn add<S: Series + ?Sized>(replicas: &[&S], chosen: &[Piece]) -> Vec<
     };
     let mut before: Option<Sample> = None;
     for piece in chosen {
-        let tolerance = tolerance(piece.interval);
-        for at in piece.start..piece.end {
-            let sample = resets.sample(piece.replica, at);
-            if replicas[piece.replica].is_stale(at) {
-                resets.marker = Some(sample);
-                continue;
-            }
-            if let Some(before) = before {
-                resets.between(before, Some(sample), tolerance);
-            }
-            resets.push(sample);
-            before = Some(sample);
-        }
+        before = resets.piece(*piece, before).or(before);
     }
     if let (Some(last), Some(piece)) = (before, chosen.last()) {
-        resets.between(last, None, tolerance(piece.interval));
+        resets.insert_last(last, tolerance(piece.interval));
     }
     resets.push_marker(i64::MAX);
     resets.runs
@@ -54,7 +42,7 @@ struct Resets<'a, S: ?Sized> {
     replicas: &'a [&'a S],
     /// Of each replica, the first sample that may still come.
     cursors: Vec<usize>,
-    /// Those of the others between two chosen samples, in order of time.
+    /// Memory for those of the others between two chosen samples, in order of time.
     between: Vec<Sample>,
     /// A marker of staleness that was chosen and is not yet put out.
     marker: Option<Sample>,
@@ -73,84 +61,113 @@ impl<S: Series + ?Sized> Resets<'_, S> {
         }
     }
 
-    #[inline]
-    fn push(&mut self, sample: Sample) {
-        self.push_marker(sample.time);
-        let piece = Piece {
+    /// Goes through what was chosen of one replica; gives the last real sample of it.
+    fn piece(&mut self, piece: Piece, mut before: Option<Sample>) -> Option<Sample> {
+        let series = self.replicas[piece.replica];
+        if piece.start + 1 == piece.end && series.is_stale(piece.start) {
+            self.marker = Some(self.sample(piece.replica, piece.start));
+            return None;
+        }
+        let mut start = piece.start;
+        for at in piece.start..piece.end {
+            let sample = self.sample(piece.replica, at);
+            if let Some(before) = before
+                && !self.rises(before, sample)
+            {
+                self.push(Piece {
+                    start,
+                    end: at,
+                    ..piece
+                });
+                start = at;
+                self.insert(before, sample, tolerance(piece.interval));
+            }
+            before = Some(sample);
+        }
+        self.push(Piece { start, ..piece });
+        before
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if piece.start < piece.end {
+            self.push_marker(self.replicas[piece.replica].times()[piece.start]);
+            piece.run(&self.runs).push_to(&mut self.runs);
+        }
+    }
+
+    fn push_one(&mut self, sample: Sample) {
+        self.push(Piece {
             replica: sample.replica,
             start: sample.at,
             end: sample.at + 1,
             interval: 0,
-        };
-        piece.run(&self.runs).push_to(&mut self.runs);
+        });
     }
 
-    #[inline]
     fn push_marker(&mut self, before: i64) {
         if let Some(marker) = self.marker
             && marker.time < before
         {
             self.marker = None;
-            self.push(marker);
+            self.push_one(marker);
         }
     }
 
-    /// Pushes what is to be added between two chosen samples, or after the last one.
+    /// Whether what each other replica has between two chosen samples rises from one to the other.
     #[inline]
-    fn between(&mut self, before: Sample, after: Option<Sample>, tolerance: i64) {
-        self.collect(before, after);
-        if self.between.is_empty() || before.value.is_nan() {
-            return;
-        }
-        match after {
-            None => self.insert_last(before, tolerance),
-            Some(after) if self.rises(before, after) || after.value.is_nan() => {}
-            Some(after) => self.insert(before, after, tolerance),
-        }
-    }
-
-    #[inline]
-    fn collect(&mut self, before: Sample, after: Option<Sample>) {
-        let until = after.map_or(i64::MAX, |after| after.time);
-        self.between.clear();
-        for replica in 0..self.replicas.len() {
-            if replica == before.replica {
-                continue;
-            }
-            let times = self.replicas[replica].times();
+    fn rises(&mut self, before: Sample, after: Sample) -> bool {
+        let mut all = before.value <= after.value;
+        for replica in (0..self.replicas.len()).filter(|&replica| replica != before.replica) {
+            let series = self.replicas[replica];
+            let times = series.times();
             let mut at = self.cursors[replica];
             while times.get(at).is_some_and(|&time| time <= before.time) {
                 at += 1;
             }
-            while times.get(at).is_some_and(|&time| time < until) {
-                self.between.push(self.sample(replica, at));
+            self.cursors[replica] = at;
+            let mut last = before.value;
+            while times.get(at).is_some_and(|&time| time < after.time) {
+                if let Some(value) = number(series, at) {
+                    all &= last <= value;
+                    last = value;
+                }
                 at += 1;
             }
-            self.cursors[replica] = at;
+            all &= last <= after.value;
         }
-        if self.replicas.len() > 2 {
-            self.between.sort_by_key(|sample| sample.time);
-        }
-        self.between.retain(|sample| !sample.value.is_nan());
+        all
     }
 
-    #[inline]
-    fn rises(&self, before: Sample, after: Sample) -> bool {
-        let mut last = before.value;
-        let all = self.between.iter().all(|sample| {
-            let rises = last <= sample.value;
-            last = sample.value;
-            rises
-        });
-        all && last <= after.value
+    /// Collects what the other replicas have between two chosen samples.
+    fn collect(&mut self, before: Sample, until: i64) -> Vec<Sample> {
+        let mut between = std::mem::take(&mut self.between);
+        between.clear();
+        for (replica, series) in self.replicas.iter().enumerate() {
+            if replica != before.replica {
+                let times = series.times();
+                let places = self.cursors[replica]..times.len();
+                let places = places.skip_while(|&at| times[at] <= before.time);
+                let samples = places
+                    .take_while(|&at| times[at] < until)
+                    .map(|at| self.sample(replica, at));
+                between.extend(samples.filter(|sample| !sample.value.is_nan()));
+            }
+        }
+        between.sort_by_key(|sample| sample.time);
+        between
     }
 
+    /// Adds what fits between two chosen samples.
     fn insert(&mut self, before: Sample, after: Sample, tolerance: i64) {
+        if before.value.is_nan() || after.value.is_nan() {
+            return;
+        }
+        let between = self.collect(before, after.time);
         let falls = after.value < before.value;
         let mut last = before;
         // Whether `last` is known to be of the life of the counter that `after` is of.
         let mut is_past = false;
-        for sample in std::mem::take(&mut self.between) {
+        for &sample in &between {
             let is_below = falls && sample.value <= after.value;
             let rises = last.value <= sample.value;
             let is_apart = apart(last, sample, tolerance);
@@ -171,17 +188,19 @@ impl<S: Series + ?Sized> Resets<'_, S> {
             };
             if fits {
                 is_past |= is_below;
-                self.push(sample);
+                self.push_one(sample);
                 last = sample;
             }
         }
+        self.between = between;
     }
 
+    /// Adds what the other replicas have after the last chosen sample.
     fn insert_last(&mut self, mut last: Sample, tolerance: i64) {
-        for sample in std::mem::take(&mut self.between) {
+        for sample in self.collect(last, i64::MAX) {
             let fits = last.value <= sample.value || self.fell(sample);
             if fits && apart(last, sample, tolerance) {
-                self.push(sample);
+                self.push_one(sample);
                 last = sample;
             }
         }

@@ -70,8 +70,12 @@ fn of_one<S: Series + ?Sized>(series: &S, at_most: i64) -> Vec<Stretch> {
         } else {
             true
         };
+        let samples = first..(first + WINDOW).min(times.len());
+        if even && !series.any_stale(samples.clone()) {
+            continue;
+        }
         let limit = longest_step(interval);
-        for at in first..(first + WINDOW).min(times.len()) {
+        for at in samples {
             if series.is_stale(at) {
                 close(start, at, interval);
                 start = at + 1;
