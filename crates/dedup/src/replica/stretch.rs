@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::longest_step;
 use crate::series::Series;
 
-/// Steps that are judged by one interval, so that it may change in time.
+/// Samples whose steps are judged by one interval, so that it may change in time.
 const WINDOW: usize = 64;
 /// Samples up to which a replica's own steps say little.
 const FEW: usize = 16;
@@ -37,7 +37,7 @@ pub(super) fn stretches<S: Series + ?Sized>(replicas: &[&S]) -> Vec<Vec<Stretch>
 }
 
 fn whole_interval(times: &[i64]) -> Option<i64> {
-    let steps = 0..times.len().checked_sub(1)?.min(WINDOW);
+    let steps = 1..times.len().min(WINDOW);
     (!steps.is_empty()).then(|| usual_step(times, &steps, &mut Vec::new()))
 }
 
@@ -55,31 +55,26 @@ fn of_one<S: Series + ?Sized>(series: &S, at_most: i64) -> Vec<Stretch> {
         }
     };
     let mut interval = UNKNOWN_INTERVAL_MS.min(at_most);
-    // Step `i` leads to sample `i + 1`.
-    let steps = times.len().saturating_sub(1);
     let mut scratch = Vec::new();
     for first in (0..times.len()).step_by(WINDOW) {
-        let window = first..(first + WINDOW).min(steps);
-        let even = if first < steps {
-            // The last window is as long as the others.
-            let around = window.end.saturating_sub(WINDOW)..window.end;
-            let even = even_steps(times, &around).filter(|interval| *interval <= at_most);
-            interval =
-                even.unwrap_or_else(|| usual_step(times, &around, &mut scratch).min(at_most));
-            even.is_some()
-        } else {
-            true
-        };
         let samples = first..(first + WINDOW).min(times.len());
-        if even && !series.any_stale(samples.clone()) {
-            continue;
+        // The last window is as long as the others. The first sample has no step.
+        let around = samples.end.saturating_sub(WINDOW).max(1)..samples.end;
+        let even = even_steps(times, &around).filter(|interval| *interval <= at_most);
+        if let Some(even) = even {
+            interval = even;
+            if !series.any_stale(samples.clone()) {
+                continue;
+            }
+        } else if !around.is_empty() && !fits(times, &around, interval) {
+            interval = usual_step(times, &around, &mut scratch).min(at_most);
         }
         let limit = longest_step(interval);
         for at in samples {
             if series.is_stale(at) {
                 close(start, at, interval);
                 start = at + 1;
-            } else if !even && at > start && step(times, at - 1) > limit {
+            } else if even.is_none() && at > start && step(times, at) > limit {
                 close(start, at, interval);
                 start = at;
             }
@@ -97,9 +92,22 @@ fn even_steps(times: &[i64], steps: &Range<usize>) -> Option<i64> {
         least = least.min(step);
         most = most.max(step);
     }
-    let (first, last) = (times[steps.start], times[steps.end]);
-    let mean = last.saturating_sub(first) / i64::try_from(steps.len()).ok()?;
+    let sum = times[steps.end - 1].saturating_sub(*times.get(steps.start - 1)?);
+    let mean = sum.checked_div(i64::try_from(steps.len()).ok()?)?;
     (most <= longest_step(least)).then_some(mean)
+}
+
+/// Whether most steps are of about this interval, which is then kept.
+fn fits(times: &[i64], steps: &Range<usize>, interval: i64) -> bool {
+    let (least, most) = (
+        interval - interval / 4,
+        interval.saturating_add(interval / 4),
+    );
+    let fitting = steps.clone().filter(|&at| {
+        let step = step(times, at);
+        least <= step && step <= most
+    });
+    fitting.count() * 2 > steps.len()
 }
 
 /// The lower quartile: steps are multiples of the interval where scrapes were lost, so it holds until
@@ -111,7 +119,8 @@ fn usual_step(times: &[i64], steps: &Range<usize>, scratch: &mut Vec<i64>) -> i6
     *scratch.select_nth_unstable(quarter).1
 }
 
+/// What lies between a sample, not the first, and the one before it.
 #[inline]
 fn step(times: &[i64], at: usize) -> i64 {
-    times[at + 1].saturating_sub(times[at])
+    times[at].saturating_sub(times[at - 1])
 }

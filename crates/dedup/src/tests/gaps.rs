@@ -127,3 +127,13 @@ fn intervals_may_change_and_differ() {
     let runs = select(Function::Replica, &[&floats(&a), &floats(&b)], false);
     assert!(runs.len() <= 5, "{runs:?}");
 }
+
+#[test]
+fn a_gap_is_found_wherever_it_lies() {
+    for gap in 1..200 {
+        let a = scrapes(0, (0..gap).chain(gap + 5..210));
+        let b = scrapes(7000, 0..210);
+        let gap = usize::try_from(gap).unwrap();
+        expect(&[&a, &b], false, &[(0, 0, gap), (1, gap - 1, 210)]);
+    }
+}
