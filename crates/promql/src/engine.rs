@@ -13,6 +13,8 @@ mod call;
 mod column;
 mod error;
 mod eval;
+mod flow;
+mod plan;
 mod select;
 mod signature;
 mod smooth;
@@ -99,11 +101,12 @@ impl Engine {
         let expr = parse_expr(query, &self.options.parser)?;
         let steps = Steps::one(time_ms)?;
         let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
+        let plan = plan::plan(&expr);
         if expr.value_type() == ValueType::Matrix {
-            let samples = evaluator.samples(&expr).await?;
+            let samples = evaluator.samples(&plan).await?;
             return Ok(Answer::samples(samples, evaluator));
         }
-        let operand = evaluator.eval(&expr).await?;
+        let operand = evaluator.eval(&plan).await?;
         Answer::instant(operand, evaluator)
     }
 
@@ -123,7 +126,7 @@ impl Engine {
         let steps = Steps::range(start_ms, end_ms, step_ms)?;
         answer::require_ranged(&expr)?;
         let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
-        let operand = evaluator.eval(&expr).await?;
+        let operand = evaluator.eval(&plan::plan(&expr)).await?;
         Answer::range(operand, evaluator)
     }
 }

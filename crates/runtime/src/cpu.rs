@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::stream::{self, StreamExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Runs closures beside the async threads, at most `threads` at a time, in the order of arrival.
@@ -60,13 +61,24 @@ impl CpuPool {
         let Some(permits) = &self.permits else {
             return work();
         };
-        let permit = Arc::clone(permits).acquire_owned().await.ok();
-        let handle = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        match AbortOnDropHandle::new(handle).await {
+        let mut turn = Box::pin(Arc::clone(permits).acquire_owned());
+        let begin = |permit: Result<OwnedSemaphorePermit, AcquireError>| {
+            AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+                let result = work();
+                drop(permit);
+                result
+            }))
+        };
+        let done = match (&mut turn).now_or_never() {
+            Some(permit) => begin(permit).await,
+            // A task waits, for it takes its turn even while nobody looks at this future: a caller that
+            // waits for something else meanwhile would hold up all who come behind.
+            None => {
+                let queued = tokio::spawn(async move { begin(turn.await).await });
+                AbortOnDropHandle::new(queued).await.flatten()
+            }
+        };
+        match done {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
@@ -150,6 +162,20 @@ mod tests {
         first.await.unwrap();
         assert_eq!(pool.run(|| 7).await, 7);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn queued_work_takes_its_turn_though_nobody_looks() {
+        let pool = CpuPool::new(1);
+        let (release, blocked) = mpsc::channel::<()>();
+        let mut first = Box::pin(pool.run(move || blocked.recv().unwrap()));
+        let mut queued = Box::pin(pool.run(|| 1));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        assert!(futures::poll!(queued.as_mut()).is_pending());
+        release.send(()).unwrap();
+        // Stands in line behind one that is not polled.
+        assert_eq!(pool.run(|| 2).await, 2);
+        assert_eq!(queued.await, 1);
     }
 
     #[tokio::test]

@@ -1,18 +1,19 @@
 //! Aggregations: `sum by (job) (...)` and their like.
 //!
-//! Rows are put into groups once, then each group is reduced column by column: at every step the values
-//! are taken in the order of the rows, so that floating-point results are those of Prometheus 3.14
+//! What makes one row of a group folds its rows in one by one, so that these need not be held; the others see all
+//! rows. At every step the values are taken in the order of the rows, so that floating-point results are those of Prometheus 3.14
 //! (`promql/engine.go`: `rangeEvalAgg`, `aggregation`, `aggregationK`, `aggregationCountValues`) to the
 //! last bit. Groups come out in the order of their first row.
 
 mod by_step;
 mod count_values;
 mod float;
+mod fold;
 mod groups;
 mod histogram;
 mod param;
 mod pick;
-mod reduce;
+mod quantile;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::ast::{Aggregate, AggregateOp};
 use super::annotation::Annotations;
 use super::column::{Operand, Row};
 use super::{EngineOptions, Result};
+pub(crate) use fold::Fold;
 
 /// What an aggregation is told beside its operands.
 #[derive(Debug)]
@@ -34,12 +36,6 @@ pub(crate) struct AggregateContext<'a> {
 }
 
 impl AggregateContext<'_> {
-    /// Warns about what is aggregated.
-    fn warn(&mut self, message: &str) {
-        let span = self.aggregate.expr.unwrap_parens().span();
-        self.annotations.warn(span, message);
-    }
-
     /// Informs about what is aggregated.
     fn info(&mut self, message: &str) {
         let span = self.aggregate.expr.unwrap_parens().span();
@@ -86,9 +82,17 @@ pub(crate) fn apply(
         (AggregateOp::Quantile, param) => {
             let quantiles = values(param);
             param::check_quantiles(context, &quantiles);
-            Ok(reduce::apply(context, &quantiles, &rows))
+            Ok(quantile::apply(context, &quantiles, &rows))
         }
-        _ => Ok(reduce::apply(context, &[], &rows)),
+        _ => {
+            let Some(mut fold) = Fold::new(context.aggregate, context.steps) else {
+                return Ok(Vec::new());
+            };
+            fold.take(&rows);
+            let (rows, annotations) = fold.finish();
+            context.annotations.extend(annotations);
+            Ok(rows)
+        }
     }
 }
 

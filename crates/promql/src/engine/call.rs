@@ -92,6 +92,15 @@ pub(crate) fn apply(context: &mut CallContext<'_>, args: Vec<Operand>) -> Result
     }
 }
 
+/// Whether a function changes each row of its vector by itself.
+pub(crate) fn maps_rows(id: FunctionId) -> bool {
+    use FunctionId::{Clamp, ClampMax, ClampMin, Round};
+    math::of_one(id).is_some()
+        || calendar::part(id).is_some()
+        || native::number(id).is_some()
+        || matches!(id, Clamp | ClampMin | ClampMax | Round)
+}
+
 impl CallContext<'_> {
     /// Takes the metric name off a row, now or at the end.
     fn drop_name(&self, row: &mut Row) {

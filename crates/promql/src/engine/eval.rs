@@ -1,13 +1,18 @@
-//! The evaluator: goes through the tree, each expression once for all steps.
+//! The evaluator: goes through the plan, each node once for all steps.
+//!
+//! Rows that come one by one ([`Node::streams`]) are computed as a [`Flow`], and folded into an aggregation or
+//! collected as they come; everything else has the whole vectors of its operands.
 
+mod fold;
 mod join;
 mod ranges;
+mod rows;
 mod times;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use rutile_model::Matcher;
 use rutile_runtime::CpuPool;
 
@@ -16,9 +21,10 @@ use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Operand, Row, SampleValue};
-use super::select::{self, Given, Instant, Take};
+use super::flow::{self, Flow, Parts};
+use super::plan::Node;
+use super::select::{Instant, Take};
 use super::steps::Steps;
-use super::summary::Summary;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{
@@ -33,19 +39,15 @@ pub(crate) use join::without_name;
 /// Labels that are not part of a result that is no longer the metric.
 pub(crate) const METRIC_NAME: &str = "__name__";
 
-/// Evaluates the expressions of one query.
+/// Evaluates the plan of one query.
 pub(crate) struct Evaluator<'s> {
     pub(crate) options: EngineOptions,
     pub(crate) pool: CpuPool,
     source: &'s Arc<dyn Source>,
-    /// When the expression at hand is evaluated: those of a subquery inside it.
+    /// When the node at hand is evaluated: those of a subquery inside it.
     pub(crate) steps: Steps,
     /// Those of the whole query.
     pub(crate) query: Steps,
-    /// The function or aggregation around the expression at hand, if no operator is between them.
-    around: Option<&'static str>,
-    /// What the expressions around it want of histograms.
-    summary: Summary,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
 }
@@ -63,51 +65,78 @@ impl<'s> Evaluator<'s> {
             source,
             steps,
             query: steps,
-            around: None,
-            summary: Summary::default(),
             annotations: Annotations::default(),
             warnings: Vec::new(),
         }
     }
 
-    /// The value of an expression that is no range vector.
-    pub(crate) fn eval<'a>(&'a mut self, expr: &'a Expr) -> BoxFuture<'a, Result<Operand>> {
+    /// The value of a node that is no range vector.
+    pub(crate) fn eval<'a>(&'a mut self, node: &'a Node<'_>) -> BoxFuture<'a, Result<Operand>> {
         async move {
-            let around = match expr {
-                Expr::Binary(_) => None,
-                Expr::Aggregate(aggregate) => Some(aggregate.op.as_str()),
-                Expr::Call(call) => Some(call.function.name),
-                _ => self.around,
-            };
-            let outer = (self.around, self.summary);
-            (self.around, self.summary) = (around, self.summary.inside(expr));
-            let value = self.value(expr).await;
-            (self.around, self.summary) = outer;
-            value
+            if node.streams
+                && let Some(rows) = self.collected(node).await?
+            {
+                return Ok(Operand::Vector(rows));
+            }
+            self.value(node).await
         }
         .boxed()
     }
 
-    async fn value(&mut self, expr: &Expr) -> Result<Operand> {
-        match expr {
+    /// The values of the children.
+    async fn operands(&mut self, node: &Node<'_>) -> Result<Vec<Operand>> {
+        let mut operands = Vec::with_capacity(node.children.len());
+        for child in &node.children {
+            operands.push(self.eval(child).await?);
+        }
+        Ok(operands)
+    }
+
+    /// The value of the one child, or of the first one.
+    async fn operand(&mut self, node: &Node<'_>) -> Result<Operand> {
+        match node.first() {
+            Some(child) => self.eval(child).await,
+            None => Err(Error::execution("an argument is missing")),
+        }
+    }
+
+    async fn value(&mut self, node: &Node<'_>) -> Result<Operand> {
+        match node.expr {
             Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
             Expr::String(string) => Ok(Operand::String(string.value.clone())),
-            Expr::Paren(paren) => self.eval(&paren.expr).await,
+            Expr::Paren(_) => self.operand(node).await,
             Expr::Vector(selector) => {
-                let rows = self.vector(selector, Take::Value).await?;
+                let rows = self.vector(node, selector, Take::Value).await?;
                 Ok(Operand::Vector(rows))
             }
-            Expr::Unary(unary) => self.unary(unary).await,
-            Expr::Binary(binary) => self.binary(binary).await,
-            Expr::Aggregate(aggregate) => self.aggregate(aggregate).await,
-            Expr::Call(call) => self.call(call).await,
+            Expr::Unary(unary) => self.unary(node, unary).await,
+            Expr::Binary(binary) => self.binary(node, binary).await,
+            Expr::Aggregate(aggregate) => self.aggregate(node, aggregate).await,
+            Expr::Call(call) => self.call(node, call).await,
             Expr::Matrix(_) | Expr::Subquery(_) => {
                 Err(Error::execution("a range vector has no value at a step"))
             }
         }
     }
 
-    async fn vector(&mut self, selector: &VectorSelector, take: Take) -> Result<Vec<Row>> {
+    async fn vector(
+        &mut self,
+        node: &Node<'_>,
+        selector: &VectorSelector,
+        take: Take,
+    ) -> Result<Vec<Row>> {
+        let flow = self.selector(node, selector, take).await?;
+        let rows = self.rows(flow).await?;
+        self.bounded(rows)
+    }
+
+    /// The rows of an instant selector.
+    async fn selector(
+        &mut self,
+        node: &Node<'_>,
+        selector: &VectorSelector,
+        take: Take,
+    ) -> Result<Flow> {
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let (first, last) = looks.bounds();
         let lookback_ms = self.options.lookback_ms;
@@ -116,14 +145,14 @@ impl<'s> Evaluator<'s> {
             Some(Extension::Smoothed) => lookback_ms,
             _ => 0,
         };
-        let series = self
+        let parts = self
             .select(Select {
                 matchers: selector.matchers.clone(),
                 min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms: 0,
-                function: self.around,
+                function: node.around,
             })
             .await?;
         let instant = Instant {
@@ -133,32 +162,26 @@ impl<'s> Evaluator<'s> {
             take,
             span: selector.span,
         };
-        let steps = self.steps.len();
-        let fill = select::instant;
-        let since = self.summary.applies().then_some(min_time);
-        let filled = select::rows(&self.pool, series, Arc::new(instant), fill, steps, since);
-        let (rows, annotations) = filled.await?;
-        self.annotations.extend(annotations);
-        self.bounded(rows)
+        let since = node.summary.applies().then_some(min_time);
+        Ok(self.flow_of(parts, flow::Fill::Instant(instant), since))
     }
 
-    async fn select(&mut self, select: Select) -> Result<Vec<Given>> {
-        let mut parts = self.source.select(&select).await?;
-        let mut series = Vec::new();
-        while let Some(part) = parts.next().await.transpose()? {
-            for warning in part.warnings {
-                if !self.warnings.contains(&warning) {
-                    self.warnings.push(warning);
-                }
+    async fn select(&mut self, select: Select) -> Result<Parts> {
+        Ok(flow::parts(self.source.select(&select).await?))
+    }
+
+    fn warned(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
             }
-            series.extend(part.series.into_iter().map(Given::Source));
         }
-        Ok(series)
     }
 
     /// The series of `info` and, as values, the times of their samples in ms; histograms are refused.
     pub(crate) async fn select_rows(
         &mut self,
+        node: &Node<'_>,
         matchers: Vec<Matcher>,
         like: &VectorSelector,
     ) -> Result<Vec<Row>> {
@@ -166,30 +189,18 @@ impl<'s> Evaluator<'s> {
             matchers,
             ..like.clone()
         };
-        self.vector(&selector, Take::FloatTime).await
+        self.vector(node, &selector, Take::FloatTime).await
     }
 
-    async fn unary(&mut self, unary: &Unary) -> Result<Operand> {
-        let operand = self.eval(&unary.expr).await?;
+    async fn unary(&mut self, node: &Node<'_>, unary: &Unary) -> Result<Operand> {
+        let operand = self.operand(node).await?;
         if unary.op == Sign::Plus {
             return Ok(operand);
         }
         match operand {
             Operand::Scalar(values) => Ok(Operand::Scalar(values.iter().map(|v| -v).collect())),
             Operand::Vector(mut rows) => {
-                for row in &mut rows {
-                    for step in 0..row.column.len() {
-                        let negated = row.column.get(step).map(|value| match value {
-                            SampleValue::Float(value) => SampleValue::Float(-value),
-                            SampleValue::Histogram(histogram) => {
-                                let mut histogram = (*histogram).clone();
-                                histogram.negate();
-                                SampleValue::Histogram(Arc::new(histogram))
-                            }
-                        });
-                        row.column.set(step, negated);
-                    }
-                }
+                flow::negate(&mut rows);
                 self.nameless(&mut rows);
                 let delayed = self.options.delayed_name_removal;
                 let rows = if delayed { rows } else { join(rows)? };
@@ -199,9 +210,11 @@ impl<'s> Evaluator<'s> {
         }
     }
 
-    async fn binary(&mut self, binary: &Binary) -> Result<Operand> {
-        let lhs = self.eval(&binary.lhs).await?;
-        let rhs = self.eval(&binary.rhs).await?;
+    async fn binary(&mut self, node: &Node<'_>, binary: &Binary) -> Result<Operand> {
+        let mut sides = self.operands(node).await?.into_iter();
+        let (Some(lhs), Some(rhs)) = (sides.next(), sides.next()) else {
+            return Err(Error::execution("an operator has two sides"));
+        };
         let mut context = BinaryContext {
             binary,
             steps: self.steps.len(),
@@ -214,13 +227,21 @@ impl<'s> Evaluator<'s> {
         }
     }
 
-    async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Operand> {
+    async fn aggregate(&mut self, node: &Node<'_>, aggregate: &Aggregate) -> Result<Operand> {
         aggregate::check(aggregate)?;
-        let param = match &aggregate.param {
+        let (Some(inner), param) = (node.first(), node.children.get(1)) else {
+            return Err(Error::execution("an aggregation needs a vector"));
+        };
+        let param = match param {
             Some(param) => Some(self.eval(param).await?),
             None => None,
         };
-        let rows = self.eval(&aggregate.expr).await?.into_vector();
+        if inner.streams
+            && let Some(rows) = self.folded(inner, aggregate).await?
+        {
+            return self.bounded(rows).map(Operand::Vector);
+        }
+        let rows = self.eval(inner).await?.into_vector();
         let mut context = AggregateContext {
             aggregate,
             steps: self.steps.len(),
@@ -231,41 +252,32 @@ impl<'s> Evaluator<'s> {
         self.bounded(rows).map(Operand::Vector)
     }
 
-    async fn call(&mut self, call: &Call) -> Result<Operand> {
+    async fn call(&mut self, node: &Node<'_>, call: &Call) -> Result<Operand> {
         let id = call.function.id;
         if let Some(kernel) = window::kernel(id) {
-            return self.ranged(call, kernel).await.map(Operand::Vector);
+            return self.ranged(node, call, kernel).await.map(Operand::Vector);
         }
         if id == FunctionId::Info {
-            let operand = call::info::eval(self, call).await?;
+            let operand = call::info::eval(self, node, call).await?;
             return Ok(Operand::Vector(self.joined(operand.into_vector())?));
         }
         // Of a plain selector the time of its samples counts, not that of the step.
-        if let (Some(take), Some(arg)) = (taken(id), call.args.first())
-            && let Expr::Vector(selector) = arg.unwrap_parens()
+        if let (Some(take), Some(arg)) = (taken(id), node.first())
+            && let Expr::Vector(selector) = arg.expr
         {
-            if take == Take::Start && !self.options.start_timestamps {
-                return Ok(Operand::Vector(Vec::new()));
-            }
-            let mut selector = selector.clone();
-            if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
-                && self.ms(offset)? < 0
-            {
-                // In Prometheus, what lies behind the time that `@` fixes is not found here.
-                selector.offset = None;
-            }
-            let mut rows = self.vector(&selector, take).await?;
-            self.nameless(&mut rows);
+            let rows = self.times_of(arg, selector, take).await?;
             return Ok(Operand::Vector(self.joined(rows)?));
         }
-        let mut args = Vec::with_capacity(call.args.len());
-        for arg in &call.args {
-            args.push(match (arg.value_type(), id) {
+        let mut args = Vec::with_capacity(node.children.len());
+        for arg in &node.children {
+            args.push(match (arg.expr.value_type(), id) {
                 // Presence is all that counts: a kernel that counts stands in.
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let range = self.range(arg, Hints::Dropped).await?;
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
-                    Operand::Vector(self.over(call, range, present, Vec::new()).await?)
+                    let range = self.range(arg, Hints::Dropped).await?;
+                    let flow = self.over(call, range, present, Vec::new())?;
+                    let rows = self.rows(flow).await?;
+                    Operand::Vector(self.bounded(rows)?)
                 }
                 _ => self.eval(arg).await?,
             });
@@ -286,6 +298,28 @@ impl<'s> Evaluator<'s> {
             Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
             other => Ok(other),
         }
+    }
+
+    /// The times of the samples of a selector, without its name.
+    async fn times_of(
+        &mut self,
+        node: &Node<'_>,
+        selector: &VectorSelector,
+        take: Take,
+    ) -> Result<Vec<Row>> {
+        if take == Take::Start && !self.options.start_timestamps {
+            return Ok(Vec::new());
+        }
+        let mut selector = selector.clone();
+        if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
+            && self.ms(offset)? < 0
+        {
+            // In Prometheus, what lies behind the time that `@` fixes is not found here.
+            selector.offset = None;
+        }
+        let mut rows = self.vector(node, &selector, take).await?;
+        self.nameless(&mut rows);
+        Ok(rows)
     }
 }
 

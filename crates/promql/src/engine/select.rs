@@ -4,20 +4,14 @@ use std::sync::Arc;
 
 use rutile_model::sample::STALE_NAN;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
-use rutile_runtime::CpuPool;
 
-use super::annotation::Annotations;
-use super::column::{Column, Row, SampleValue};
+use super::column::{Column, SampleValue};
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
-use super::summary::summarize;
 use super::window::{self, Context, Findings, Kernel, Profile, Window};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::Series;
-
-/// Series that are computed by one task.
-const SERIES_AT_A_TIME: usize = 32;
 
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
@@ -126,54 +120,6 @@ impl Given {
     }
 }
 
-/// Computes the rows of series on all cores, in their order; leaves out those without any value. Buckets of
-/// histograms go before if there is a time for [`summarize`].
-pub(crate) async fn rows<T>(
-    pool: &CpuPool,
-    series: Vec<Given>,
-    selector: Arc<T>,
-    fill: fn(&T, &Labels, &mut Samples, &mut Column, &mut Findings),
-    steps: usize,
-    summary_since: Option<i64>,
-) -> Result<(Vec<Row>, Annotations)>
-where
-    T: Send + Sync + 'static,
-{
-    let batches: Vec<Vec<Given>> = series
-        .chunks(SERIES_AT_A_TIME)
-        .map(<[Given]>::to_vec)
-        .collect();
-    let work = move |batch: Vec<Given>| {
-        let (mut rows, mut findings) = (Vec::with_capacity(batch.len()), Findings::default());
-        let mut samples = Samples::default();
-        for series in batch {
-            series.decode(&mut samples)?;
-            if let Some(since) = summary_since {
-                summarize(&mut samples, since);
-            }
-            let mut column = Column::absent(steps);
-            let labels = series.labels();
-            fill(&selector, labels, &mut samples, &mut column, &mut findings);
-            if let Some(error) = findings.error.take() {
-                return Err(error);
-            }
-            if !column.is_empty() {
-                let mut row = Row::new(labels.clone(), column);
-                row.drop_name = series.drop_name();
-                rows.push(row);
-            }
-        }
-        Ok::<_, Error>((rows, findings.annotations))
-    };
-    let (mut all, mut annotations) = (Vec::new(), Annotations::default());
-    for done in pool.map(batches, work).await {
-        let (rows, more) = done?;
-        all.extend(rows);
-        annotations.extend(more);
-    }
-    Ok((all, annotations))
-}
-
 /// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
 pub(crate) fn instant(
     selector: &Instant,
@@ -184,6 +130,9 @@ pub(crate) fn instant(
 ) {
     if selector.extension == Some(Extension::Smoothed) && selector.take == Take::Value {
         return smooth::instant(selector, labels, samples, column, findings);
+    }
+    if selector.take == Take::Value && samples.histograms.is_empty() {
+        return latest_floats(selector, samples, column);
     }
     let mut next = 0;
     for step in 0..column.len() {
@@ -219,6 +168,23 @@ pub(crate) fn instant(
             }
         };
         column.set(step, Some(value));
+    }
+}
+
+/// The common case. A stale marker needs no care: it marks what is absent in a column, too.
+fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column) {
+    let mut later = samples.times.iter().zip(&samples.floats).peekable();
+    let mut latest = None;
+    for (step, place) in column.floats.iter_mut().enumerate() {
+        let time = selector.looks.time(step);
+        while let Some(sample) = later.next_if(|(at, _)| **at <= time) {
+            latest = Some(sample);
+        }
+        if let Some((at, value)) = latest
+            && *at > time - selector.lookback_ms
+        {
+            *place = *value;
+        }
     }
 }
 

@@ -11,29 +11,29 @@ const SEPARATOR: u8 = 0xFF;
 
 /// Numbers the parts of label sets: equal parts have equal numbers, in the order in which they are met.
 #[derive(Debug)]
-pub(crate) struct Signatures<'a> {
-    names: Vec<&'a str>,
+pub(crate) struct Signatures {
+    names: Vec<Box<str>>,
     /// Whether `names` are the part, and not all but them.
     keep: bool,
     numbers: HashMap<Box<[u8]>, usize, FixedState>,
     key: Vec<u8>,
 }
 
-impl<'a> Signatures<'a> {
+impl Signatures {
     /// The part are the labels of these names: of `by` and `on`.
-    pub(crate) fn keeping(names: &'a [String]) -> Self {
+    pub(crate) fn keeping(names: &[String]) -> Self {
         Self::new(names.iter().map(String::as_str).collect(), true)
     }
 
     /// The part are all labels but those of these names and the metric's name: of `without` and `ignoring`.
-    pub(crate) fn without(names: &'a [String]) -> Self {
+    pub(crate) fn without(names: &[String]) -> Self {
         let names = names.iter().map(String::as_str);
         Self::new(names.chain([METRIC_NAME]).collect(), false)
     }
 
-    fn new(names: Vec<&'a str>, keep: bool) -> Self {
+    fn new(names: Vec<&str>, keep: bool) -> Self {
         Self {
-            names,
+            names: names.into_iter().map(Into::into).collect(),
             keep,
             numbers: HashMap::default(),
             key: Vec::new(),
@@ -49,7 +49,7 @@ impl<'a> Signatures<'a> {
     pub(crate) fn number(&mut self, labels: &Labels) -> usize {
         self.key.clear();
         for (name, value) in labels {
-            if self.names.contains(&name) == self.keep {
+            if self.names.iter().any(|n| **n == *name) == self.keep {
                 for text in [name, value] {
                     self.key.extend_from_slice(text.as_bytes());
                     self.key.push(SEPARATOR);
@@ -67,7 +67,9 @@ impl<'a> Signatures<'a> {
     /// The part itself.
     pub(crate) fn part(&self, labels: &Labels) -> Labels {
         if self.keep {
-            let kept = labels.iter().filter(|(name, _)| self.names.contains(name));
+            let kept = labels
+                .iter()
+                .filter(|(name, _)| self.names.iter().any(|n| **n == **name));
             kept.collect()
         } else {
             labels.without(&self.names)

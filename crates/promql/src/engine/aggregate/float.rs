@@ -1,178 +1,141 @@
-//! Aggregations of floats, column by column: every step takes the values in the order of the rows.
+//! Running values of the floats of a group, one for each step. Columns are taken in one after the other, so that
+//! at each step values come in the order of the rows.
 //!
 //! Histograms count as absent here, but for `count` and `group`.
 
-use std::cmp::Ordering;
-
 use rutile_model::histogram::kahan_inc;
-use rutile_model::sample::is_stale_nan;
+use rutile_model::sample::{STALE_NAN, is_stale_nan};
 
-use super::by_step::ByStep;
+use crate::ast::AggregateOp;
 use crate::engine::column::Column;
 
-/// Running values of one group, one for each step. Kept from group to group for its memory.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    steps: Vec<Running>,
+/// What is known of the floats of a group so far.
+#[derive(Debug)]
+pub(super) struct Floats {
+    /// At each step the sum, mean, extreme or count, or the sum of squares of a variance; the marker of staleness
+    /// where there was no value, which no arithmetic yields.
+    values: Vec<f64>,
+    /// What `values` lost to rounding; of a variance, the mean. Empty if there is no such thing.
+    carries: Vec<f64>,
+    /// How many values there were; empty unless it matters.
+    counts: Vec<f64>,
+    /// Of a mean, whether the sum has become too large: then it moves.
+    moving: Vec<bool>,
 }
 
-/// What is known of the values so far.
-#[derive(Debug, Clone, Copy, Default)]
-struct Running {
-    count: f64,
-    /// The sum; of an incremental mean, the mean; of a variance, the sum of squares.
-    value: f64,
-    /// What `value` lost to rounding; of a variance, the mean.
-    carry: f64,
-    incremental: bool,
-}
-
-impl Scratch {
-    /// Takes all values in: the first of a step with `first`, the others with `next`.
-    fn fold(
-        &mut self,
-        columns: &[&Column],
-        steps: usize,
-        first: impl Fn(f64) -> Running,
-        next: impl Fn(&mut Running, f64),
-    ) {
-        self.steps.clear();
-        self.steps.resize(steps, Running::default());
-        for column in columns {
-            for (running, value) in self.steps.iter_mut().zip(&column.floats) {
-                if is_stale_nan(*value) {
-                    continue;
-                }
-                if running.count == 0.0 {
-                    *running = first(*value);
-                } else {
-                    next(running, *value);
-                }
-            }
-        }
-    }
-
-    /// Puts the results where there were values.
-    fn finish(&self, out: &mut Column, result: impl Fn(&Running) -> f64) {
-        for (place, running) in out.floats.iter_mut().zip(&self.steps) {
-            if running.count > 0.0 {
-                *place = result(running);
-            }
-        }
-    }
-}
-
-impl Running {
-    fn first(value: f64) -> Self {
+impl Floats {
+    /// Before the first value.
+    pub(super) fn new(op: AggregateOp, steps: usize) -> Self {
+        use AggregateOp::{Avg, Stddev, Stdvar, Sum};
+        let zeros = |wanted: bool| vec![0.0; if wanted { steps } else { 0 }];
+        let divides = matches!(op, Avg | Stddev | Stdvar);
         Self {
-            count: 1.0,
-            value,
-            ..Self::default()
+            values: vec![STALE_NAN; steps],
+            carries: zeros(divides || op == Sum),
+            counts: zeros(divides),
+            moving: vec![false; if op == Avg { steps } else { 0 }],
         }
     }
 
-    fn add(&mut self, value: f64) {
-        self.count += 1.0;
-        (self.value, self.carry) = kahan_inc(value, self.value, self.carry);
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let floats = self.values.len() + self.carries.len() + self.counts.len();
+        floats * size_of::<f64>() + self.moving.len()
+    }
+
+    /// Whether there was a value at a step.
+    pub(super) fn is_present(&self, step: usize) -> bool {
+        self.values
+            .get(step)
+            .is_some_and(|value| !is_stale_nan(*value))
+    }
+
+    /// Takes the values of a row in.
+    pub(super) fn take(&mut self, op: AggregateOp, column: &Column) {
+        match op {
+            AggregateOp::Sum => self.sum(column),
+            AggregateOp::Avg => self.average(column),
+            AggregateOp::Stddev | AggregateOp::Stdvar => self.deviate(column),
+            AggregateOp::Min => self.replace(column, |held, value| held > value),
+            AggregateOp::Max => self.replace(column, |held, value| held < value),
+            _ => self.count(column),
+        }
+    }
+
+    fn sum(&mut self, column: &Column) {
+        let running = self.values.iter_mut().zip(&mut self.carries);
+        for ((sum, carry), value) in running.zip(&column.floats) {
+            if is_stale_nan(*value) {
+                continue;
+            }
+            if is_stale_nan(*sum) {
+                *sum = *value;
+            } else {
+                (*sum, *carry) = kahan_inc(*value, *sum, *carry);
+            }
+        }
     }
 
     /// Adds up as long as the sum is finite, and goes on with the mean from there.
-    fn average(&mut self, value: f64) {
-        self.count += 1.0;
-        if !self.incremental {
-            let (sum, carry) = kahan_inc(value, self.value, self.carry);
-            if !sum.is_infinite() {
-                (self.value, self.carry) = (sum, carry);
-                return;
+    fn average(&mut self, column: &Column) {
+        let running = self.values.iter_mut().zip(&mut self.carries);
+        let running = running.zip(&mut self.counts).zip(&mut self.moving);
+        for ((((mean, carry), count), moving), value) in running.zip(&column.floats) {
+            if is_stale_nan(*value) {
+                continue;
             }
-            self.incremental = true;
-            self.value /= self.count - 1.0;
-            self.carry /= self.count - 1.0;
-        }
-        let weight = (self.count - 1.0) / self.count;
-        (self.value, self.carry) =
-            kahan_inc(value / self.count, weight * self.value, weight * self.carry);
-    }
-
-    fn first_deviation(value: f64) -> Self {
-        Self {
-            count: 1.0,
-            value: if value.is_finite() { 0.0 } else { f64::NAN },
-            carry: value,
-            incremental: false,
+            *count += 1.0;
+            if *count == 1.0 {
+                *mean = *value;
+                continue;
+            }
+            if !*moving {
+                let (sum, sum_carry) = kahan_inc(*value, *mean, *carry);
+                if !sum.is_infinite() {
+                    (*mean, *carry) = (sum, sum_carry);
+                    continue;
+                }
+                *moving = true;
+                *mean /= *count - 1.0;
+                *carry /= *count - 1.0;
+            }
+            let weight = (*count - 1.0) / *count;
+            (*mean, *carry) = kahan_inc(*value / *count, weight * *mean, weight * *carry);
         }
     }
 
     /// Welford's method.
-    fn deviate(&mut self, value: f64) {
-        self.count += 1.0;
-        let delta = value - self.carry;
-        self.carry += delta / self.count;
-        self.value += delta * (value - self.carry);
-    }
-}
-
-pub(super) fn sum(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(columns, out.len(), Running::first, Running::add);
-    scratch.finish(out, |running| running.value + running.carry);
-}
-
-pub(super) fn avg(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(columns, out.len(), Running::first, Running::average);
-    scratch.finish(out, |running| {
-        if running.incremental {
-            running.value + running.carry
-        } else {
-            running.value / running.count + running.carry / running.count
+    fn deviate(&mut self, column: &Column) {
+        let running = self.values.iter_mut().zip(&mut self.carries);
+        for (((squares, mean), count), value) in running.zip(&mut self.counts).zip(&column.floats) {
+            if is_stale_nan(*value) {
+                continue;
+            }
+            *count += 1.0;
+            if *count == 1.0 {
+                *squares = if value.is_finite() { 0.0 } else { f64::NAN };
+                *mean = *value;
+                continue;
+            }
+            let delta = *value - *mean;
+            *mean += delta / *count;
+            *squares += delta * (*value - *mean);
         }
-    });
-}
+    }
 
-pub(super) fn stdvar(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(
-        columns,
-        out.len(),
-        Running::first_deviation,
-        Running::deviate,
-    );
-    scratch.finish(out, |running| running.value / running.count);
-}
-
-pub(super) fn stddev(columns: &[&Column], out: &mut Column, scratch: &mut Scratch) {
-    scratch.fold(
-        columns,
-        out.len(),
-        Running::first_deviation,
-        Running::deviate,
-    );
-    scratch.finish(out, |running| (running.value / running.count).sqrt());
-}
-
-pub(super) fn min(columns: &[&Column], out: &mut Column) {
-    replace(columns, out, |held, value| held > value);
-}
-
-pub(super) fn max(columns: &[&Column], out: &mut Column) {
-    replace(columns, out, |held, value| held < value);
-}
-
-/// Keeps a value until another one is better. NaN stays only where there is nothing else; so does what
-/// marks an absent value, which is a NaN too.
-fn replace(columns: &[&Column], out: &mut Column, is_better: impl Fn(f64, f64) -> bool) {
-    for column in columns {
-        for (held, value) in out.floats.iter_mut().zip(&column.floats) {
+    /// Keeps a value until another one is better. NaN stays only where there is nothing else; so does what
+    /// marks an absent value, which is a NaN too.
+    fn replace(&mut self, column: &Column, is_better: impl Fn(f64, f64) -> bool) {
+        for (held, value) in self.values.iter_mut().zip(&column.floats) {
             if !is_stale_nan(*value) && (held.is_nan() || is_better(*held, *value)) {
                 *held = *value;
             }
         }
     }
-}
 
-pub(super) fn count(columns: &[&Column], out: &mut Column) {
-    for column in columns {
-        let present = (0..column.len()).map(|step| column.is_present(step));
-        for (count, present) in out.floats.iter_mut().zip(present) {
-            if present {
+    fn count(&mut self, column: &Column) {
+        for (step, count) in self.values.iter_mut().enumerate() {
+            if column.is_present(step) {
                 *count = if is_stale_nan(*count) {
                     1.0
                 } else {
@@ -181,55 +144,25 @@ pub(super) fn count(columns: &[&Column], out: &mut Column) {
             }
         }
     }
-}
 
-pub(super) fn group(columns: &[&Column], out: &mut Column) {
-    count(columns, out);
-    for value in &mut out.floats {
-        if !is_stale_nan(*value) {
-            *value = 1.0;
+    /// The results of all steps.
+    pub(super) fn finish(mut self, op: AggregateOp) -> Vec<f64> {
+        for (step, value) in self.values.iter_mut().enumerate() {
+            if is_stale_nan(*value) {
+                continue;
+            }
+            let at = |figures: &[f64]| figures.get(step).copied().unwrap_or_default();
+            let (carry, count) = (at(&self.carries), at(&self.counts));
+            *value = match op {
+                AggregateOp::Sum => *value + carry,
+                AggregateOp::Avg if self.moving.get(step) == Some(&true) => *value + carry,
+                AggregateOp::Avg => *value / count + carry / count,
+                AggregateOp::Stdvar => *value / count,
+                AggregateOp::Stddev => (*value / count).sqrt(),
+                AggregateOp::Group => 1.0,
+                _ => *value,
+            };
         }
+        self.values
     }
-}
-
-pub(super) fn quantile(columns: &[&Column], quantiles: &[f64], out: &mut Column) {
-    let mut by_step = ByStep::new(columns);
-    let mut values = Vec::with_capacity(columns.len());
-    for (step, place) in out.floats.iter_mut().enumerate() {
-        values.clear();
-        let present = by_step.floats(step).iter().copied();
-        values.extend(present.filter(|value| !is_stale_nan(*value)));
-        if !values.is_empty() {
-            let q = quantiles.get(step).copied().unwrap_or(f64::NAN);
-            *place = quantile_of(q, &mut values);
-        }
-    }
-}
-
-/// The q-quantile of some values, interpolated between the two next to it; NaN is less than all numbers.
-fn quantile_of(q: f64, values: &mut [f64]) -> f64 {
-    if q.is_nan() {
-        return f64::NAN;
-    }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    let rank = q * (values.len() as f64 - 1.0);
-    let weight = rank - rank.floor();
-    let lower = rank as usize;
-    if lower >= values.len() {
-        return f64::NAN;
-    }
-    let (_, lower, above) = values.select_nth_unstable_by(lower, nan_first);
-    let least = above.iter().copied().min_by(nan_first);
-    let upper = least.unwrap_or(*lower);
-    *lower * (1.0 - weight) + upper * weight
-}
-
-fn nan_first(a: &f64, b: &f64) -> Ordering {
-    let by_nan = b.is_nan().cmp(&a.is_nan());
-    by_nan.then(a.partial_cmp(b).unwrap_or(Ordering::Equal))
 }

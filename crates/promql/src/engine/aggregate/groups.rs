@@ -26,7 +26,7 @@ impl Group {
 }
 
 /// What tells groups apart.
-pub(super) fn signatures(aggregate: &Aggregate) -> Signatures<'_> {
+pub(super) fn signatures(aggregate: &Aggregate) -> Signatures {
     if aggregate.without {
         Signatures::without(&aggregate.grouping)
     } else {

@@ -5,11 +5,17 @@ use std::sync::Arc;
 use rutile_model::histogram::{Compensation, HistogramError, Reconciled};
 use rutile_model::{CounterResetHint, FloatHistogram};
 
-use super::AggregateContext;
-use super::groups::Group;
-use crate::ast::AggregateOp;
-use crate::engine::column::{Row, SampleValue};
+use super::float::Floats;
+use crate::ast::Span;
+use crate::engine::annotation::Annotations;
+use crate::engine::column::{Column, Row, SampleValue};
 use crate::engine::eval::METRIC_NAME;
+
+/// The histograms of a group so far, at each step.
+#[derive(Debug)]
+pub(super) struct Histograms {
+    steps: Vec<Running>,
+}
 
 /// The histograms of a group at one step, as far as they were taken in.
 #[derive(Debug, Default)]
@@ -28,52 +34,85 @@ struct Running {
     no_reset_seen: bool,
 }
 
-/// The sum or the average of the values of a group at a step, some of which are histograms; none if there
-/// are floats among them, or histograms that cannot be added up.
-pub(super) fn combined(
-    context: &mut AggregateContext<'_>,
-    group: &Group,
-    rows: &[Row],
-    step: usize,
-) -> Option<SampleValue> {
-    let averages = context.aggregate.op == AggregateOp::Avg;
-    let mut running = Running::default();
-    for row in group.members.iter().filter_map(|place| rows.get(*place)) {
-        let taken = match row.column.get(step) {
-            None => continue,
-            Some(SampleValue::Float(_)) => {
+impl Histograms {
+    /// Before the first histogram, behind some floats.
+    pub(super) fn new(floats: &Floats, steps: usize) -> Self {
+        let behind = |step| {
+            let mut running = Running::default();
+            if floats.is_present(step) {
                 running.take_float();
-                continue;
             }
-            Some(SampleValue::Histogram(histogram)) => running.take(&histogram, averages),
+            running
         };
-        match taken {
-            Ok(true) => {
-                context.info("mismatched custom buckets were reconciled during aggregation");
-            }
-            Ok(false) => {}
-            Err(HistogramError::MixedSchemas) => {
-                let name = rutile_model::quote(row.labels.value(METRIC_NAME));
-                context.warn(&format!(
-                    "vector contains a mix of histograms with exponential and custom buckets schemas \
-                     for metric name {name}"
-                ));
-            }
-            Err(_) => {}
+        Self {
+            steps: (0..steps).map(behind).collect(),
         }
     }
-    if running.has_float && running.has_histogram {
-        context.warn("encountered a mix of histograms and floats for aggregation");
-        return None;
+
+    /// Takes a row in.
+    pub(super) fn take(
+        &mut self,
+        row: &Row,
+        averages: bool,
+        span: Span,
+        annotations: &mut Annotations,
+    ) {
+        for (step, running) in self.steps.iter_mut().enumerate() {
+            let Some(histogram) = row.column.histogram(step) else {
+                if row.column.float(step).is_some() {
+                    running.take_float();
+                }
+                continue;
+            };
+            match running.take(histogram, averages) {
+                Ok(true) => {
+                    let message = "mismatched custom buckets were reconciled during aggregation";
+                    annotations.info(span, message);
+                }
+                Err(HistogramError::MixedSchemas) => {
+                    let name = rutile_model::quote(row.labels.value(METRIC_NAME));
+                    let message = format!(
+                        "vector contains a mix of histograms with exponential and custom buckets \
+                         schemas for metric name {name}"
+                    );
+                    annotations.warn(span, message);
+                }
+                Ok(false) | Err(_) => {}
+            }
+        }
     }
-    if running.is_incompatible {
-        return None;
+
+    /// Puts the sum or the average of each step that has histograms, or nothing if there are floats among
+    /// them, or histograms that cannot be added up.
+    pub(super) fn finish(
+        self,
+        column: &mut Column,
+        averages: bool,
+        span: Span,
+        annotations: &mut Annotations,
+    ) {
+        for (step, running) in self.steps.into_iter().enumerate() {
+            if !running.has_histogram {
+                continue;
+            }
+            if running.has_float {
+                let message = "encountered a mix of histograms and floats for aggregation";
+                annotations.warn(span, message);
+                column.set(step, None);
+                continue;
+            }
+            if running.reset_seen && running.no_reset_seen && !running.is_incompatible {
+                let message = "conflicting counter resets during histogram aggregation";
+                annotations.warn(span, message);
+            }
+            let value = match running.is_incompatible {
+                true => None,
+                false => running.finish(averages),
+            };
+            let value = value.map(|histogram| SampleValue::Histogram(Arc::new(histogram)));
+            column.set(step, value);
+        }
     }
-    if running.reset_seen && running.no_reset_seen {
-        context.warn("conflicting counter resets during histogram aggregation");
-    }
-    let histogram = running.finish(averages)?;
-    Some(SampleValue::Histogram(Arc::new(histogram)))
 }
 
 impl Running {

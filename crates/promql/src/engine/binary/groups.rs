@@ -32,7 +32,7 @@ pub(super) fn numbers(context: &BinaryContext<'_>, lhs: &[Row], rhs: &[Row]) -> 
 }
 
 /// What tells signatures apart.
-pub(super) fn signatures(matching: &VectorMatching) -> Signatures<'_> {
+pub(super) fn signatures(matching: &VectorMatching) -> Signatures {
     if matching.on {
         Signatures::keeping(&matching.labels)
     } else {

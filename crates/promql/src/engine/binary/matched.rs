@@ -264,7 +264,7 @@ impl Operation {
 /// How the labels of a result come about.
 struct ResultLabels<'a> {
     matching: &'a VectorMatching,
-    signatures: Signatures<'a>,
+    signatures: Signatures,
     drops_name: bool,
 }
 

@@ -10,6 +10,7 @@ use rutile_model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::ast::{At, Call, DurationSpec, Expr, Span, VectorSelector};
 use crate::engine::column::{Column, Operand, Row};
 use crate::engine::eval::{Evaluator, METRIC_NAME};
+use crate::engine::plan::Node;
 use crate::engine::{Error, Result};
 
 /// The labels that say which info series belongs to which series.
@@ -42,8 +43,12 @@ struct Index<'a> {
 }
 
 /// Evaluates a call of `info`.
-pub(crate) async fn eval(evaluator: &mut Evaluator<'_>, call: &Call) -> Result<Operand> {
-    let Some(first) = call.args.first() else {
+pub(crate) async fn eval(
+    evaluator: &mut Evaluator<'_>,
+    node: &Node<'_>,
+    call: &Call,
+) -> Result<Operand> {
+    let Some(first) = node.first() else {
         return Err(Error::execution("info needs a vector"));
     };
     let wanted = Wanted::new(call.args.get(1))?;
@@ -55,9 +60,9 @@ pub(crate) async fn eval(evaluator: &mut Evaluator<'_>, call: &Call) -> Result<O
     let (ignored, base): (Vec<Row>, Vec<Row>) = base.into_iter().partition(is_info);
     let infos = match wanted.matchers(&base)? {
         Some(matchers) => {
-            let (at, offset_ms) = reference(evaluator, first)?;
+            let (at, offset_ms) = reference(evaluator, first.expr)?;
             let like = like(at, offset_ms);
-            evaluator.select_rows(matchers, &like).await?
+            evaluator.select_rows(node, matchers, &like).await?
         }
         None => Vec::new(),
     };

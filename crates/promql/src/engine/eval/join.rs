@@ -6,6 +6,7 @@ use rutile_model::Labels;
 
 use super::{Evaluator, METRIC_NAME};
 use crate::engine::column::{Column, Row};
+use crate::engine::flow;
 use crate::engine::{Error, Result};
 
 pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
@@ -13,13 +14,7 @@ pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the sam
 impl Evaluator<'_> {
     /// Takes the metric name off, now or at the end.
     pub(crate) fn nameless(&self, rows: &mut [Row]) {
-        for row in rows {
-            if self.options.delayed_name_removal {
-                row.drop_name = true;
-            } else {
-                row.labels = without_name(&row.labels);
-            }
-        }
+        flow::nameless(rows, &self.options);
     }
 
     /// What the end of an evaluation with delayed name removal makes of its rows.

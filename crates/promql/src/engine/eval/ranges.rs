@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use rutile_model::{Labels, Samples};
 
 use super::Evaluator;
 use super::join::{SAME_LABELS, without_name};
 use crate::ast::{Call, Expr, Extension, Matrix, Subquery, ValueType};
 use crate::engine::column::{Column, Operand, Row, SampleValue};
+use crate::engine::flow::{self, Fill, Flow, Parts, Stage};
+use crate::engine::plan::Node;
 use crate::engine::select::{self, Computed, Given, Looks, Ranged};
 use crate::engine::steps::Steps;
 use crate::engine::window::{self, Kernel};
@@ -16,7 +19,7 @@ use crate::source::Select;
 
 /// A range vector, not evaluated yet: its series, and how a function looks at them.
 pub(super) struct Range {
-    series: Vec<Given>,
+    parts: Parts,
     looks: Looks,
     range_ms: i64,
     pub(super) extension: Option<Extension>,
@@ -34,87 +37,86 @@ pub(super) enum Hints {
 
 impl Evaluator<'_> {
     /// All samples of a range vector, at the one step of an instant query.
-    pub(crate) async fn samples(&mut self, expr: &Expr) -> Result<Vec<(Labels, Samples)>> {
-        let range = self.range(expr, Hints::Kept).await?;
-        let end = range.looks.time(0);
-        let start = end - range.range_ms;
+    pub(crate) async fn samples(&mut self, node: &Node<'_>) -> Result<Vec<(Labels, Samples)>> {
+        let mut range = self.range(node, Hints::Kept).await?;
         let mut all: Vec<(Labels, Samples)> = Vec::new();
-        for series in range.series {
-            let mut samples = Samples::default();
-            series.decode(&mut samples)?;
-            select::drop_stale(&mut samples);
-            let samples = match range.extension {
-                None => select::between(&samples, start, end),
-                Some(extension) => {
-                    let lookback_ms = self.options.lookback_ms;
-                    window::extend(&samples, (start, end), lookback_ms, extension)?
-                }
-            };
-            if samples.is_empty() {
-                continue;
+        while let Some(part) = range.parts.next().await.transpose()? {
+            self.warned(part.warnings);
+            for series in part.series {
+                all.extend(self.samples_within(&range, &series)?);
             }
-            let labels = match series.drop_name() && self.options.delayed_name_removal {
-                true => without_name(series.labels()),
-                false => series.labels().clone(),
-            };
-            all.push((labels, samples));
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         merged(all)
     }
 
-    /// How far an extended selector looks beyond its bounds.
-    pub(super) fn beyond(&self, extension: Option<Extension>) -> (i64, i64) {
-        let lookback_ms = self.options.lookback_ms;
-        match extension {
-            None => (self.around.map_or(0, window::looks_behind_ms), 0),
-            Some(Extension::Anchored) => (lookback_ms, 0),
-            Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
-        }
+    /// The samples of a series in a range, if there are any.
+    fn samples_within(&self, range: &Range, series: &Given) -> Result<Option<(Labels, Samples)>> {
+        let end = range.looks.time(0);
+        let start = end - range.range_ms;
+        let mut samples = Samples::default();
+        series.decode(&mut samples)?;
+        select::drop_stale(&mut samples);
+        let samples = match range.extension {
+            None => select::between(&samples, start, end),
+            Some(extension) => {
+                let lookback_ms = self.options.lookback_ms;
+                window::extend(&samples, (start, end), lookback_ms, extension)?
+            }
+        };
+        let labels = match series.drop_name() && self.options.delayed_name_removal {
+            true => without_name(series.labels()),
+            false => series.labels().clone(),
+        };
+        Ok((!samples.is_empty()).then_some((labels, samples)))
     }
 
     /// A range vector's series.
-    pub(super) async fn range(&mut self, expr: &Expr, hints: Hints) -> Result<Range> {
-        match expr.unwrap_parens() {
-            Expr::Matrix(matrix) => self.matrix(matrix).await,
-            inner @ Expr::Subquery(subquery) => {
-                let outer = self.summary;
-                self.summary = outer.inside(inner);
-                let range = self.subquery(subquery, hints).await;
-                self.summary = outer;
-                range
-            }
+    pub(super) async fn range(&mut self, node: &Node<'_>, hints: Hints) -> Result<Range> {
+        match node.expr {
+            Expr::Matrix(matrix) => self.matrix(node, matrix).await,
+            Expr::Subquery(subquery) => self.subquery(node, subquery, hints).await,
             _ => Err(Error::execution("a range vector is expected")),
         }
     }
 
-    pub(super) async fn matrix(&mut self, matrix: &Matrix) -> Result<Range> {
+    async fn matrix(&mut self, node: &Node<'_>, matrix: &Matrix) -> Result<Range> {
         let selector = &matrix.selector;
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let range_ms = self.positive_ms(&matrix.range)?;
         let (first, last) = looks.bounds();
-        let (behind_ms, ahead_ms) = self.beyond(selector.extension);
+        let lookback_ms = self.options.lookback_ms;
+        let (behind_ms, ahead_ms) = match selector.extension {
+            None => (node.around.map_or(0, window::looks_behind_ms), 0),
+            Some(Extension::Anchored) => (lookback_ms, 0),
+            Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
+        };
         let min_time = first - range_ms - behind_ms + 1;
-        let series = self
+        let parts = self
             .select(Select {
                 matchers: selector.matchers.clone(),
                 min_time,
                 max_time: last + ahead_ms,
                 step_ms: self.steps.step_ms(),
                 range_ms,
-                function: self.around,
+                function: node.around,
             })
             .await?;
         Ok(Range {
-            series,
+            parts,
             looks,
             range_ms,
             extension: selector.extension,
-            summary_since: self.summary.applies().then_some(min_time),
+            summary_since: node.summary.applies().then_some(min_time),
         })
     }
 
-    pub(super) async fn subquery(&mut self, subquery: &Subquery, hints: Hints) -> Result<Range> {
+    async fn subquery(
+        &mut self,
+        node: &Node<'_>,
+        subquery: &Subquery,
+        hints: Hints,
+    ) -> Result<Range> {
         let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
         let range_ms = self.positive_ms(&subquery.range)?;
         let interval = match &subquery.step {
@@ -130,7 +132,7 @@ impl Evaluator<'_> {
         }
         if last < start {
             return Ok(Range {
-                series: Vec::new(),
+                parts: flow::ready(Vec::new()),
                 looks,
                 range_ms,
                 extension: None,
@@ -140,7 +142,7 @@ impl Evaluator<'_> {
         let inner = Steps::inner(start, last, interval);
         self.require_room(inner.len() as u64)?;
         let outer = std::mem::replace(&mut self.steps, inner);
-        let evaluated = self.eval(&subquery.expr).await;
+        let evaluated = self.operand(node).await;
         self.steps = outer;
         let rows = match evaluated? {
             Operand::Scalar(values) => vec![Row::new(
@@ -160,7 +162,7 @@ impl Evaluator<'_> {
             })
         });
         Ok(Range {
-            series: series.collect(),
+            parts: flow::ready(series.collect()),
             looks,
             range_ms,
             extension: None,
@@ -168,11 +170,28 @@ impl Evaluator<'_> {
         })
     }
 
+    /// A function over a range vector, its rows refused if they have equal labels.
+    pub(super) async fn ranged(
+        &mut self,
+        node: &Node<'_>,
+        call: &Call,
+        kernel: Kernel,
+    ) -> Result<Vec<Row>> {
+        let flow = self.ranged_flow(node, call, kernel).await?;
+        let rows = self.rows(flow).await?;
+        self.distinct(rows)
+    }
+
     /// A function over a range vector.
-    pub(super) async fn ranged(&mut self, call: &Call, kernel: Kernel) -> Result<Vec<Row>> {
+    pub(super) async fn ranged_flow(
+        &mut self,
+        node: &Node<'_>,
+        call: &Call,
+        kernel: Kernel,
+    ) -> Result<Flow> {
         let (mut range, mut scalars) = (None, Vec::new());
-        for arg in &call.args {
-            if arg.value_type() == ValueType::Matrix {
+        for arg in &node.children {
+            if arg.expr.value_type() == ValueType::Matrix {
                 range = Some(self.range(arg, Hints::Dropped).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
@@ -181,20 +200,20 @@ impl Evaluator<'_> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
-        let mut rows = self.over(call, range, kernel, scalars).await?;
+        let mut flow = self.over(call, range, kernel, scalars)?;
         if !window::keeps_name(call.function.id) {
-            self.nameless(&mut rows);
+            flow.work.stages.push(Stage::Nameless);
         }
-        self.distinct(rows)
+        Ok(flow)
     }
 
-    pub(super) async fn over(
-        &mut self,
+    pub(super) fn over(
+        &self,
         call: &Call,
         range: Range,
         kernel: Kernel,
         scalars: Vec<Vec<f64>>,
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Flow> {
         window::check_extension(call, range.extension)?;
         let ranged = Ranged {
             looks: range.looks,
@@ -207,13 +226,8 @@ impl Evaluator<'_> {
             start_timestamps: self.options.start_timestamps,
             type_labels: self.options.type_and_unit_labels,
         };
-        let (steps, since) = (self.steps.len(), range.summary_since);
-        let series = range.series;
-        let fill = select::ranged;
-        let filled = select::rows(&self.pool, series, Arc::new(ranged), fill, steps, since);
-        let (rows, annotations) = filled.await?;
-        self.annotations.extend(annotations);
-        self.bounded(rows)
+        let fill = Fill::Ranged(Box::new(ranged));
+        Ok(self.flow_of(range.parts, fill, range.summary_since))
     }
 }
 

@@ -1,0 +1,123 @@
+//! Aggregations that make one row of a group: each row is folded into its group, and can go.
+
+use rutile_model::Labels;
+
+use super::float::Floats;
+use super::groups;
+use super::histogram::Histograms;
+use crate::ast::{Aggregate, AggregateOp, Span};
+use crate::engine::annotation::Annotations;
+use crate::engine::column::{Column, Row};
+use crate::engine::signature::Signatures;
+
+/// An aggregation of the rows that it was given so far.
+#[derive(Debug)]
+pub(crate) struct Fold {
+    op: AggregateOp,
+    /// What annotations point at: what is aggregated.
+    span: Span,
+    steps: usize,
+    signatures: Signatures,
+    /// In the order of their first row.
+    groups: Vec<Group>,
+    annotations: Annotations,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// What `by` or `without` leaves of their labels.
+    labels: Labels,
+    floats: Floats,
+    /// Of `sum` and `avg`; none as long as there are floats only.
+    histograms: Option<Histograms>,
+    /// At which steps the metric name of a row is to go; empty if of none.
+    drops_name: Vec<bool>,
+}
+
+impl Fold {
+    /// An aggregation without any row; none if it must see all of them at a time.
+    pub(crate) fn new(aggregate: &Aggregate, steps: usize) -> Option<Self> {
+        use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
+        let op = aggregate.op;
+        matches!(op, Avg | Count | Group | Max | Min | Stddev | Stdvar | Sum).then(|| Self {
+            op,
+            span: aggregate.expr.unwrap_parens().span(),
+            steps,
+            signatures: groups::signatures(aggregate),
+            groups: Vec::new(),
+            annotations: Annotations::default(),
+        })
+    }
+
+    /// Takes rows in, which follow those before.
+    pub(crate) fn take(&mut self, rows: &[Row]) {
+        for row in rows {
+            let number = self.signatures.number(&row.labels);
+            if number == self.groups.len() {
+                self.groups.push(Group {
+                    labels: self.signatures.part(&row.labels),
+                    floats: Floats::new(self.op, self.steps),
+                    histograms: None,
+                    drops_name: Vec::new(),
+                });
+            }
+            self.take_row(number, row);
+        }
+    }
+
+    fn take_row(&mut self, number: usize, row: &Row) {
+        let Some(group) = self.groups.get_mut(number) else {
+            return;
+        };
+        match self.op {
+            AggregateOp::Count | AggregateOp::Group => {}
+            AggregateOp::Sum | AggregateOp::Avg => {
+                if !row.column.histograms.is_empty() && group.histograms.is_none() {
+                    group.histograms = Some(Histograms::new(&group.floats, self.steps));
+                }
+                if let Some(histograms) = &mut group.histograms {
+                    let averages = self.op == AggregateOp::Avg;
+                    histograms.take(row, averages, self.span, &mut self.annotations);
+                }
+            }
+            op if row.column.histograms.iter().any(Option::is_some) => {
+                let message = format!("ignored histogram in {op} aggregation");
+                self.annotations.info(self.span, message);
+            }
+            _ => {}
+        }
+        group.floats.take(self.op, &row.column);
+        if row.drop_name {
+            group.drops_name.resize(self.steps, false);
+            for (step, drops) in group.drops_name.iter_mut().enumerate() {
+                *drops |= row.column.is_present(step);
+            }
+        }
+    }
+
+    /// A row for each group that has a value, and what came up.
+    pub(crate) fn finish(mut self) -> (Vec<Row>, Annotations) {
+        let mut rows = Vec::with_capacity(self.groups.len());
+        for group in std::mem::take(&mut self.groups) {
+            let mut column = Column {
+                floats: group.floats.finish(self.op),
+                histograms: Vec::new(),
+            };
+            if let Some(histograms) = group.histograms {
+                let averages = self.op == AggregateOp::Avg;
+                histograms.finish(&mut column, averages, self.span, &mut self.annotations);
+            }
+            let mut steps = (0..column.len()).rev();
+            if let Some(last) = steps.find(|step| column.is_present(*step)) {
+                // Prometheus forgets what earlier steps said about the name.
+                let drop_name = group.drops_name.get(last) == Some(&true);
+                rows.push(Row {
+                    labels: group.labels,
+                    drop_name,
+                    column,
+                });
+            }
+        }
+        (rows, self.annotations)
+    }
+}

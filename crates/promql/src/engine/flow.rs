@@ -1,0 +1,282 @@
+//! Rows as they are computed: from the parts of a source, batch by batch, on all cores.
+//!
+//! A few batches are under way at a time; whoever takes the rows gets them in the order of their series. So
+//! what need not be held is not held: neither samples, nor chunks, nor the rows of other batches. Dropping
+//! the batches cancels what has not begun.
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use rutile_model::sample::is_stale_nan;
+use rutile_model::{Labels, Samples};
+use rutile_runtime::CpuPool;
+
+use super::annotation::Annotations;
+use super::binary::{self, BinaryContext};
+use super::call::{self, CallContext};
+use super::column::{Column, Operand, Row};
+use super::eval::without_name;
+use super::select::{self, Given, Instant, Ranged};
+use super::steps::Steps;
+use super::summary::summarize;
+use super::window::Findings;
+use super::{EngineOptions, Error, Result};
+use crate::ast::{Binary, Call};
+use crate::source::SelectedStream;
+
+/// Series that are computed by one task.
+const SERIES_AT_A_TIME: usize = 32;
+/// Parts of a source that are taken at a time, if they are there.
+const PARTS_AT_A_TIME: usize = 8;
+
+/// Series, as they come.
+pub(crate) type Parts = BoxStream<'static, Result<Part>>;
+
+/// Some series, in order, and what their source had to say.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) series: Vec<Given>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Rows that are to be computed: of what, and how.
+pub(crate) struct Flow {
+    pub(crate) parts: Parts,
+    pub(crate) work: Work,
+}
+
+/// What makes rows of series.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) fill: Fill,
+    /// What is done to the rows then, in this order.
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) steps: Steps,
+    pub(crate) query: Steps,
+    pub(crate) options: EngineOptions,
+    /// If buckets of histograms go: the first time of which samples count.
+    pub(crate) summary_since: Option<i64>,
+}
+
+/// How the column of a series is filled.
+#[derive(Debug)]
+pub(crate) enum Fill {
+    Instant(Instant),
+    Ranged(Box<Ranged>),
+}
+
+/// What is done to rows, each by itself.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The metric name goes.
+    Nameless,
+    Negate,
+    /// A function. Its arguments; the rows take the place of the one that is missing.
+    Call(Box<Call>, Vec<Option<Operand>>),
+    /// An operator and its scalar, which may stand at the left.
+    Scalar(Box<Binary>, Vec<f64>, bool),
+}
+
+/// Some rows, in order, and what came up while they were computed.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) rows: Vec<Row>,
+    /// What is left of the labels of all series without the name of the metric; empty if no name goes.
+    pub(crate) nameless: Vec<Labels>,
+    pub(crate) annotations: Annotations,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Batches, as they are computed.
+pub(crate) type Batches = BoxStream<'static, Result<Batch>>;
+
+impl Flow {
+    /// Begins to compute.
+    pub(crate) fn start(self, pool: &CpuPool) -> Batches {
+        let (pool, work) = (pool.clone(), Arc::new(self.work));
+        // One for each core, and as many that are ready when these are done.
+        let under_way = 2 * pool.threads();
+        let batches = self.parts.ready_chunks(PARTS_AT_A_TIME);
+        let batches = batches.flat_map(|parts| stream::iter(batches_of(parts)));
+        let computed = batches.map(move |part| {
+            let (pool, work) = (pool.clone(), Arc::clone(&work));
+            async move {
+                let part = part?;
+                pool.run(move || work.batch(part)).await
+            }
+        });
+        computed.buffered(under_way).boxed()
+    }
+}
+
+/// The parts of an answer of a source.
+pub(crate) fn parts(selected: SelectedStream) -> Parts {
+    let parts = selected.map_ok(|part| Part {
+        series: part.series.into_iter().map(Given::Source).collect(),
+        warnings: part.warnings,
+    });
+    parts.map_err(Error::from).boxed()
+}
+
+/// Series that are there already.
+pub(crate) fn ready(series: Vec<Given>) -> Parts {
+    let part = Part {
+        series,
+        warnings: Vec::new(),
+    };
+    stream::once(async { Ok(part) }).boxed()
+}
+
+/// The same series in parts of [`SERIES_AT_A_TIME`]; behind an error there is nothing.
+fn batches_of(parts: Vec<Result<Part>>) -> Vec<Result<Part>> {
+    let (mut batches, mut open) = (Vec::new(), Part::default());
+    for part in parts {
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => {
+                batches.push(Err(error));
+                return batches;
+            }
+        };
+        open.warnings.extend(part.warnings);
+        for series in part.series {
+            open.series.push(series);
+            if open.series.len() == SERIES_AT_A_TIME {
+                batches.push(Ok(std::mem::take(&mut open)));
+            }
+        }
+    }
+    if !open.series.is_empty() || !open.warnings.is_empty() {
+        batches.push(Ok(open));
+    }
+    batches
+}
+
+impl Work {
+    fn drops_names(&self) -> bool {
+        !self.options.delayed_name_removal && !self.stages.is_empty()
+    }
+
+    /// The rows of some series, those without any value left out.
+    fn batch(&self, part: Part) -> Result<Batch> {
+        let mut rows = Vec::with_capacity(part.series.len());
+        let (mut findings, mut samples) = (Findings::default(), Samples::default());
+        for series in part.series {
+            series.decode(&mut samples)?;
+            if let Some(since) = self.summary_since {
+                summarize(&mut samples, since);
+            }
+            let mut column = Column::absent(self.steps.len());
+            self.fill(series.labels(), &mut samples, &mut column, &mut findings);
+            if let Some(error) = findings.error.take() {
+                return Err(error);
+            }
+            if !column.is_empty() {
+                let mut row = Row::new(series.labels().clone(), column);
+                row.drop_name = series.drop_name();
+                rows.push(row);
+            }
+        }
+        // Before any stage takes rows away: those of equal labels are to be seen.
+        let nameless = match self.drops_names() {
+            true => rows.iter().map(|row| without_name(&row.labels)).collect(),
+            false => Vec::new(),
+        };
+        let mut annotations = findings.annotations;
+        for stage in &self.stages {
+            rows = self.stage(stage, rows, &mut annotations)?;
+        }
+        Ok(Batch {
+            rows,
+            nameless,
+            annotations,
+            warnings: part.warnings,
+        })
+    }
+
+    fn fill(
+        &self,
+        labels: &Labels,
+        samples: &mut Samples,
+        column: &mut Column,
+        findings: &mut Findings,
+    ) {
+        match &self.fill {
+            Fill::Instant(selector) => select::instant(selector, labels, samples, column, findings),
+            Fill::Ranged(selector) => select::ranged(selector, labels, samples, column, findings),
+        }
+    }
+
+    fn stage(
+        &self,
+        stage: &Stage,
+        mut rows: Vec<Row>,
+        annotations: &mut Annotations,
+    ) -> Result<Vec<Row>> {
+        match stage {
+            Stage::Nameless => {
+                nameless(&mut rows, &self.options);
+                Ok(rows)
+            }
+            Stage::Negate => {
+                negate(&mut rows);
+                nameless(&mut rows, &self.options);
+                Ok(rows)
+            }
+            Stage::Call(call, args) => {
+                let mut rows = Some(Operand::Vector(rows));
+                let args = args.iter();
+                let args = args.filter_map(|arg| arg.clone().or_else(|| rows.take()));
+                let args = args.collect();
+                let mut context = CallContext {
+                    call,
+                    steps: self.steps,
+                    query: self.query,
+                    options: &self.options,
+                    annotations,
+                };
+                call::apply(&mut context, args).map(Operand::into_vector)
+            }
+            Stage::Scalar(binary, scalar, is_left) => {
+                let (mut lhs, mut rhs) = (Operand::Vector(rows), Operand::Scalar(scalar.clone()));
+                if *is_left {
+                    (lhs, rhs) = (rhs, lhs);
+                }
+                let mut context = BinaryContext {
+                    binary,
+                    steps: self.steps.len(),
+                    options: &self.options,
+                    annotations,
+                };
+                binary::apply(&mut context, lhs, rhs).map(Operand::into_vector)
+            }
+        }
+    }
+}
+
+/// Takes the metric name off, now or at the end.
+pub(crate) fn nameless(rows: &mut [Row], options: &EngineOptions) {
+    for row in rows {
+        if options.delayed_name_removal {
+            row.drop_name = true;
+        } else {
+            row.labels = without_name(&row.labels);
+        }
+    }
+}
+
+/// Changes the sign of all values.
+pub(crate) fn negate(rows: &mut [Row]) {
+    for column in rows.iter_mut().map(|row| &mut row.column) {
+        for value in &mut column.floats {
+            // The marker of an absent value has no sign.
+            if !is_stale_nan(*value) {
+                *value = -*value;
+            }
+        }
+        for histogram in column.histograms.iter_mut().flatten() {
+            Arc::make_mut(histogram).negate();
+        }
+    }
+}

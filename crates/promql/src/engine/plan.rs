@@ -1,0 +1,76 @@
+//! The plan of a query: its tree, and what is decided about each node before anything is evaluated.
+//!
+//! Pure: of an expression comes a plan, without a look at any data. The plan borrows the expressions; parentheses
+//! are gone. What holds of a node is a rule with a function of its own, and results are the same without it.
+
+mod rules;
+
+use crate::ast::Expr;
+
+use super::summary::Summary;
+
+/// A node of a plan: an expression that is evaluated, with what was decided about it.
+#[derive(Debug)]
+pub(crate) struct Node<'e> {
+    /// Its place in the plan, counted from the root, outer nodes first: what is observed is kept there.
+    pub(crate) id: usize,
+    /// What is evaluated; no parentheses.
+    pub(crate) expr: &'e Expr,
+    /// As [`Expr::children`] has them.
+    pub(crate) children: Vec<Self>,
+    /// The function or aggregation that is this node, or right around it if no operator is between them.
+    pub(crate) around: Option<&'static str>,
+    /// What this expression and those around it want of histograms.
+    pub(crate) summary: Summary,
+    /// Whether it is evaluated row by row, as its series come.
+    pub(crate) streams: bool,
+}
+
+/// Makes the plan of an expression.
+pub(crate) fn plan(expr: &Expr) -> Node<'_> {
+    let mut planner = Planner { nodes: 0 };
+    planner.node(expr, None, Summary::default())
+}
+
+struct Planner {
+    nodes: usize,
+}
+
+impl Planner {
+    fn node<'e>(
+        &mut self,
+        expr: &'e Expr,
+        around: Option<&'static str>,
+        summary: Summary,
+    ) -> Node<'e> {
+        let expr = expr.unwrap_parens();
+        let around = match expr {
+            Expr::Binary(_) => None,
+            Expr::Aggregate(aggregate) => Some(aggregate.op.as_str()),
+            Expr::Call(call) => Some(call.function.name),
+            _ => around,
+        };
+        let summary = summary.inside(expr);
+        let id = self.nodes;
+        self.nodes += 1;
+        let children = expr.children().into_iter();
+        let children: Vec<Node<'e>> = children
+            .map(|child| self.node(child, around, summary))
+            .collect();
+        Node {
+            id,
+            expr,
+            streams: rules::streams(expr, &children),
+            children,
+            around,
+            summary,
+        }
+    }
+}
+
+impl<'e> Node<'e> {
+    /// The only child, or the first one.
+    pub(crate) fn first(&self) -> Option<&Self> {
+        self.children.first()
+    }
+}
