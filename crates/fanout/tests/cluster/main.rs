@@ -3,4 +3,6 @@
 
 mod conformance;
 mod endpoints;
+mod failures;
+mod scripted;
 mod support;

@@ -35,10 +35,7 @@ impl Cluster {
         tasks: TaskGroup,
     ) -> Self {
         let registry = Registry::new();
-        let settings = EndpointsConfig {
-            info_interval: Duration::from_millis(50),
-            ..EndpointsConfig::default()
-        };
+        let settings = EndpointsConfig::default();
         let endpoints = Endpoints::new(settings, Arc::new(SystemClock), tasks.spawner(), &registry);
         endpoints.replace(specs);
         endpoints.checked_once().await;
@@ -135,4 +132,23 @@ pub(crate) async fn collect(
 pub(crate) fn labels_of(series: &Series) -> Labels {
     let pair = |label: &Label| (label.name.clone(), label.value.clone());
     series.labels.iter().map(pair).collect()
+}
+
+/// A series with one chunk.
+pub(crate) fn series(labels: &Labels) -> Series {
+    let label = |(name, value): (&str, &str)| Label {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    Series {
+        labels: labels.iter().map(label).collect(),
+        chunks: vec![chunk(1_000, b"first")],
+    }
+}
+
+/// The label sets `{__name__="up", pod="<i>"}` for two-digit numbers.
+pub(crate) fn pods(numbers: std::ops::Range<u32>) -> Vec<Labels> {
+    numbers
+        .map(|i| Labels::from([("__name__", "up"), ("pod", &format!("{i:02}"))]))
+        .collect()
 }
