@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
 mod conformance;
+mod deadline;
 mod endpoints;
 mod failures;
+mod groups;
 mod scripted;
 mod support;
