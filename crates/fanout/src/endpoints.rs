@@ -8,6 +8,7 @@
 mod connect;
 mod endpoint;
 mod group;
+mod tls;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod deadline;
+mod encrypted;
 mod endpoints;
 mod failures;
 mod groups;
