@@ -8,13 +8,13 @@ use std::{
 
 use futures::{StreamExt, stream};
 use hickory_resolver::{
-    TokioResolver,
-    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts},
+    ResolverBuilder, TokioResolver,
+    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig},
     lookup::Lookup as Answer,
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::{RData, RecordType},
 };
-use rutile_telemetry::{IntCounter, IntGaugeVec, Registry};
+use rutile_telemetry::{IntCounter, IntGaugeVec};
 use tokio::time::timeout;
 
 use crate::{Address, Error, Lookup, Result};
@@ -28,9 +28,18 @@ const CONCURRENT: usize = 16;
 #[derive(Debug)]
 pub struct Dns {
     resolver: TokioResolver,
-    lookups: IntCounter,
-    failures: IntCounter,
-    results: IntGaugeVec,
+    metrics: DnsMetrics,
+}
+
+/// What is counted of lookups. Each user of a [`Dns`] has names of its own for it.
+#[derive(Debug, Clone)]
+pub struct DnsMetrics {
+    /// Lookups of addresses.
+    pub lookups: IntCounter,
+    /// Those that failed.
+    pub failures: IntCounter,
+    /// Endpoints that were found, with the label `addr`: the address as configured.
+    pub results: IntGaugeVec,
 }
 
 /// What the last lookups found.
@@ -43,24 +52,18 @@ pub struct Known {
 impl Dns {
     /// Asks the name servers of the machine (`/etc/resolv.conf`), and knows `/etc/hosts`.
     ///
-    /// `registry` puts a prefix before the names of the metrics: `thanos_query_endpoints_`.
-    ///
     /// # Errors
     /// `Invalid` if the machine's configuration cannot be read.
-    pub fn system(registry: &Registry) -> Result<Self> {
-        let mut builder = TokioResolver::builder_tokio().map_err(|error| not_set_up(&error))?;
-        adjust(builder.options_mut());
-        Ok(Self::new(
-            builder.build().map_err(|error| not_set_up(&error))?,
-            registry,
-        ))
+    pub fn system(metrics: DnsMetrics) -> Result<Self> {
+        let builder = TokioResolver::builder_tokio().map_err(|error| not_set_up(&error))?;
+        Self::build(builder, metrics)
     }
 
     /// Asks this name server, over UDP and, for long answers, over TCP.
     ///
     /// # Errors
     /// `Invalid` if the resolver cannot be set up.
-    pub fn with_server(server: SocketAddr, registry: &Registry) -> Result<Self> {
+    pub fn with_server(server: SocketAddr, metrics: DnsMetrics) -> Result<Self> {
         let connection = |mut config: ConnectionConfig| {
             config.port = server.port();
             config
@@ -69,25 +72,22 @@ impl Dns {
         let server = NameServerConfig::new(server.ip(), true, connections.into());
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
         let provider = TokioRuntimeProvider::default();
-        let mut builder = TokioResolver::builder_with_config(config, provider);
-        adjust(builder.options_mut());
-        Ok(Self::new(
-            builder.build().map_err(|error| not_set_up(&error))?,
-            registry,
-        ))
+        Self::build(
+            TokioResolver::builder_with_config(config, provider),
+            metrics,
+        )
     }
 
-    fn new(resolver: TokioResolver, registry: &Registry) -> Self {
-        Self {
-            resolver,
-            lookups: registry.int_counter("dns_lookups_total", "Lookups of addresses."),
-            failures: registry.int_counter("dns_failures_total", "Lookups that failed."),
-            results: registry.int_gauge_vec(
-                "dns_provider_results",
-                "Endpoints that were found for each address.",
-                &["addr"],
-            ),
-        }
+    /// The order of stacks is that of Thanos. Nothing is cached: who asks does so at an interval.
+    fn build(
+        mut builder: ResolverBuilder<TokioRuntimeProvider>,
+        metrics: DnsMetrics,
+    ) -> Result<Self> {
+        let options = builder.options_mut();
+        options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+        options.cache_size = 0;
+        let resolver = builder.build().map_err(|error| not_set_up(&error))?;
+        Ok(Self { resolver, metrics })
     }
 
     /// The endpoints behind an address, `host:port`, sorted; none if the name does not exist. One
@@ -99,9 +99,9 @@ impl Dns {
         let Some(lookup) = address.lookup() else {
             return Ok(vec![address.as_str().to_owned()]);
         };
-        self.lookups.inc();
+        self.metrics.lookups.inc();
         let failed = |reason: String| {
-            self.failures.inc();
+            self.metrics.failures.inc();
             Error::unavailable(format!("cannot look up {address}: {reason}"))
         };
         let mut found = match timeout(LOOKUP_TIMEOUT, self.look_up(address, lookup)).await {
@@ -189,7 +189,7 @@ impl Known {
     /// Looks these up: all of them, or with `only_new` those that were not found before. Forgets all
     /// others. An address whose lookup fails keeps what was found before.
     pub async fn update(&mut self, addresses: Vec<Address>, only_new: bool) {
-        let results = &self.dns.results;
+        let results = &self.dns.metrics.results;
         self.found.retain(|address, _| {
             let kept = addresses.contains(address);
             if !kept {
@@ -228,6 +228,7 @@ impl Known {
         {
             let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
             self.dns
+                .metrics
                 .results
                 .with_label_values(&[address.as_str()])
                 .set(count);
@@ -239,12 +240,6 @@ impl Known {
     pub fn endpoints(&self, address: &Address) -> &[String] {
         self.found.get(address).map_or(&[], Vec::as_slice)
     }
-}
-
-/// The order of stacks is that of Thanos. Nothing is cached here: the caller asks at its interval.
-fn adjust(options: &mut ResolverOpts) {
-    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
-    options.cache_size = 0;
 }
 
 /// That a name, or a record of it, does not exist is an answer.

@@ -17,7 +17,7 @@ pub use address::{Address, Lookup};
 pub use client::{ClientConfig, Compression, TlsConfig};
 pub use config::{EndpointsFile, Entry};
 pub use discovery::{Discovery, DiscoveryConfig, Source};
-pub use dns::{Dns, Known};
+pub use dns::{Dns, DnsMetrics, Known};
 pub use error::{Error, Result};
 pub use files::FileSd;
 pub use spec::EndpointSpec;

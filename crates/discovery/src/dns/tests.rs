@@ -8,6 +8,7 @@ use hickory_resolver::proto::{
 };
 use parking_lot::Mutex;
 use rutile_runtime::TaskGroup;
+use rutile_telemetry::Registry;
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -43,7 +44,12 @@ impl Server {
     }
 
     pub(crate) fn client(&self, registry: &Registry) -> Dns {
-        Dns::with_server(self.address, registry).unwrap()
+        let metrics = DnsMetrics {
+            lookups: registry.int_counter("lookups_total", "Help."),
+            failures: registry.int_counter("failures_total", "Help."),
+            results: registry.int_gauge_vec("results", "Help.", &["addr"]),
+        };
+        Dns::with_server(self.address, metrics).unwrap()
     }
 
     pub(crate) fn add(&self, name: &'static str, address: &str) {
@@ -123,7 +129,7 @@ async fn each_form_is_looked_up() {
     server.add_service("_grpc._tcp.test", "stores.test.", 7001);
     server.add_service("_grpc._tcp.test", "six.test.", 7002);
     let registry = Registry::new();
-    let dns = server.client(&registry.with_prefix("x_"));
+    let dns = server.client(&registry);
     let check = async |address: &str, expected: &[&str]| {
         assert_eq!(found(&dns, address).await.unwrap(), expected, "{address}");
     };
@@ -160,8 +166,8 @@ async fn each_form_is_looked_up() {
     check("dnssrv+nobody.test", &[]).await;
     check("dnsdualstack+six.test:1", &["[fd00::6]:1"]).await;
     let metrics = registry.render();
-    assert!(metrics.contains("\nx_dns_lookups_total 11\n"), "{metrics}");
-    assert!(metrics.contains("\nx_dns_failures_total 0\n"), "{metrics}");
+    assert!(metrics.contains("\nlookups_total 11\n"), "{metrics}");
+    assert!(metrics.contains("\nfailures_total 0\n"), "{metrics}");
 }
 
 #[tokio::test]
@@ -219,9 +225,9 @@ async fn a_lookup_that_fails_keeps_what_was_found() {
         "nobody wants it any more"
     );
     let metrics = registry.render();
-    assert!(metrics.contains("\ndns_failures_total 1\n"), "{metrics}");
+    assert!(metrics.contains("\nfailures_total 1\n"), "{metrics}");
     assert!(
-        metrics.contains("\ndns_provider_results{addr=\"dns+stores.test:1\"} 1\n"),
+        metrics.contains("\nresults{addr=\"dns+stores.test:1\"} 1\n"),
         "{metrics}"
     );
     assert!(!metrics.contains("other.test"), "{metrics}");
