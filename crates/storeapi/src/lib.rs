@@ -21,7 +21,9 @@ pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWrit
 pub use error::{Error, Result};
 pub use frames::Frames;
 pub use matchers::{compile_matchers, without_external};
-pub use merge::{Item, ItemStream, compare_labels, encode_items, merge};
+pub use merge::{
+    Batch, BatchStream, Item, ItemStream, compare_labels, encode_items, merge, merge_batches,
+};
 pub use rutile_proto::{
     hintspb,
     thanos::{self, info},

@@ -3,19 +3,25 @@
 //! Owns the order of series and of chunks and what counts as the same chunk. Never decides what the
 //! failure of one store means: the first error ends the merge.
 
+mod batch;
+mod chunks;
+
 use std::{
     cmp::{Ordering, Reverse},
-    collections::{BinaryHeap, VecDeque},
+    collections::{BinaryHeap, VecDeque, binary_heap::PeekMut},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use futures::{
-    StreamExt,
-    future::join_all,
+    Stream, StreamExt,
     stream::{self, BoxStream},
 };
-use rutile_proto::thanos::{AggrChunk, Chunk, Label, Series, SeriesResponse, series_response};
+use rutile_proto::thanos::{Label, Series, SeriesResponse, series_response};
 
-use crate::{FrameWriter, Frames, Result, SeriesStream};
+pub use self::batch::{Batch, BatchStream};
+use self::{batch::Source, chunks::order_chunks};
+use crate::{FrameWriter, Result, SeriesStream};
 
 /// A decoded series, warning or hint. Batches are taken apart.
 pub type Item = series_response::Result;
@@ -29,19 +35,21 @@ pub type ItemStream = BoxStream<'static, Result<Item>>;
 /// and hints pass before the series that follow them. Ends after the first error.
 #[must_use]
 pub fn merge(answers: Vec<SeriesStream>) -> ItemStream {
-    let sources = answers.into_iter().map(Source::new).collect();
-    let merge = Merge {
-        sources,
+    let decode = |answer: SeriesStream| answer.map(|frames| Batch::decode(&frames?)).boxed();
+    merge_batches(answers.into_iter().map(decode).collect())
+}
+
+/// [`merge`] of answers that are decoded already.
+#[must_use]
+pub fn merge_batches(answers: Vec<BatchStream>) -> ItemStream {
+    Box::pin(Merge {
+        awaited: (0..answers.len()).collect(),
+        sources: answers.into_iter().map(Source::new).collect(),
         heads: BinaryHeap::new(),
         passing: VecDeque::new(),
-    };
-    // The first series of all stores are awaited at once, the others when their turn comes.
-    let start = stream::once(merge.start());
-    let rest = start.map(|merge| match merge {
-        Ok(merge) => stream::try_unfold(merge, Merge::next).boxed(),
-        Err(error) => stream::once(async { Err(error) }).boxed(),
-    });
-    rest.flatten().boxed()
+        current: None,
+        ended: false,
+    })
 }
 
 /// Encodes a decoded answer: at most `limit` series (0 means all), `batch_size` to a frame.
@@ -84,18 +92,17 @@ pub fn compare_labels(a: &[Label], b: &[Label]) -> Ordering {
     a.iter().map(pair).cmp(b.iter().map(pair))
 }
 
-/// One answer and what was decoded of it beyond the series in the heap.
-struct Source {
-    answer: SeriesStream,
-    series: VecDeque<Series>,
-}
-
 struct Merge {
     sources: Vec<Source>,
-    /// The next series of each source that has one.
+    /// Sources whose next series is not known yet.
+    awaited: Vec<usize>,
+    /// The next series of each other source, unless it has ended.
     heads: BinaryHeap<Reverse<Head>>,
     /// Warnings and hints that go next.
     passing: VecDeque<Item>,
+    /// The series that is being put together.
+    current: Option<Series>,
+    ended: bool,
 }
 
 struct Head {
@@ -103,88 +110,85 @@ struct Head {
     source: usize,
 }
 
-impl Source {
-    fn new(answer: SeriesStream) -> Self {
-        Self {
-            answer,
-            series: VecDeque::new(),
-        }
-    }
-
-    /// The next series, and the warnings and hints before it.
-    async fn next(&mut self) -> Result<(Option<Series>, Vec<Item>)> {
-        let mut passing = Vec::new();
-        loop {
-            if let Some(series) = self.series.pop_front() {
-                return Ok((Some(series), passing));
-            }
-            let Some(frames) = self.answer.next().await else {
-                return Ok((None, passing));
-            };
-            self.sort_in(&frames?, &mut passing)?;
-        }
-    }
-
-    fn sort_in(&mut self, frames: &Frames, passing: &mut Vec<Item>) -> Result<()> {
-        for item in frames
-            .decode()?
-            .into_iter()
-            .filter_map(|response| response.result)
-        {
-            match item {
-                Item::Series(series) => self.series.push_back(series),
-                Item::Batch(batch) => self.series.extend(batch.series),
-                Item::Warning(_) | Item::Hints(_) => passing.push(item),
+impl Merge {
+    /// Asks the awaited sources, all at once.
+    fn poll_awaited(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let mut i = 0;
+        while let Some(&source) = self.awaited.get(i) {
+            match self.sources[source].poll_series(cx, &mut self.passing)? {
+                Poll::Pending => i += 1,
+                Poll::Ready(series) => {
+                    self.awaited.swap_remove(i);
+                    let head = series.map(|series| Reverse(Head { series, source }));
+                    self.heads.extend(head);
+                }
             }
         }
         Ok(())
     }
+
+    /// Takes from the heads until a series is complete, or until a source has to be asked.
+    fn advance(&mut self) -> Option<Series> {
+        while self.awaited.is_empty() {
+            let Some(mut top) = self.heads.peek_mut() else {
+                return self.current.take();
+            };
+            if let Some(current) = &self.current
+                && current.labels != top.0.series.labels
+            {
+                return self.current.take();
+            }
+            // While this source holds the smallest series, its next one stays on top.
+            let source = top.0.source;
+            let series = match self.sources[source].next_buffered() {
+                Some(next) => std::mem::replace(&mut top.0.series, next),
+                None => {
+                    self.awaited.push(source);
+                    PeekMut::pop(top).0.series
+                }
+            };
+            match &mut self.current {
+                Some(current) => current.chunks.extend(series.chunks),
+                None => self.current = Some(series),
+            }
+        }
+        None
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
+        loop {
+            if let Some(item) = self.passing.pop_front() {
+                return Poll::Ready(Ok(Some(item)));
+            }
+            self.poll_awaited(cx)?;
+            if !self.passing.is_empty() {
+                continue;
+            }
+            if !self.awaited.is_empty() {
+                return Poll::Pending;
+            }
+            if let Some(mut series) = self.advance() {
+                order_chunks(&mut series.chunks);
+                return Poll::Ready(Ok(Some(Item::Series(series))));
+            }
+            if self.awaited.is_empty() {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
 }
 
-impl Merge {
-    async fn start(mut self) -> Result<Self> {
-        let firsts = join_all(self.sources.iter_mut().map(Source::next)).await;
-        for (source, first) in firsts.into_iter().enumerate() {
-            self.take_in(source, first?);
-        }
-        Ok(self)
-    }
+impl Stream for Merge {
+    type Item = Result<Item>;
 
-    fn take_in(&mut self, source: usize, (series, passing): (Option<Series>, Vec<Item>)) {
-        self.passing.extend(passing);
-        self.heads
-            .extend(series.map(|series| Reverse(Head { series, source })));
-    }
-
-    async fn next(mut self) -> Result<Option<(Item, Self)>> {
-        if let Some(item) = self.passing.pop_front() {
-            return Ok(Some((item, self)));
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
         }
-        let Some(mut merged) = self.pop().await? else {
-            return Ok(None);
-        };
-        while let Some(Reverse(head)) = self.heads.peek()
-            && head.series.labels == merged.labels
-        {
-            merged.chunks.extend(
-                self.pop()
-                    .await?
-                    .into_iter()
-                    .flat_map(|series| series.chunks),
-            );
-        }
-        order_chunks(&mut merged.chunks);
-        Ok(Some((Item::Series(merged), self)))
-    }
-
-    /// Takes the smallest head and asks its source for the next.
-    async fn pop(&mut self) -> Result<Option<Series>> {
-        let Some(Reverse(Head { series, source })) = self.heads.pop() else {
-            return Ok(None);
-        };
-        let next = self.sources[source].next().await?;
-        self.take_in(source, next);
-        Ok(Some(series))
+        let item = std::task::ready!(this.poll_item(cx)).transpose();
+        this.ended = !matches!(item, Some(Ok(_)));
+        Poll::Ready(item)
     }
 }
 
@@ -208,34 +212,6 @@ impl PartialEq for Head {
 }
 
 impl Eq for Head {}
-
-/// Sorts chunks and drops those that are there already.
-fn order_chunks(chunks: &mut Vec<AggrChunk>) {
-    chunks.sort_by(compare_chunks);
-    chunks.dedup_by(|a, b| compare_chunks(a, b).is_eq());
-}
-
-/// Earlier first. Of the same times: what has an aggregate before what has not, the smaller encoding,
-/// the larger data. Hashes do not count, not every store computes them.
-fn compare_chunks(a: &AggrChunk, b: &AggrChunk) -> Ordering {
-    (a.min_time, a.max_time)
-        .cmp(&(b.min_time, b.max_time))
-        .then_with(|| compare_parts(a.raw.as_ref(), b.raw.as_ref()))
-        .then_with(|| compare_parts(a.count.as_ref(), b.count.as_ref()))
-        .then_with(|| compare_parts(a.sum.as_ref(), b.sum.as_ref()))
-        .then_with(|| compare_parts(a.min.as_ref(), b.min.as_ref()))
-        .then_with(|| compare_parts(a.max.as_ref(), b.max.as_ref()))
-        .then_with(|| compare_parts(a.counter.as_ref(), b.counter.as_ref()))
-}
-
-fn compare_parts(a: Option<&Chunk>, b: Option<&Chunk>) -> Ordering {
-    match (a, b) {
-        (None, None) => Ordering::Equal,
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(a), Some(b)) => a.r#type.cmp(&b.r#type).then_with(|| b.data.cmp(&a.data)),
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use rutile_model::ErrorKind;
+use rutile_proto::thanos::{AggrChunk, Chunk};
 
 use super::*;
-use crate::Error;
+use crate::{Error, Frames};
 
 type Key = Vec<(String, String)>;
 
