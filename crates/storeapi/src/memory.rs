@@ -35,6 +35,11 @@ impl MemoryStore {
         }
     }
 
+    /// The full label sets, in no order.
+    pub fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.series.iter().map(|(labels, _)| labels)
+    }
+
     /// The series that match, with their chunks in the range; all of them if it has none.
     fn select(
         &self,

@@ -1,0 +1,46 @@
+//! What is known of an endpoint before anybody connects to it.
+
+use crate::{Address, ClientConfig};
+
+/// One endpoint, with its name looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// How it is called in answers, metrics and `__address__`: its address, of a group `thanos:///`
+    /// and the address as configured.
+    pub name: String,
+    /// `host:port` of each member: of a group all that were found, else exactly one.
+    pub targets: Vec<String>,
+    /// Whether the members serve the same data, so that one of them is asked at a time.
+    pub group: bool,
+    /// Always asked, even if it does not answer Info.
+    pub strict: bool,
+    /// How to connect.
+    pub client: ClientConfig,
+}
+
+impl EndpointSpec {
+    /// An endpoint that is not looked up: asked only while it answers Info.
+    #[must_use]
+    pub fn fixed(address: impl Into<String>) -> Self {
+        let name = address.into();
+        Self {
+            targets: vec![name.clone()],
+            name,
+            group: false,
+            strict: false,
+            client: ClientConfig::default(),
+        }
+    }
+
+    /// A group of endpoints that serve the same data: one of them is asked at a time.
+    #[must_use]
+    pub fn group(address: &Address, targets: Vec<String>) -> Self {
+        Self {
+            name: format!("thanos:///{address}"),
+            targets,
+            group: true,
+            strict: false,
+            client: ClientConfig::default(),
+        }
+    }
+}

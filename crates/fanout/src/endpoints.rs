@@ -1,0 +1,272 @@
+//! The endpoint set: whom a querier knows, and who of them answers.
+//!
+//! Each endpoint is asked for its Info at an interval of its own, so that one that hangs delays no
+//! other. An endpoint that fails is not asked for data from then on, unless it is strict, but stays
+//! listed for a while so that an operator sees why. A removed endpoint ends its open calls in peace:
+//! the connection closes when the last of them is done.
+
+mod connect;
+mod endpoint;
+mod group;
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use rutile_discovery::EndpointSpec;
+use rutile_model::Labels;
+use rutile_runtime::{Clock, Spawner, Task};
+use rutile_telemetry::Registry;
+use tokio::sync::watch;
+
+pub use self::endpoint::Endpoint;
+use crate::{
+    Metadata, Store, Stores,
+    metrics::{Connection, EndpointMetrics},
+};
+
+/// Settings of the endpoint set.
+#[derive(Debug, Clone)]
+pub struct EndpointsConfig {
+    /// How often each endpoint is asked for its Info, and how long it may take to answer
+    /// (`--endpoint.info-timeout`).
+    pub info_interval: Duration,
+    /// How long an endpoint that fails stays listed (`--store.unhealthy-timeout`).
+    pub unhealthy_timeout: Duration,
+    /// The labels of `thanos_store_nodes_grpc_connections` (`--query.conn-metric.label`).
+    pub connection_labels: Vec<ConnectionLabel>,
+}
+
+/// A label of the metric that counts connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionLabel {
+    /// `external_labels`
+    ExternalLabels,
+    /// `store_type`
+    StoreType,
+    /// `ip_port`
+    IpPort,
+}
+
+/// What `/api/v1/stores` shows of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointStatus {
+    /// Its address.
+    pub name: String,
+    /// Kind of component, such as `sidecar`; empty if it is not known.
+    pub component: String,
+    /// When it last answered Info, in milliseconds since the Unix epoch.
+    pub last_check_ms: Option<i64>,
+    /// Why the last check failed; `None` if it did not.
+    pub last_error: Option<String>,
+    /// The external labels of its data.
+    pub label_sets: Vec<Labels>,
+    /// First and last time of its samples, in milliseconds, inclusive.
+    pub min_time: i64,
+    /// See `min_time`.
+    pub max_time: i64,
+}
+
+/// All endpoints. Changes with what is discovered, and with what they answer.
+#[derive(Debug)]
+pub struct Endpoints {
+    config: EndpointsConfig,
+    clock: Arc<dyn Clock>,
+    tasks: Spawner,
+    metrics: EndpointMetrics,
+    /// By name.
+    known: RwLock<BTreeMap<String, Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    endpoint: Arc<Endpoint>,
+    /// Asks for Info until it is dropped.
+    _checks: Task<()>,
+}
+
+impl Default for EndpointsConfig {
+    fn default() -> Self {
+        Self {
+            info_interval: Duration::from_secs(5),
+            unhealthy_timeout: Duration::from_mins(5),
+            connection_labels: vec![ConnectionLabel::ExternalLabels, ConnectionLabel::StoreType],
+        }
+    }
+}
+
+impl ConnectionLabel {
+    /// The name of the label, and of the setting.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExternalLabels => "external_labels",
+            Self::StoreType => "store_type",
+            Self::IpPort => "ip_port",
+        }
+    }
+}
+
+impl Endpoints {
+    /// An empty set. Its tasks run in the group of `tasks`.
+    #[must_use]
+    pub fn new(
+        config: EndpointsConfig,
+        clock: Arc<dyn Clock>,
+        tasks: Spawner,
+        registry: &Registry,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            metrics: EndpointMetrics::new(registry, &config.connection_labels),
+            config,
+            clock,
+            tasks,
+            known: RwLock::default(),
+        })
+    }
+
+    /// Follows what is discovered until nobody can change it any more, or this is dropped.
+    pub async fn follow(self: &Arc<Self>, mut specs: watch::Receiver<Vec<EndpointSpec>>) {
+        loop {
+            let current = specs.borrow_and_update().clone();
+            self.replace(current);
+            if specs.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Makes these the endpoints: adds, changes and removes. An address that is there twice counts
+    /// once, and the last one of them.
+    pub fn replace(self: &Arc<Self>, specs: Vec<EndpointSpec>) {
+        let mut wanted = BTreeMap::new();
+        for spec in specs {
+            if let Some(other) = wanted.insert(spec.name.clone(), spec) {
+                tracing::warn!(endpoint = %other.name, "an endpoint is configured more than once");
+                self.metrics.duplicates.inc();
+            }
+        }
+        let mut known = self.known.write();
+        known.retain(|name, _| {
+            let kept = wanted.contains_key(name);
+            if !kept {
+                tracing::info!(endpoint = %name, "removing an endpoint");
+            }
+            kept
+        });
+        for (name, spec) in wanted {
+            match known.entry(name) {
+                Entry::Occupied(mut entry) => {
+                    if !entry.get().endpoint.adopt(&spec) {
+                        entry.insert(self.start(&spec));
+                    }
+                }
+                Entry::Vacant(entry) => {
+                    tracing::info!(endpoint = %spec.name, "adding an endpoint");
+                    entry.insert(self.start(&spec));
+                }
+            }
+        }
+        drop(known);
+        self.show_connections();
+    }
+
+    fn start(self: &Arc<Self>, spec: &EndpointSpec) -> Known {
+        let endpoint = Arc::new(Endpoint::new(spec, self.clock.now_ms()));
+        let checks = check_regularly(Arc::downgrade(self), Arc::clone(&endpoint));
+        Known {
+            endpoint,
+            _checks: self.tasks.spawn("endpoint-info", checks).abort_on_drop(),
+        }
+    }
+
+    /// The endpoints that can be asked, in order of their names.
+    #[must_use]
+    pub fn queryable(&self) -> Vec<Arc<Endpoint>> {
+        let known = self.known.read();
+        let endpoints = known.values().map(|known| &known.endpoint);
+        endpoints
+            .filter(|endpoint| endpoint.is_queryable())
+            .cloned()
+            .collect()
+    }
+
+    /// What is known of each endpoint, in order of their names.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<EndpointStatus> {
+        let now_ms = self.clock.now_ms();
+        let known = self.known.read();
+        let endpoints = known.values().map(|known| &known.endpoint);
+        endpoints
+            .filter(|endpoint| endpoint.is_listed(now_ms, self.config.unhealthy_timeout))
+            .map(|endpoint| endpoint.status())
+            .collect()
+    }
+
+    /// Returns when each endpoint that is known now has been asked once, or was removed.
+    pub async fn checked_once(&self) {
+        let endpoints: Vec<_> = {
+            let known = self.known.read();
+            known
+                .values()
+                .map(|known| Arc::clone(&known.endpoint))
+                .collect()
+        };
+        for endpoint in endpoints {
+            endpoint.checked_once().await;
+        }
+    }
+
+    fn show_connections(&self) {
+        let connection = |endpoint: &Arc<Endpoint>| {
+            let metadata = endpoint.metadata()?;
+            Some(Connection {
+                name: endpoint.name().to_owned(),
+                external_labels: label_sets_text(&metadata),
+                component: metadata.component().to_owned(),
+            })
+        };
+        let connections: Vec<_> = self.queryable().iter().filter_map(connection).collect();
+        self.metrics.show(&connections);
+    }
+}
+
+impl Stores for Endpoints {
+    fn stores(&self) -> Vec<Store> {
+        let store = |endpoint: Arc<Endpoint>| {
+            let metadata = endpoint.metadata()?;
+            metadata.info.store.as_ref()?;
+            Some(Store {
+                name: endpoint.name().into(),
+                metadata,
+                api: endpoint,
+            })
+        };
+        self.queryable().into_iter().filter_map(store).collect()
+    }
+}
+
+/// Asks for Info at the interval of the set, for as long as there is one.
+async fn check_regularly(set: std::sync::Weak<Endpoints>, endpoint: Arc<Endpoint>) {
+    while let Some(endpoints) = set.upgrade() {
+        let interval = endpoints.config.info_interval;
+        let started = tokio::time::Instant::now();
+        endpoint.check(interval, &*endpoints.clock).await;
+        endpoints.show_connections();
+        drop(endpoints);
+        tokio::time::sleep_until(started + interval).await;
+    }
+}
+
+/// All label sets in one text: `{a="1"},{b="2"}`.
+fn label_sets_text(metadata: &Metadata) -> String {
+    let sets: Vec<_> = metadata
+        .label_sets
+        .iter()
+        .map(|labels| labels.to_string())
+        .collect();
+    sets.join(",")
+}

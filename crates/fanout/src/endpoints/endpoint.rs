@@ -1,0 +1,213 @@
+//! One endpoint: its connections, and what is known of it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rutile_discovery::{ClientConfig, EndpointSpec};
+use rutile_proto::thanos::{
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
+    info::InfoResponse,
+};
+use rutile_runtime::Clock;
+use rutile_storeapi::{RequestContext, Result, SeriesStream, StoreApi, grpc::Client};
+use tokio::{sync::watch, time::Instant};
+use tonic::transport::Channel;
+
+use super::{EndpointStatus, group::Group};
+use crate::{Metadata, chain};
+
+/// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], or for
+/// the other services through [`Endpoint::channel`].
+pub struct Endpoint {
+    name: String,
+    strict: bool,
+    client: ClientConfig,
+    group: Group,
+    since_ms: i64,
+    state: watch::Sender<State>,
+}
+
+/// What the checks found.
+#[derive(Debug, Clone, Default)]
+struct State {
+    metadata: Option<Arc<Metadata>>,
+    last_success_ms: Option<i64>,
+    /// `None` before the first check and after one that succeeded.
+    last_error: Option<String>,
+    checked: bool,
+}
+
+impl Endpoint {
+    pub(super) fn new(spec: &EndpointSpec, now_ms: i64) -> Self {
+        Self {
+            name: spec.name.clone(),
+            strict: spec.strict,
+            client: spec.client.clone(),
+            group: Group::new(&spec.targets, &spec.client, spec.group),
+            since_ms: now_ms,
+            state: watch::Sender::default(),
+        }
+    }
+
+    /// Changes to what is discovered now; false when that needs a new endpoint.
+    pub(super) fn adopt(&self, spec: &EndpointSpec) -> bool {
+        let same = self.strict == spec.strict
+            && self.client == spec.client
+            && self.group.retries() == spec.group;
+        if same {
+            self.group.replace(&spec.targets, &spec.client);
+        }
+        same
+    }
+
+    /// Its address; of a group `thanos:///` and the address as configured.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is asked even if it does not answer Info.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// What it last said of itself. A strict one that said nothing yet counts as a store of all
+    /// times; of any other nothing is known then.
+    #[must_use]
+    pub fn metadata(&self) -> Option<Arc<Metadata>> {
+        let known = self.state.borrow().metadata.clone();
+        known.or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
+    }
+
+    /// A connection, of a group the next one in turn.
+    ///
+    /// # Errors
+    /// `Unavailable` for a group without members, `Invalid` when a connection cannot be set up.
+    pub fn channel(&self) -> Result<Channel> {
+        self.group.channel()
+    }
+
+    /// Whether it can be asked: the last check succeeded, or it is strict.
+    #[must_use]
+    pub fn is_queryable(&self) -> bool {
+        let state = self.state.borrow();
+        self.strict || (state.checked && state.last_error.is_none())
+    }
+
+    /// Whether it is worth showing: it is strict, or it worked within `unhealthy` milliseconds.
+    pub(super) fn is_listed(&self, now_ms: i64, unhealthy: Duration) -> bool {
+        let state = self.state.borrow();
+        let since = state.last_success_ms.unwrap_or(self.since_ms);
+        let unhealthy_ms = i64::try_from(unhealthy.as_millis()).unwrap_or(i64::MAX);
+        self.strict
+            || (state.checked && state.last_error.is_none())
+            || now_ms.saturating_sub(since) < unhealthy_ms
+    }
+
+    pub(super) fn status(&self) -> EndpointStatus {
+        let state = self.state.borrow().clone();
+        let metadata = state
+            .metadata
+            .unwrap_or_else(|| Arc::new(Metadata::unknown()));
+        let (min_time, max_time) = metadata.time_range();
+        EndpointStatus {
+            name: self.name.clone(),
+            component: metadata.component().to_owned(),
+            last_check_ms: state.last_success_ms,
+            last_error: state.last_error,
+            label_sets: metadata.label_sets.clone(),
+            min_time,
+            max_time,
+        }
+    }
+
+    /// Asks for Info, at most for `timeout`, and remembers what came of it.
+    pub(super) async fn check(&self, timeout: Duration, clock: &dyn Clock) {
+        let ctx = RequestContext {
+            deadline: Some(Instant::now() + timeout),
+            ..RequestContext::default()
+        };
+        self.group.revive(&ctx).await;
+        let result = self.info(ctx).await;
+        let now_ms = clock.now_ms();
+        self.state.send_modify(|state| {
+            state.checked = true;
+            match result {
+                Ok(info) => {
+                    if let Some(error) = state.last_error.take() {
+                        tracing::info!(endpoint = %self.name, %error, "an endpoint has recovered");
+                    }
+                    state.metadata = Some(Arc::new(Metadata::new(info)));
+                    state.last_success_ms = Some(now_ms);
+                }
+                Err(error) => {
+                    let error = chain::with_causes(&error);
+                    if state.last_error.is_none() {
+                        tracing::warn!(endpoint = %self.name, %error, "an endpoint does not answer");
+                    }
+                    state.last_error = Some(error);
+                }
+            }
+        });
+    }
+
+    pub(super) async fn checked_once(&self) {
+        let mut state = self.state.subscribe();
+        // Fails only when the sender is gone, and that is ours.
+        state.wait_for(|state| state.checked).await.ok();
+    }
+}
+
+#[async_trait]
+impl StoreApi for Endpoint {
+    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
+        let call = |client: Client| {
+            let (ctx, request) = (ctx.clone(), request.clone());
+            async move { client.series(ctx, request).await }
+        };
+        self.group.call(call).await
+    }
+
+    async fn label_names(
+        &self,
+        ctx: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        let call = |client: Client| {
+            let (ctx, request) = (ctx.clone(), request.clone());
+            async move { client.label_names(ctx, request).await }
+        };
+        self.group.call(call).await
+    }
+
+    async fn label_values(
+        &self,
+        ctx: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        let call = |client: Client| {
+            let (ctx, request) = (ctx.clone(), request.clone());
+            async move { client.label_values(ctx, request).await }
+        };
+        self.group.call(call).await
+    }
+
+    async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
+        let call = |client: Client| {
+            let ctx = ctx.clone();
+            async move { client.info(ctx).await }
+        };
+        self.group.call(call).await
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("strict", &self.strict)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! The proxy: many stores as one.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::stream;
+use rutile_model::{ErrorKind, Labels, Matcher, RelabelConfig};
+use rutile_proto::thanos::{
+    LabelMatcher, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+    PartialResponseStrategy, SeriesRequest, info::InfoResponse,
+};
+use rutile_runtime::{Ledger, Spawner};
+use rutile_storeapi::{
+    Error, ItemStream, RequestContext, Result, SeriesStream, StoreApi, compile_matchers,
+    encode_items, without_external,
+};
+use rutile_telemetry::Registry;
+
+use crate::{
+    Stores,
+    labels::{self, Kind, LabelCall},
+    metrics::FanoutMetrics,
+    patience::Patience,
+    select::{Chosen, Question, select},
+    series,
+};
+
+/// Settings of the proxy.
+#[derive(Debug, Clone, Default)]
+pub struct FanoutConfig {
+    /// What the proxy says of all its data, and what a request must match (`--selector-label`). The
+    /// labels are not added to series.
+    pub selector_labels: Labels,
+    /// Keeps or drops stores by their label sets (`--selector.relabel-config`).
+    pub relabel: Vec<RelabelConfig>,
+    /// Longest silence of a store (`--store.response-timeout`); `None` is any.
+    pub response_timeout: Option<Duration>,
+    /// How far stores are read ahead (`--grpc.proxy-strategy`).
+    pub retrieval: Retrieval,
+}
+
+/// How far a store is read ahead of what is taken from the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retrieval {
+    /// As far as a bounded buffer holds.
+    #[default]
+    Eager,
+    /// As few frames as this (`--query.lazy-retrieval-max-buffered-responses`).
+    Lazy {
+        /// Frames to a store; 0 counts as 1.
+        max_frames: usize,
+    },
+}
+
+/// All stores of a [`Stores`] as one.
+pub struct Fanout {
+    config: FanoutConfig,
+    stores: Arc<dyn Stores>,
+    tasks: Spawner,
+    ledger: Ledger,
+    metrics: FanoutMetrics,
+}
+
+/// A request as it goes on: whom to ask, with which matchers, and what failures mean.
+pub(crate) struct Plan {
+    pub(crate) chosen: Vec<Chosen>,
+    /// Without the selector labels.
+    matchers: Vec<LabelMatcher>,
+    pub(crate) partial: bool,
+    pub(crate) patience: Patience,
+}
+
+/// What all requests have in common.
+struct Asked<'a> {
+    min_time: i64,
+    max_time: i64,
+    matchers: &'a [LabelMatcher],
+    store_matchers: &'a [Vec<Matcher>],
+    partial: bool,
+}
+
+impl Fanout {
+    /// A proxy. Its tasks run in the group of `tasks`; what has to be sorted here is reserved in
+    /// `ledger`.
+    #[must_use]
+    pub fn new(
+        config: FanoutConfig,
+        stores: Arc<dyn Stores>,
+        tasks: Spawner,
+        ledger: Ledger,
+        registry: &Registry,
+    ) -> Self {
+        Self {
+            config,
+            stores,
+            tasks,
+            ledger,
+            metrics: FanoutMetrics::new(registry),
+        }
+    }
+
+    /// The series of all stores that match, decoded: sorted by their labels, each label set once,
+    /// its chunks in order and each of them once, at most `limit` series.
+    ///
+    /// `store_matchers` restricts the stores: one of the sets must match a store's external labels
+    /// and, as `__address__`, its name. None is no restriction.
+    ///
+    /// Under partial response a store that fails is a warning that names it; what it sent before
+    /// stays. A store that is silent shortly before the deadline of `ctx` is given up: a tenth of the
+    /// time before it, at most 1 s. Otherwise the first failure, or warning of a store, is an error.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong request, `Unavailable` if there is no store at all and partial response
+    /// is off. Later errors are items of the stream.
+    pub fn series_items(
+        &self,
+        ctx: &RequestContext,
+        request: SeriesRequest,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<ItemStream> {
+        let asked = Asked {
+            min_time: request.min_time,
+            max_time: request.max_time,
+            matchers: &request.matchers,
+            store_matchers,
+            partial: is_partial(
+                request.partial_response_disabled,
+                request.partial_response_strategy,
+            ),
+        };
+        let compiled = compile_matchers(asked.matchers)?;
+        let Some(remaining) = without_external(compiled, &self.config.selector_labels) else {
+            return Ok(Box::pin(stream::empty()));
+        };
+        if remaining.is_empty() {
+            return Err(Error::invalid(
+                "no matchers specified (excluding selector labels)",
+            ));
+        }
+        if !asked.partial && self.stores.stores().is_empty() {
+            return Err(Error::new(ErrorKind::Unavailable, "No StoreAPIs available"));
+        }
+        let plan = self.plan(ctx, &asked, &remaining);
+        let reading = series::Reading {
+            retrieval: self.config.retrieval,
+            tasks: &self.tasks,
+            ledger: &self.ledger,
+            metrics: &self.metrics,
+        };
+        Ok(series::items(plan, ctx, request, &reading))
+    }
+
+    /// The names of the labels of all series that match, sorted, at most `limit`.
+    ///
+    /// Stores are chosen, and failures treated, as in [`Fanout::series_items`].
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong request; without partial response what the first failing store returns.
+    pub async fn names(
+        &self,
+        ctx: &RequestContext,
+        request: LabelNamesRequest,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<LabelNamesResponse> {
+        let found = self
+            .label_call(ctx, LabelCall::from(request), store_matchers)
+            .await?;
+        Ok(LabelNamesResponse {
+            names: found.texts,
+            warnings: found.warnings,
+            hints: None,
+        })
+    }
+
+    /// The values of one label of all series that match, sorted, at most `limit`.
+    ///
+    /// Stores are chosen, and failures treated, as in [`Fanout::series_items`].
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong request, an empty name among them; without partial response what the
+    /// first failing store returns.
+    pub async fn values(
+        &self,
+        ctx: &RequestContext,
+        request: LabelValuesRequest,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<LabelValuesResponse> {
+        let found = self
+            .label_call(ctx, LabelCall::from(request), store_matchers)
+            .await?;
+        Ok(LabelValuesResponse {
+            values: found.texts,
+            warnings: found.warnings,
+            hints: None,
+        })
+    }
+
+    async fn label_call(
+        &self,
+        ctx: &RequestContext,
+        call: LabelCall,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<labels::Found> {
+        if let Kind::Values(label) = &call.kind {
+            if label.is_empty() {
+                return Err(Error::invalid("label name parameter cannot be empty"));
+            }
+            if call.without_replica_labels.contains(label) {
+                return Ok(labels::Found::default());
+            }
+        }
+        let asked = Asked {
+            min_time: call.start,
+            max_time: call.end,
+            matchers: &call.matchers,
+            store_matchers,
+            partial: call.partial,
+        };
+        let compiled = compile_matchers(asked.matchers)?;
+        let Some(remaining) = without_external(compiled, &self.config.selector_labels) else {
+            return Ok(labels::Found::default());
+        };
+        let plan = self.plan(ctx, &asked, &remaining);
+        labels::ask(plan, ctx, &call).await
+    }
+
+    fn plan(&self, ctx: &RequestContext, asked: &Asked<'_>, remaining: &[Matcher]) -> Plan {
+        let question = Question {
+            min_time: asked.min_time,
+            max_time: asked.max_time,
+            matchers: remaining,
+            store_matchers: asked.store_matchers,
+        };
+        let selector = &self.config.selector_labels;
+        let passed_on = asked
+            .matchers
+            .iter()
+            .filter(|matcher| selector.get(&matcher.name).is_none());
+        Plan {
+            chosen: select(self.stores.stores(), &question, &self.config.relabel),
+            matchers: passed_on.cloned().collect(),
+            partial: asked.partial,
+            patience: Patience::new(self.config.response_timeout, ctx.deadline, asked.partial),
+        }
+    }
+}
+
+impl Plan {
+    /// The matchers for one store.
+    pub(crate) fn matchers(&self, chosen: &Chosen) -> Vec<LabelMatcher> {
+        self.matchers.iter().chain(&chosen.extra).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl StoreApi for Fanout {
+    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
+        let batch_size = usize::try_from(request.response_batch_size).unwrap_or(0);
+        let items = self.series_items(&ctx, request, &[])?;
+        Ok(encode_items(items, batch_size, 0))
+    }
+
+    async fn label_names(
+        &self,
+        ctx: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        self.names(&ctx, request, &[]).await
+    }
+
+    async fn label_values(
+        &self,
+        ctx: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        self.values(&ctx, request, &[]).await
+    }
+
+    async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
+        Ok(crate::metadata::of_all(
+            &self.stores.stores(),
+            &self.config.selector_labels,
+            &self.config.relabel,
+        ))
+    }
+}
+
+impl std::fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fanout")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a failing store is only a warning.
+pub(crate) fn is_partial(disabled: bool, strategy: i32) -> bool {
+    !disabled && strategy != i32::from(PartialResponseStrategy::Abort)
+}

@@ -1,0 +1,22 @@
+//! The endpoint set of a querier, and the proxy that asks all stores in it as if they were one.
+//!
+//! Owns which endpoints are known, healthy and worth asking, and what the failure of one of them
+//! means for an answer: under partial response a warning that names it, else an error. Promises that
+//! what one store does, or does not do, never takes from what the others answer, and that nothing is
+//! left out without a word. Never evaluates anything, and never stores what passes.
+
+mod chain;
+mod endpoints;
+mod fanout;
+mod labels;
+mod metadata;
+mod metrics;
+mod patience;
+mod select;
+mod series;
+mod stores;
+
+pub use endpoints::{ConnectionLabel, Endpoint, EndpointStatus, Endpoints, EndpointsConfig};
+pub use fanout::{Fanout, FanoutConfig, Retrieval};
+pub use metadata::{Metadata, Tsdb};
+pub use stores::{Store, Stores};

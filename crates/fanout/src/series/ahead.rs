@@ -1,0 +1,126 @@
+//! Reading ahead: each store in a task of its own, as far as its buffer holds.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use rutile_model::ErrorKind;
+use rutile_proto::thanos::Series;
+use rutile_runtime::{Spawner, Task};
+use rutile_storeapi::{Batch, BatchStream, Error, Item, Result};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::{Retrieval, chain};
+
+/// Bytes that are read ahead for one request, all its stores together.
+const REQUEST_BYTES: usize = 64 * 1024 * 1024;
+/// What each store may have of it at least.
+const STORE_BYTES: usize = 1024 * 1024;
+/// What the buffer is counted in, so that the permits of a semaphore suffice.
+const UNIT_BYTES: usize = 1024;
+/// Frames that are read ahead of a store if their bytes allow it.
+const EAGER_FRAMES: usize = 256;
+
+/// How much is read ahead of one store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Buffer {
+    frames: usize,
+    units: usize,
+}
+
+impl Buffer {
+    pub(super) fn new(retrieval: Retrieval, stores: usize) -> Self {
+        let frames = match retrieval {
+            Retrieval::Eager => EAGER_FRAMES,
+            Retrieval::Lazy { max_frames } => max_frames.max(1),
+        };
+        let bytes = (REQUEST_BYTES / stores.max(1)).max(STORE_BYTES);
+        Self {
+            frames,
+            units: bytes / UNIT_BYTES,
+        }
+    }
+}
+
+/// Reads `answer` in a task. The task ends with the stream that is returned.
+pub(super) fn read_ahead(
+    answer: BatchStream,
+    store: &Arc<str>,
+    partial: bool,
+    buffer: Buffer,
+    tasks: &Spawner,
+) -> BatchStream {
+    let (sender, received) = mpsc::channel(buffer.frames);
+    let read = read(answer, sender, buffer);
+    let following = Following {
+        received,
+        task: Some(tasks.spawn("series-reader", read).abort_on_drop()),
+        store: Arc::clone(store),
+        partial,
+    };
+    let next =
+        async |mut following: Following| following.next().await.map(|batch| (batch, following));
+    stream::unfold(following, next).boxed()
+}
+
+async fn read(mut answer: BatchStream, sender: mpsc::Sender<Result<Batch>>, buffer: Buffer) {
+    let room = Arc::new(Semaphore::new(buffer.units));
+    while let Some(mut batch) = answer.next().await {
+        if let Ok(batch) = &mut batch {
+            // A batch that is larger than the buffer waits until that is empty.
+            let units = (bytes_of(&batch.series) / UNIT_BYTES).min(buffer.units);
+            let units = u32::try_from(units).unwrap_or(u32::MAX);
+            let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
+                return;
+            };
+            batch.held = Some(Box::new((permit, batch.held.take())));
+        }
+        if sender.send(batch).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a task reads.
+struct Following {
+    received: mpsc::Receiver<Result<Batch>>,
+    task: Option<Task<()>>,
+    store: Arc<str>,
+    partial: bool,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Result<Batch>> {
+        if let Some(batch) = self.received.recv().await {
+            return Some(batch);
+        }
+        // Nothing more comes: the task has read all, or it was lost on the way.
+        let lost = self.task.take()?.await.err()?;
+        let error = Error::new(ErrorKind::Internal, "the reading task was lost").with_source(lost);
+        let error = chain::of_store(&self.store, "receive series", &error);
+        Some(if self.partial {
+            Ok(Batch {
+                passing: vec![Item::Warning(error.to_string())],
+                ..Batch::default()
+            })
+        } else {
+            Err(error)
+        })
+    }
+}
+
+/// About as many bytes as the series take: the payloads are most of it.
+fn bytes_of(series: &[Series]) -> usize {
+    let chunks = series.iter().flat_map(|series| &series.chunks);
+    let parts = chunks.flat_map(|chunk| {
+        [
+            &chunk.raw,
+            &chunk.count,
+            &chunk.sum,
+            &chunk.min,
+            &chunk.max,
+            &chunk.counter,
+        ]
+    });
+    let payloads: usize = parts.flatten().map(|part| part.data.len()).sum();
+    payloads + size_of_val(series)
+}

@@ -1,0 +1,154 @@
+//! Stores, servers for them, and proxies over these.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use rutile_discovery::EndpointSpec;
+use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig};
+use rutile_model::Labels;
+use rutile_proto::thanos::{
+    AggrChunk, Chunk, Label, LabelMatcher, Series, SeriesRequest, label_matcher,
+};
+use rutile_runtime::{Ledger, SystemClock, TaskGroup};
+use rutile_storeapi::{
+    Item, ItemStream, StoreApi,
+    grpc::{InfoServer, StoreServer},
+    memory::MemoryStore,
+};
+use rutile_telemetry::Registry;
+use tokio::net::TcpListener;
+use tonic::transport::{Server, server::TcpIncoming};
+
+/// Servers, and a querier's inside over them. Ends with the test.
+pub(crate) struct Cluster {
+    _tasks: TaskGroup,
+    pub(crate) registry: Registry,
+    pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) fanout: Fanout,
+}
+
+impl Cluster {
+    /// A proxy over endpoints at these addresses, all of which have been asked for Info.
+    pub(crate) async fn over(
+        specs: Vec<EndpointSpec>,
+        config: FanoutConfig,
+        tasks: TaskGroup,
+    ) -> Self {
+        let registry = Registry::new();
+        let settings = EndpointsConfig::default();
+        let endpoints = Endpoints::new(settings, Arc::new(SystemClock), tasks.spawner(), &registry);
+        endpoints.replace(specs);
+        endpoints.checked_once().await;
+        let stores = Arc::clone(&endpoints);
+        let ledger = Ledger::new(1 << 30);
+        let fanout = Fanout::new(config, stores, tasks.spawner(), ledger, &registry);
+        Self {
+            _tasks: tasks,
+            registry,
+            endpoints,
+            fanout,
+        }
+    }
+
+    /// A proxy over a server for each of these stores.
+    pub(crate) async fn of(stores: Vec<Arc<dyn StoreApi>>, config: FanoutConfig) -> Self {
+        let tasks = TaskGroup::new("test");
+        let mut specs = Vec::new();
+        for store in stores {
+            specs.push(EndpointSpec::fixed(serve(store, &tasks).await.to_string()));
+        }
+        Self::over(specs, config, tasks).await
+    }
+}
+
+/// Serves `store` on a port of its own.
+pub(crate) async fn serve(store: Arc<dyn StoreApi>, tasks: &TaskGroup) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    serve_on(listener, store, tasks);
+    address
+}
+
+pub(crate) fn serve_on(listener: TcpListener, store: Arc<dyn StoreApi>, tasks: &TaskGroup) {
+    let server = Server::builder()
+        .add_service(StoreServer::new(Arc::clone(&store)))
+        .add_service(InfoServer::new(store))
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+    drop(tasks.spawn("server", async { server.await.unwrap() }));
+}
+
+pub(crate) fn chunk(min_time: i64, data: &'static [u8]) -> AggrChunk {
+    AggrChunk {
+        min_time,
+        max_time: min_time + 99,
+        raw: Some(Chunk {
+            data: data.into(),
+            ..Chunk::default()
+        }),
+        ..AggrChunk::default()
+    }
+}
+
+/// A store whose series have one chunk each.
+pub(crate) fn store(series: &[Labels], external: &Labels) -> MemoryStore {
+    let with_chunk = |labels: &Labels| (labels.clone(), vec![chunk(1_000, b"first")]);
+    MemoryStore::new(series.iter().map(with_chunk).collect(), external.clone())
+}
+
+/// Everything between 0 and 10 s.
+pub(crate) fn everything() -> SeriesRequest {
+    SeriesRequest {
+        min_time: 0,
+        max_time: 10_000,
+        matchers: vec![matcher("__name__", label_matcher::Type::Neq, "")],
+        ..SeriesRequest::default()
+    }
+}
+
+pub(crate) fn matcher(name: &str, kind: label_matcher::Type, value: &str) -> LabelMatcher {
+    LabelMatcher {
+        r#type: kind.into(),
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+/// Reads to the end: the series, the warnings, and the error if there is one.
+pub(crate) async fn collect(
+    mut items: ItemStream,
+) -> (Vec<Series>, Vec<String>, Option<rutile_storeapi::Error>) {
+    let (mut series, mut warnings) = (Vec::new(), Vec::new());
+    while let Some(item) = items.next().await {
+        match item {
+            Ok(Item::Series(found)) => series.push(found),
+            Ok(Item::Warning(warning)) => warnings.push(warning),
+            Ok(_) => {}
+            Err(error) => return (series, warnings, Some(error)),
+        }
+    }
+    (series, warnings, None)
+}
+
+pub(crate) fn labels_of(series: &Series) -> Labels {
+    let pair = |label: &Label| (label.name.clone(), label.value.clone());
+    series.labels.iter().map(pair).collect()
+}
+
+/// A series with one chunk.
+pub(crate) fn series(labels: &Labels) -> Series {
+    let label = |(name, value): (&str, &str)| Label {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    Series {
+        labels: labels.iter().map(label).collect(),
+        chunks: vec![chunk(1_000, b"first")],
+    }
+}
+
+/// The label sets `{__name__="up", pod="<i>"}` for two-digit numbers.
+pub(crate) fn pods(numbers: std::ops::Range<u32>) -> Vec<Labels> {
+    numbers
+        .map(|i| Labels::from([("__name__", "up"), ("pod", &format!("{i:02}"))]))
+        .collect()
+}
