@@ -69,3 +69,6 @@ fn refuse(set: &[(&str, bool)]) -> Result<(), Failure> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,7 @@ pub(crate) struct PartialArgs {
 struct TelemetryArgs {
     /// Buckets of thanos_store_api_query_duration_seconds, repeatable.
     #[arg(
+        id = "telemetry_seconds",
         long = "query.telemetry.request-duration-seconds-quantiles",
         value_name = "SECONDS",
         default_values_t = TelemetryBounds::default().seconds
@@ -141,6 +142,7 @@ struct TelemetryArgs {
     seconds: Vec<f64>,
     /// Classes of its label samples_le, repeatable.
     #[arg(
+        id = "telemetry_samples",
         long = "query.telemetry.request-samples-quantiles",
         value_name = "N",
         default_values_t = TelemetryBounds::default().samples
@@ -148,6 +150,7 @@ struct TelemetryArgs {
     samples: Vec<f64>,
     /// Classes of its label series_le, repeatable.
     #[arg(
+        id = "telemetry_series",
         long = "query.telemetry.request-series-seconds-quantiles",
         value_name = "N",
         default_values_t = TelemetryBounds::default().series
