@@ -121,7 +121,7 @@ mod tests {
         };
         check(
             "sum(rate(up{job=\"x\"}[5m])) / on () {__name__=\"y\"} or z offset 1m",
-            "sum(rate(up{job=\"x\",tenant_id=\"a\"}[5m])) / on () y{tenant_id=\"a\"} or z{tenant_id=\"a\"} offset 1m",
+            "sum(rate(up{job=\"x\",tenant_id=\"a\"}[5m])) / on () {__name__=\"y\",tenant_id=\"a\"} or z{tenant_id=\"a\"} offset 1m",
         );
         check(
             "max_over_time(up[1h:1m])",

@@ -40,7 +40,9 @@ pub(crate) fn append<'a>(
         let from = out.len();
         match (take.part(chunk), &chunk.count, &chunk.sum) {
             (Some(part), _, _) => append_part(part, out)?,
-            (None, Some(count), Some(sum)) => append_average(count, sum, out)?,
+            (None, Some(count), Some(sum)) if take == Take::Average => {
+                append_average(count, sum, out)?;
+            }
             (None, _, _) => return Err(DecodeError::NoPart),
         }
         drop_old(from, out);

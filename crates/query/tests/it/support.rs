@@ -210,11 +210,19 @@ impl Cluster {
         }
     }
 
-    /// GET of a path below `/api/v1`.
+    /// GET of a path below `/api/v1`, of which some characters are escaped.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let uri = format!("/api/v1{path}");
-        self.ask(http::Request::get(uri).body(Body::empty()).unwrap())
-            .await
+        self.get_as("default-tenant", path).await
+    }
+
+    /// The same for a tenant.
+    pub(crate) async fn get_as(&self, tenant: &str, path: &str) -> Answer {
+        let mut uri = format!("/api/v1{path}");
+        for (plain, escaped) in [("{", "%7B"), ("}", "%7D"), ("\"", "%22"), (" ", "%20")] {
+            uri = uri.replace(plain, escaped);
+        }
+        let request = http::Request::get(uri).header("thanos-tenant", tenant);
+        self.ask(request.body(Body::empty()).unwrap()).await
     }
 
     /// POST of a form.
