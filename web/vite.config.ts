@@ -1,0 +1,17 @@
+import { defineConfig } from 'vite';
+
+// All addresses are relative, so that the page works below any prefix without knowing it.
+export default defineConfig({
+  base: './',
+  build: {
+    outDir: '../crates/ui/dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: {
+    // `API=http://localhost:9090 npm run dev` shows what that server holds.
+    proxy: { '/api': process.env.API ?? 'http://localhost:10902' },
+  },
+});
