@@ -8,6 +8,10 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
+    // What the licences of the packages in it ask for.
+    license: { fileName: 'licences.md' },
+    // Names that do not change: the server gives browsers names that hold a digest of the content.
+    rolldownOptions: { output: { entryFileNames: 'page.js', assetFileNames: 'page[extname]' } },
     modulePreload: { polyfill: false },
   },
   server: {

@@ -48,7 +48,7 @@ export function App() {
     <>
       <header class="top">
         <a class="brand" href={addressOf(PAGES[0] ?? 'query')} onClick={(event) => go(event, PAGES[0] ?? 'query')}>
-          <img src="./favicon.svg" alt="" width="22" height="22" />
+          <Mark />
           Rutile
         </a>
         <nav aria-label="Pages">
@@ -83,6 +83,18 @@ export function App() {
   );
 }
 
+/** The same crystal as in `public/favicon.svg`. */
+function Mark() {
+  return (
+    <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
+      <path fill="#8f3412" d="M16 1 27 8v16L16 31 5 24V8z" />
+      <path fill="#c4501f" d="M16 1 27 8 16 14 5 8z" />
+      <path fill="#ee8150" d="M16 14 27 8v16L16 31z" />
+      <path fill="#ffd0b0" d="M16 1 20 10.5 16 14 12 10.5z" />
+    </svg>
+  );
+}
+
 interface BuildInfo {
   version: string;
   revision: string;
@@ -96,13 +108,15 @@ function Version() {
       () => setBuild(null),
     );
   }, []);
+  const licences = document.querySelector<HTMLLinkElement>('link[rel=license]');
   return (
     <footer class="bottom">
       {build && (
         <span title={build.revision}>
-          version {build.version} {build.revision.slice(0, 10)}
+          Version {build.version} {build.revision.slice(0, 10)} ·{' '}
         </span>
       )}
+      {licences && <a href={licences.href}>Licences of this page</a>}
     </footer>
   );
 }

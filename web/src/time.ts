@@ -91,7 +91,7 @@ export function parseTime(text: string, utc: boolean): number | null {
   const fields = [year!, month! - 1, day!, hour!, minute!, second!] as const;
   const ms = utc || match[7] ? Date.UTC(...fields) : new Date(...fields).getTime();
   const back = match[7] || utc ? new Date(ms).getUTCDate() : new Date(ms).getDate();
-  return back === day && !Number.isNaN(ms) && hour! < 24 && minute! < 60 && second! < 60 ? ms : null;
+  return back === day && month! <= 12 && !Number.isNaN(ms) && hour! < 24 && minute! < 60 && second! < 60 ? ms : null;
 }
 
 /** As many points as a screen shows well; whole seconds. */

@@ -98,7 +98,7 @@ function End({ panel, utc, onChange }: Props) {
       </button>
       <Field
         label={panel.view === 'graph' ? 'End' : 'Time'}
-        width={8}
+        width={6}
         text={panel.endMs === null ? '' : formatTime(panel.endMs, utc)}
         placeholder="now"
         read={(text) =>

@@ -45,6 +45,7 @@ export function plotOptions(columns: Columns, look: Look, size: { width: number;
       points: { size: 7, width: 2 },
     },
     focus: { alpha: 0.25 },
+    bands: look.stacked ? bands(look.shown) : [],
     series: [{}, ...columns.values.map((_, index) => line(columns, look, index))],
     hooks: {
       setCursor: [(plot) => hovered(plot, events)],
@@ -61,6 +62,12 @@ export function plotOptions(columns: Columns, look: Look, size: { width: number;
   };
 }
 
+/** Each stacked series is filled down to the one below it. */
+function bands(shown: boolean[]): uPlot.Band[] {
+  const on = shown.flatMap((is, index) => (is ? [index + 1] : []));
+  return on.slice(1).map((upper, index) => ({ series: [upper, on[index]!] }));
+}
+
 function line(columns: Columns, look: Look, index: number): uPlot.Series {
   const stroke = colour(index, look.dark);
   const lone = columns.lone[index]!;
@@ -68,7 +75,7 @@ function line(columns: Columns, look: Look, index: number): uPlot.Series {
     stroke,
     width: 1.5,
     show: look.shown[index] ?? true,
-    fill: look.stacked ? `${stroke}38` : undefined,
+    fill: look.stacked ? `${stroke}70` : undefined,
     points: { show: false, size: 4, fill: stroke, filter: () => (lone.length > 0 ? lone : null) },
   } as uPlot.Series;
 }

@@ -109,26 +109,28 @@ function StoreType({ type, stores, utc }: { type: string; stores: Store[]; utc: 
           <tbody>
             {stores.map((store) => (
               <tr>
-                <td>
+                <td data-label="address">
                   <code>{store.name}</code>
                   {store.lastError && <p class="why">{store.lastError}</p>}
                 </td>
-                <td>
+                <td data-label="state">
                   <span class={`state ${store.lastError ? 'bad' : 'good'}`}>{store.lastError ? 'down' : 'up'}</span>
                 </td>
-                <td>
+                <td data-label="labels">
                   {(store.labelSets ?? []).map((labels) => (
                     <LabelSet labels={labels} />
                   ))}
                 </td>
-                <td>
+                <td data-label="from">
                   <Bound ms={store.minTime} now={now} utc={utc} />
                 </td>
-                <td>
+                <td data-label="until">
                   <Bound ms={store.maxTime} now={now} utc={utc} />
                 </td>
-                <td class="time" title={store.lastCheck}>
-                  {checked(store.lastCheck, now)}
+                <td data-label="last check">
+                  <span class="time" title={store.lastCheck}>
+                    {checked(store.lastCheck, now)}
+                  </span>
                 </td>
               </tr>
             ))}
