@@ -20,8 +20,12 @@ function pageOf(path: string): Page {
   return PAGES.find((page) => page === name) ?? PAGES[0] ?? 'query';
 }
 
+/** The queries that were shown last, so that a look at another page does not lose them. */
+let lastSearch = '';
+
 function addressOf(page: Page): string {
-  return page === PAGES[0] ? './' : `./${page}`;
+  const path = page === PAGES[0] ? './' : `./${page}`;
+  return page === 'query' ? path + lastSearch : path;
 }
 
 export function App() {
@@ -41,6 +45,7 @@ export function App() {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
     if (next === page) return;
+    if (page === 'query') lastSearch = location.search;
     window.history.pushState(null, '', addressOf(next));
     setPage(next);
   };

@@ -94,14 +94,16 @@ export function parseTime(text: string, utc: boolean): number | null {
   return back === day && month! <= 12 && !Number.isNaN(ms) && hour! < 24 && minute! < 60 && second! < 60 ? ms : null;
 }
 
-/** As many points as a screen shows well; whole seconds. */
+/** At least this many points has a graph whose step is not set, where the step may be a second or more. */
 const POINTS = 250;
+/** Steps that people can read, seconds. */
+const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 /** More points than this the API refuses. */
 export const MAX_POINTS = 11_000;
 
 /** The step of a range where none is set. */
 export function autoStep(rangeMs: number): number {
-  return Math.max(1, Math.floor(rangeMs / 1000 / POINTS)) * 1000;
+  return (STEPS.findLast((step) => step * 1000 * POINTS <= rangeMs) ?? 1) * 1000;
 }
 
 /** What the buttons beside the range go through. */

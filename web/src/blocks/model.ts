@@ -78,7 +78,9 @@ export function streams(blocks: Block[]): Stream[] {
   for (const block of blocks) {
     const labels = Object.entries(block.thanos?.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
     const name = labels.map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ');
-    byName.set(name, [...(byName.get(name) ?? []), block]);
+    const known = byName.get(name);
+    if (known) known.push(block);
+    else byName.set(name, [block]);
   }
   return [...byName]
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -166,7 +166,7 @@ function words(): Item[] {
   ];
 }
 
-/** The items that hold the characters of `word` in their order, the closest first. */
+/** The items whose label holds `word`, or the beginnings of whose parts make it up (`drt` for `demo_requests_total`), the closest first. */
 export function rank(items: Item[], word: string): Item[] {
   if (word === '') return items.slice(0, MAX_ITEMS);
   const scored: { item: Item; score: number }[] = [];
@@ -184,14 +184,23 @@ function match(label: string, word: string): number[] | null {
   const sought = word.toLowerCase();
   const whole = low.indexOf(sought);
   if (whole >= 0) return Array.from(sought, (_, index) => whole + index);
-  const hits: number[] = [];
-  let at = 0;
-  for (const character of sought) {
-    at = low.indexOf(character, at);
-    if (at < 0) return null;
-    hits.push(at++);
+  return beginnings(low, sought, 0, new Set());
+}
+
+/** Where the characters of `sought` are in `label` from `at` on: each begins a part, or follows the one before it. */
+function beginnings(label: string, sought: string, at: number, failed: Set<string>): number[] | null {
+  if (sought === '') return [];
+  // Without this a label such as `a_a_a_…` would be tried in all ways.
+  const tried = `${at} ${sought.length}`;
+  if (failed.has(tried)) return null;
+  for (let next = label.indexOf(sought[0]!, at); next >= 0; next = label.indexOf(sought[0]!, next + 1)) {
+    const begins = next === 0 || !/[a-z0-9]/.test(label[next - 1]!);
+    if (!begins && (next !== at || at === 0)) continue;
+    const rest = beginnings(label, sought.slice(1), next + 1, failed);
+    if (rest) return [next, ...rest];
   }
-  return hits;
+  failed.add(tried);
+  return null;
 }
 
 function score(label: string, word: string, hits: number[]): number {

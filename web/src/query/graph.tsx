@@ -42,7 +42,9 @@ export function Graph({ series, result, stacked, utc, dark, onSelect }: Props) {
   const select = useRef(onSelect);
   select.current = onSelect;
 
-  useEffect(() => setShown([]), [lines]);
+  // What is hidden stays so while the series are the same ones.
+  const identity = names.join('\n');
+  useEffect(() => setShown((old) => (old.length === 0 ? old : [])), [identity]);
 
   useLayoutEffect(() => {
     const look = { dark, utc, stacked, shown: visible };

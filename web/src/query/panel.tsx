@@ -1,17 +1,15 @@
 // One query, and what it gives.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError, isAbort } from '../api';
+import { ApiError, get, isAbort } from '../api';
 import { Editor } from '../editor/editor';
-import { errorMark, splitMessage } from '../promql/position';
+import { errorMark } from '../promql/position';
 import { serverSource } from '../promql/source';
 import { history, remember } from '../settings';
 import type { PanelState } from '../url';
+import { Failed, Hint, Shown, type Failure } from './answer';
 import { Controls } from './controls';
-import { Copy } from './copy';
-import { Graph } from './graph';
-import { run, seriesOf, tooMany, type Result } from './run';
-import { Table } from './table';
+import { run, tooMany, type Result } from './run';
 
 interface Props {
   panel: PanelState;
@@ -23,12 +21,6 @@ interface Props {
   generation: number;
   onChange: (panel: PanelState, settled: boolean) => void;
   onRemove?: (() => void) | undefined;
-}
-
-interface Failure {
-  message: string;
-  kind: string;
-  query: string;
 }
 
 export function Panel({ panel, index, utc, dark, generation, onChange, onRemove }: Props) {
@@ -45,7 +37,7 @@ export function Panel({ panel, index, utc, dark, generation, onChange, onRemove 
     current.current?.abort();
     if (asked.expr.trim() === '') return;
     const refused = tooMany(asked);
-    if (refused) return setFailure({ message: refused, kind: 'step', query: asked.expr });
+    if (refused) return setFailure({ message: refused, kind: 'bad_data', query: asked.expr });
     const controller = new AbortController();
     current.current = controller;
     setRunning(true);
@@ -55,9 +47,7 @@ export function Panel({ panel, index, utc, dark, generation, onChange, onRemove 
       setFailure(null);
       remember(asked.expr);
     } catch (error) {
-      if (isAbort(error)) return;
-      const { kind, message } = error instanceof ApiError ? error : new ApiError('error', String(error));
-      setFailure({ message, kind, query: asked.expr });
+      if (!isAbort(error)) fail(error, asked.expr);
     } finally {
       if (current.current === controller) setRunning(false);
     }
@@ -69,6 +59,22 @@ export function Panel({ panel, index, utc, dark, generation, onChange, onRemove 
     onChange(next, true);
     const same = (Object.keys(changes) as (keyof PanelState)[]).every((name) => name === 'stacked');
     if (!same) void start(next);
+  }
+
+  /** Has the server lay out the query; what it refuses is shown as if it were run. */
+  async function format() {
+    try {
+      const { data } = await get<string>('format_query', { query: panel.expr });
+      onChange({ ...panel, expr: data }, false);
+      setFailure(null);
+    } catch (error) {
+      fail(error, panel.expr);
+    }
+  }
+
+  function fail(error: unknown, query: string) {
+    const { kind, message } = error instanceof ApiError ? error : new ApiError('error', String(error));
+    setFailure({ message, kind, query });
   }
 
   function submit() {
@@ -103,6 +109,9 @@ export function Panel({ panel, index, utc, dark, generation, onChange, onRemove 
             Run
           </button>
         )}
+        <button class="plain wide" onClick={format} disabled={panel.expr.trim() === ''} title="Lay out the query">
+          Format
+        </button>
         {onRemove && (
           <button class="plain" onClick={onRemove} aria-label="Remove this query" title="Remove this query">
             ✕
@@ -115,73 +124,5 @@ export function Panel({ panel, index, utc, dark, generation, onChange, onRemove 
         {result ? <Shown result={result} panel={panel} utc={utc} dark={dark} onChange={change} /> : <Hint />}
       </div>
     </section>
-  );
-}
-
-function Failed({ failure }: { failure: Failure }) {
-  const { place, text } = splitMessage(failure.message);
-  return (
-    <p class="notice error" role="alert">
-      <strong>{place === '' ? 'Error' : `Parse error at ${place}`}</strong> {text}
-    </p>
-  );
-}
-
-interface ShownProps {
-  result: Result;
-  panel: PanelState;
-  utc: boolean;
-  dark: boolean;
-  onChange: (changes: Partial<PanelState>) => void;
-}
-
-function Shown({ result, panel, utc, dark, onChange }: ShownProps) {
-  const { data, warnings, infos } = result.answer;
-  const series = useMemo(() => seriesOf(data), [data]);
-  const graph = result.asked.view === 'graph';
-  return (
-    <>
-      {warnings.map((text) => (
-        <p class="notice warning">
-          <strong>Warning</strong> {text}
-        </p>
-      ))}
-      {infos.map((text) => (
-        <p class="notice info">
-          <strong>Info</strong> {text}
-        </p>
-      ))}
-      {series.length === 0 ? (
-        <p class="empty">The query gives no series {graph ? 'in this range' : 'at this time'}.</p>
-      ) : graph ? (
-        <Graph
-          series={series}
-          result={result}
-          stacked={panel.stacked}
-          utc={utc}
-          dark={dark}
-          onSelect={(startMs, endMs) => onChange({ rangeMs: endMs - startMs, endMs })}
-        />
-      ) : (
-        <Table series={series} type={data.resultType} utc={utc} />
-      )}
-      <p class="facts">
-        <span>
-          {series.length} series
-        </span>
-        <span>{Math.round(result.took)} ms</span>
-        <Copy series={series} data={data} />
-      </p>
-    </>
-  );
-}
-
-function Hint() {
-  return (
-    <p class="empty">
-      Type a query and press <kbd>Enter</kbd>. <kbd>Shift</kbd>+<kbd>Enter</kbd> starts a new line,{' '}
-      <kbd>Ctrl</kbd>+<kbd>Space</kbd> shows what may come next, <kbd>↓</kbd> in an empty editor the last
-      queries, <kbd>/</kbd> goes to the editor.
-    </p>
   );
 }

@@ -31,7 +31,7 @@ export function plotOptions(columns: Columns, look: Look, size: { width: number;
   const axis = { stroke: ink, grid, ticks: { ...grid, size: 5 }, font: FONT };
   return {
     ...size,
-    padding: [12, 12, 0, 0],
+    padding: [12, 30, 0, 0],
     legend: { show: false },
     tzDate: (seconds) => (look.utc ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000)),
     scales: { x: { time: true, range: (_, min, max) => (min === max ? [min - 30, max + 30] : [min, max]) } },

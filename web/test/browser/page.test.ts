@@ -127,6 +127,10 @@ test('an error is told and marked at its place, and goes when the text changes',
   await editor().press('End');
   await page.keyboard.type(' ');
   expect(await page.locator('.coloured .wrong').count()).toBe(0);
+  await editor().fill('sum   by(job) (up)');
+  await page.getByRole('button', { name: 'Format' }).click();
+  await expect.poll(() => editor().inputValue()).toBe('sum by (job) (up)');
+  await alert.waitFor({ state: 'detached' });
   // The browser itself reports the answer 400, which is what was asked for.
   expect(complaints.splice(0).filter((text) => !text.includes('400'))).toEqual([]);
 });
@@ -181,11 +185,16 @@ test('the theme follows the system, and the choice, which is kept', { timeout: L
   await expect.poll(paper).toBe(dark);
 });
 
-test('stores are listed with their state', { timeout: LIMIT }, async () => {
-  await open();
+test('stores are listed with their state, and the query is still there afterwards', { timeout: LIMIT }, async () => {
+  await open('?g0.expr=vector(1)&g0.tab=0');
   await page.getByRole('link', { name: 'Stores' }).click();
   await page.locator('.stores tbody tr').first().waitFor();
   expect(page.url()).toBe(`${server.url}stores`);
+  await page.getByRole('link', { name: 'Query' }).click();
+  await page.locator('.legend button').first().waitFor();
+  expect(new URL(page.url()).searchParams.get('g0.expr')).toBe('vector(1)');
+  await page.goBack();
+  await page.locator('.stores tbody tr').first().waitFor();
   if (process.env.WEB_TEST_URL) return;
   expect(await page.locator('.state.good').count()).toBe(2);
   expect(await page.locator('.why').textContent()).toContain('connection refused');

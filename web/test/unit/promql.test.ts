@@ -93,4 +93,8 @@ test('the closest comes first', () => {
   const items = ['http_requests', 'requests_total', 'rate', 'r_e_q'].map((label) => ({ label, kind: 'metric' as const, detail: '', insert: label, back: 0 }));
   expect(rank(items, 'req').map((item) => item.label)).toEqual(['requests_total', 'http_requests', 'r_e_q']);
   expect(rank(items, 'xyz')).toEqual([]);
+  expect(rank(items, 'hreq')[0]).toMatchObject({ label: 'http_requests', hits: [0, 5, 6, 7] });
+  expect(rank(items, 'rts')).toEqual([]);
+  const hard = { ...items[0]!, label: 'a_'.repeat(60) };
+  expect(rank([hard], `${'a'.repeat(30)}b`)).toEqual([]);
 });

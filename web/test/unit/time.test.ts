@@ -62,7 +62,8 @@ test.each(['', 'soon', '2026-02-30 00:00', '2026-01-01 24:00', '2026-13-01'])('t
 );
 
 test('steps suit ranges', () => {
-  expect(autoStep(HOUR)).toBe(14_000);
+  expect(autoStep(HOUR)).toBe(10_000);
+  expect(autoStep(30 * 24 * HOUR)).toBe(2 * HOUR);
   expect(autoStep(1000)).toBe(1000);
   expect(neighbourRange(HOUR, 1)).toBe(3 * HOUR);
   expect(neighbourRange(HOUR, -1)).toBe(HOUR / 2);
