@@ -72,6 +72,8 @@ async function call<T>(path: string, init: RequestInit): Promise<Answer<T>> {
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
     throw new ApiError('unreachable', 'The server cannot be reached. It may be restarting; run the query again.');
   }
+  // Go's way to say that there is nothing: a list that is null.
+  if (response.status === 204) return { data: null as T, warnings: [], infos: [] };
   const envelope = (await response.json().catch(() => null)) as Envelope<T> | null;
   if (envelope?.status === 'success' && envelope.data !== undefined) {
     return { data: envelope.data, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };

@@ -28,7 +28,6 @@ export function Timeline({ streams, plans, chosen, lit, utc, onChoose }: Props) 
   const length = parseDuration(span);
   const window = length === null ? whole : { from: Math.max(whole.from, whole.until - length), until: whole.until };
   const ticks = Array.from({ length: TICKS }, (_, n) => window.from + ((n + 0.5) * (window.until - window.from)) / TICKS);
-  const day = window.until - window.from > 4 * 86_400_000;
   return (
     <section class="card timeline">
       <div class="bar">
@@ -80,12 +79,19 @@ export function Timeline({ streams, plans, chosen, lit, utc, onChoose }: Props) 
         <span class="resolution" />
         <div class="rows">
           {ticks.map((ms) => (
-            <time>{formatTime(Math.round(ms / 60_000) * 60_000, utc).slice(day ? 0 : 5, day ? 10 : 16)}</time>
+            <time>{tickName(ms, window, utc)}</time>
           ))}
         </div>
       </div>
     </section>
   );
+}
+
+/** Only what tells the ticks apart: month and day, with the year or the time of day where these do. */
+function tickName(ms: number, { from, until }: Window, utc: boolean): string {
+  const text = formatTime(Math.round(ms / 60_000) * 60_000, utc);
+  const days = (until - from) / 86_400_000;
+  return days > 365 ? text.slice(0, 10) : days > 4 ? text.slice(5, 10) : text.slice(5, 16);
 }
 
 function bounds(streams: Stream[]): Window {

@@ -30,8 +30,8 @@ interface Metadata {
 
 /** Servers without metadata answer with an error: names are enough. */
 async function metadata(): Promise<Metadata> {
-  return get<Metadata>('metadata').then(
-    ({ data }) => data,
+  return get<Metadata | null>('metadata').then(
+    ({ data }) => data ?? {},
     () => ({}),
   );
 }
@@ -47,19 +47,19 @@ export const serverSource: Source = {
   metrics: () =>
     once('metrics', async () => {
       const [names, described] = await Promise.all([
-        get<string[]>('label/__name__/values', { limit: LIMIT }),
+        get<string[] | null>('label/__name__/values', { limit: LIMIT }),
         once('metadata', metadata),
       ]);
-      return names.data.map((name) => ({ name, help: describe(described[name]) }));
+      return (names.data ?? []).map((name) => ({ name, help: describe(described[name]) }));
     }),
   labels: (selector) =>
     once(`labels ${selector}`, async () => {
-      const { data } = await get<string[]>('labels', selected(selector));
-      return data.filter((name) => name !== '__name__');
+      const { data } = await get<string[] | null>('labels', selected(selector));
+      return (data ?? []).filter((name) => name !== '__name__');
     }),
   values: (label, selector) =>
     once(`values ${label} ${selector}`, async () => {
-      const { data } = await get<string[]>(`label/${encodeURIComponent(label)}/values`, selected(selector));
-      return data;
+      const { data } = await get<string[] | null>(`label/${encodeURIComponent(label)}/values`, selected(selector));
+      return data ?? [];
     }),
 };

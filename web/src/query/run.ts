@@ -54,7 +54,7 @@ export async function run(panel: PanelState, signal: AbortSignal): Promise<Resul
 
 /** All results as series; a scalar or a string is a series without labels. */
 export function seriesOf(data: QueryData): Series[] {
-  if (data.resultType === 'vector' || data.resultType === 'matrix') return data.result;
+  if (data.resultType === 'vector' || data.resultType === 'matrix') return data.result ?? [];
   return [{ metric: {}, value: data.result }];
 }
 
