@@ -58,7 +58,11 @@ export function App() {
         </a>
         <nav aria-label="Pages">
           {PAGES.map((name) => (
-            <a href={addressOf(name)} aria-current={name === page ? 'page' : undefined} onClick={(event) => go(event, name)}>
+            <a
+              href={addressOf(name)}
+              aria-current={name === page ? 'page' : undefined}
+              onClick={(event) => go(event, name)}
+            >
               {TITLES[name]}
             </a>
           ))}

@@ -72,7 +72,14 @@ export function Blocks({ utc }: { utc: boolean }) {
         <Timeline streams={grouped} plans={plans} chosen={chosen} lit={lit} utc={utc} onChoose={setChosen} />
       )}
       {selected && (
-        <Details block={selected} plan={plans.get(chosen)} utc={utc} onChoose={setChosen} onClose={() => setChosen('')} />
+        <Details
+          block={selected}
+          plan={plans.get(chosen)}
+          utc={utc}
+          known={(id) => all.some((block) => block.ulid === id)}
+          onChoose={setChosen}
+          onClose={() => setChosen('')}
+        />
       )}
       {plan && <Unreadable plans={plan.blocks} all={all} view={view} />}
     </>

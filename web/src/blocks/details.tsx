@@ -2,12 +2,23 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { LabelSet } from '../stores/labels';
 import { formatTime, roughDuration } from '../time';
-import { formatBytes, formatCount, levelOf, resolutionName, resolutionOf, sizeOf, type Block, type BlockPlan } from './model';
+import {
+  formatBytes,
+  formatCount,
+  levelOf,
+  resolutionName,
+  resolutionOf,
+  sizeOf,
+  type Block,
+  type BlockPlan,
+} from './model';
 
 interface Props {
   block: Block;
   plan: BlockPlan | undefined;
   utc: boolean;
+  /** Whether a block is there to be shown; sources are often gone. */
+  known: (id: string) => boolean;
   onChoose: (id: string) => void;
   onClose: () => void;
 }
@@ -16,18 +27,22 @@ interface Props {
 const MAX_LINKS = 40;
 
 /** Everything that is known of one block. */
-export function Details({ block, plan, utc, onChoose, onClose }: Props) {
+export function Details({ block, plan, utc, known, onChoose, onClose }: Props) {
   const { stats = {}, compaction = {}, thanos = {} } = block;
   const card = useRef<HTMLElement>(null);
   useEffect(() => card.current?.scrollIntoView({ block: 'nearest' }), [block.ulid]);
   const size = sizeOf(block);
   const links = (ids: string[]) => (
     <>
-      {ids.slice(0, MAX_LINKS).map((id) => (
-        <button class="link id" onClick={() => onChoose(id)}>
-          {id}
-        </button>
-      ))}
+      {ids.slice(0, MAX_LINKS).map((id) =>
+        known(id) ? (
+          <button class="link id" onClick={() => onChoose(id)}>
+            {id}
+          </button>
+        ) : (
+          <span class="id absent">{id}</span>
+        ),
+      )}
       {ids.length > MAX_LINKS && ` and ${ids.length - MAX_LINKS} more`}
     </>
   );
@@ -40,10 +55,11 @@ export function Details({ block, plan, utc, onChoose, onClose }: Props) {
           ✕
         </button>
       </h2>
-      {plan && <Verdict plan={plan} utc={utc} onChoose={onChoose} />}
+      {plan && <Verdict plan={plan} utc={utc} known={known} onChoose={onChoose} />}
       <dl>
         <Fact name="Range">
-          {formatTime(block.minTime, utc)} to {formatTime(block.maxTime, utc)} ({roughDuration(block.maxTime - block.minTime)})
+          {formatTime(block.minTime, utc)} to {formatTime(block.maxTime, utc)} (
+          {roughDuration(block.maxTime - block.minTime)})
         </Fact>
         <Fact name="Labels">
           <LabelSet labels={thanos.labels ?? {}} />
@@ -71,13 +87,15 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   );
 }
 
-function Verdict({ plan, utc, onChoose }: { plan: BlockPlan; utc: boolean; onChoose: (id: string) => void }) {
+type VerdictProps = Pick<Props, 'utc' | 'known' | 'onChoose'> & { plan: BlockPlan };
+
+function Verdict({ plan, utc, known, onChoose }: VerdictProps) {
   const by = plan.supersededBy;
   return (
     <ul class="plain-list">
       <li>
         <span class={`state ${plan.state === 'served' ? 'good' : 'other'}`}>{plan.state}</span> {plan.reason}
-        {by && (
+        {by && known(by) && (
           <button class="link id" onClick={() => onChoose(by)}>
             show it
           </button>

@@ -24,9 +24,10 @@ export function Next({ plan, onLight, onChoose }: Props) {
   return (
     <section class="card next">
       <h2>
-        Next <small>{all.length === 0 ? 'nothing to do' : `${all.length} ${all.length === 1 ? 'step' : 'steps'}`}</small>
+        Next{' '}
+        <small>{all.length === 0 ? 'nothing to do' : `${all.length} ${all.length === 1 ? 'step' : 'steps'}`}</small>
       </h2>
-      <ul class="plain-list">
+      <ul class="plain-list" hidden={all.length === 0}>
         {all.slice(0, MAX_STEPS).map(({ action, reason, ids }) => (
           <li>
             <button

@@ -27,7 +27,10 @@ export function Timeline({ streams, plans, chosen, lit, utc, onChoose }: Props) 
   const whole = useMemo(() => bounds(streams), [streams]);
   const length = parseDuration(span);
   const window = length === null ? whole : { from: Math.max(whole.from, whole.until - length), until: whole.until };
-  const ticks = Array.from({ length: TICKS }, (_, n) => window.from + ((n + 0.5) * (window.until - window.from)) / TICKS);
+  const ticks = Array.from(
+    { length: TICKS },
+    (_, n) => window.from + ((n + 0.5) * (window.until - window.from)) / TICKS,
+  );
   return (
     <section class="card timeline">
       <div class="bar">
@@ -66,7 +69,12 @@ export function Timeline({ streams, plans, chosen, lit, utc, onChoose }: Props) 
                     {row
                       .filter((block) => block.maxTime > window.from && block.minTime < window.until)
                       .map((block) => (
-                        <Bar {...{ block, window, utc, onChoose }} plan={plans.get(block.ulid)} chosen={block.ulid === chosen} lit={lit} />
+                        <Bar
+                          {...{ block, window, utc, onChoose }}
+                          plan={plans.get(block.ulid)}
+                          chosen={block.ulid === chosen}
+                          lit={lit}
+                        />
                       ))}
                   </div>
                 ))}
@@ -115,7 +123,8 @@ interface BarProps {
 }
 
 function Bar({ block, window, plan, chosen, lit, utc, onChoose }: BarProps) {
-  const place = (ms: number) => (100 * (Math.min(Math.max(ms, window.from), window.until) - window.from)) / (window.until - window.from);
+  const place = (ms: number) =>
+    (100 * (Math.min(Math.max(ms, window.from), window.until) - window.from)) / (window.until - window.from);
   const left = place(block.minTime);
   const kinds = (plan?.marks ?? []).map(({ kind }) => kind);
   const names = [

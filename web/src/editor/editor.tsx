@@ -87,19 +87,19 @@ export function Editor({ value, label, mark, source, history, autoFocus, onChang
       event.stopPropagation();
     };
     if (event.isComposing) return;
-    if (event.key === ' ' && event.ctrlKey) return handled(), void suggest(true);
+    if (event.key === ' ' && event.ctrlKey) return (handled(), void suggest(true));
     if (open && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
       const step = event.key === 'ArrowDown' ? 1 : -1;
       const count = offer.items.length;
       const chosen = offer.moved || step < 0 ? (offer.chosen + step + count) % count : Math.min(1, count - 1);
-      return handled(), setOffer({ ...offer, moved: true, chosen });
+      return (handled(), setOffer({ ...offer, moved: true, chosen }));
     }
-    if (event.key === 'ArrowDown' && value.trim() === '') return handled(), void suggest(true);
-    if (open && event.key === 'Escape') return handled(), close();
+    if (event.key === 'ArrowDown' && value.trim() === '') return (handled(), void suggest(true));
+    if (open && event.key === 'Escape') return (handled(), close());
     if (open && (event.key === 'Tab' || (event.key === 'Enter' && offer.moved)) && !event.shiftKey) {
-      return handled(), accept(offer.items[offer.chosen]!);
+      return (handled(), accept(offer.items[offer.chosen]!));
     }
-    if (event.key === 'Enter' && !event.shiftKey) return handled(), close(), onRun();
+    if (event.key === 'Enter' && !event.shiftKey) return (handled(), close(), onRun());
     if (!event.ctrlKey && !event.metaKey && !event.altKey && closeBracket(area.current!, event.key, type)) handled();
   }
 

@@ -89,7 +89,8 @@ export function matchingBrackets(tokens: Token[], caret: number): [number, numbe
   const closes: Record<string, string> = { ')': '(', ']': '[', '}': '{' };
   for (const token of tokens) {
     if (token.kind === 'open') open.push(token);
-    if (token.kind === 'close' && open.at(-1)?.text === closes[token.text]) pairs.push([open.pop()!.start, token.start]);
+    if (token.kind === 'close' && open.at(-1)?.text === closes[token.text])
+      pairs.push([open.pop()!.start, token.start]);
   }
   const at = (offset: number) => pairs.find(([from, to]) => from === offset || to === offset);
   return at(caret - 1) ?? at(caret) ?? null;

@@ -138,11 +138,22 @@ unless|not in the other
 without|drop these labels`;
 
 function lines(text: string): string[][] {
-  return text.trim().split('\n').map((line) => line.split('|'));
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => line.split('|'));
 }
 
-export const functions: Word[] = lines(FUNCTIONS).map(([name, args, help]) => ({ name: name!, args: args!, help: help! }));
-export const aggregations: Word[] = lines(AGGREGATIONS).map(([name, args, help]) => ({ name: name!, args: args!, help: help! }));
+export const functions: Word[] = lines(FUNCTIONS).map(([name, args, help]) => ({
+  name: name!,
+  args: args!,
+  help: help!,
+}));
+export const aggregations: Word[] = lines(AGGREGATIONS).map(([name, args, help]) => ({
+  name: name!,
+  args: args!,
+  help: help!,
+}));
 export const keywords: Word[] = lines(KEYWORDS).map(([name, help]) => ({ name: name!, help: help! }));
 
 /** Words that are followed by a list of labels in brackets. */

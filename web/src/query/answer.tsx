@@ -66,9 +66,7 @@ export function Shown({ result, panel, utc, dark, onChange }: ShownProps) {
         <Table series={series} type={data.resultType} utc={utc} />
       )}
       <p class="facts">
-        <span>
-          {series.length} series
-        </span>
+        <span>{series.length} series</span>
         <span>{Math.round(result.took)} ms</span>
         <Copy series={series} data={data} />
       </p>
@@ -88,11 +86,7 @@ function Notices({ kind, title, texts }: { kind: string; title: string; texts: s
           <strong>{title}</strong> {text}
         </p>
       ))}
-      {left > 0 && (
-        <p class={`notice ${kind}`}>
-          {left} more of these
-        </p>
-      )}
+      {left > 0 && <p class={`notice ${kind}`}>{left} more of these</p>}
     </>
   );
 }
@@ -101,9 +95,9 @@ function Notices({ kind, title, texts }: { kind: string; title: string; texts: s
 export function Hint() {
   return (
     <p class="empty">
-      Type a query and press <kbd>Enter</kbd>. <kbd>Shift</kbd>+<kbd>Enter</kbd> starts a new line,{' '}
-      <kbd>Ctrl</kbd>+<kbd>Space</kbd> shows what may come next, <kbd>↓</kbd> in an empty editor the last
-      queries, <kbd>/</kbd> goes to the editor.
+      Type a query and press <kbd>Enter</kbd>. <kbd>Shift</kbd>+<kbd>Enter</kbd> starts a new line, <kbd>Ctrl</kbd>+
+      <kbd>Space</kbd> shows what may come next, <kbd>↓</kbd> in an empty editor the last queries, <kbd>/</kbd> goes to
+      the editor.
     </p>
   );
 }

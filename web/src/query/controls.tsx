@@ -39,9 +39,19 @@ export function Controls({ panel, utc, onChange }: Props) {
       )}
       <div class="switches">
         {graph && (
-          <Switch label="Stacked" on={panel.stacked} hint="Draw series on top of each other" onSet={(stacked) => onChange({ stacked })} />
+          <Switch
+            label="Stacked"
+            on={panel.stacked}
+            hint="Draw series on top of each other"
+            onSet={(stacked) => onChange({ stacked })}
+          />
         )}
-        <Switch label="Deduplicate" on={panel.dedup} hint="Merge the series of replicas" onSet={(dedup) => onChange({ dedup })} />
+        <Switch
+          label="Deduplicate"
+          on={panel.dedup}
+          hint="Merge the series of replicas"
+          onSet={(dedup) => onChange({ dedup })}
+        />
         <Switch
           label="Partial response"
           on={panel.partial}
@@ -112,7 +122,12 @@ function End({ panel, utc, onChange }: Props) {
           now
         </button>
       )}
-      <button onClick={() => move(1)} disabled={panel.endMs === null} aria-label="Later" title="Later, by half the range">
+      <button
+        onClick={() => move(1)}
+        disabled={panel.endMs === null}
+        aria-label="Later"
+        title="Later, by half the range"
+      >
         ›
       </button>
     </div>
@@ -184,7 +199,17 @@ function Field({ label, width, text, placeholder, options, hint, read, onChange 
   );
 }
 
-function Switch({ label, on, hint, onSet }: { label: string; on: boolean; hint: string; onSet: (on: boolean) => void }) {
+function Switch({
+  label,
+  on,
+  hint,
+  onSet,
+}: {
+  label: string;
+  on: boolean;
+  hint: string;
+  onSet: (on: boolean) => void;
+}) {
   return (
     <label class="switch" title={hint}>
       <input type="checkbox" role="switch" checked={on} onChange={(event) => onSet(event.currentTarget.checked)} />

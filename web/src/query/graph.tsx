@@ -75,11 +75,14 @@ export function Graph({ series, result, stacked, utc, dark, onSelect }: Props) {
       {Object.keys(common).length > 0 && lines.length > 1 && <CommonLabels labels={common} alone={false} />}
       {left > 0 && (
         <p class="notice info">
-          <strong>Not drawn</strong> {left} series: native histograms, or more than {MAX_LINES} lines. The table has them.
+          <strong>Not drawn</strong> {left} series: native histograms, or more than {MAX_LINES} lines. The table has
+          them.
         </p>
       )}
       <div class="graph" ref={frame} role="img" aria-label={`Graph of ${lines.length} series`}>
-        {hover && <Tooltip hover={hover} time={data.times[hover.point]!} {...{ utc, dark, names, values: data.values }} />}
+        {hover && (
+          <Tooltip hover={hover} time={data.times[hover.point]!} {...{ utc, dark, names, values: data.values }} />
+        )}
       </div>
       <Legend
         names={names}

@@ -25,7 +25,12 @@ export function plotData({ times, values }: Columns, { stacked, shown }: Look): 
   return [times, ...(stacked ? stack(values, shown) : values)] as uPlot.AlignedData;
 }
 
-export function plotOptions(columns: Columns, look: Look, size: { width: number; height: number }, events: Events): uPlot.Options {
+export function plotOptions(
+  columns: Columns,
+  look: Look,
+  size: { width: number; height: number },
+  events: Events,
+): uPlot.Options {
   const ink = look.dark ? '#9aa0a8' : '#6b6f76';
   const grid = { stroke: look.dark ? '#2b2e33' : '#e9e7e4', width: 1 };
   const axis = { stroke: ink, grid, ticks: { ...grid, size: 5 }, font: FONT };

@@ -66,7 +66,15 @@ export function Queries({ utc, dark }: { utc: boolean; dark: boolean }) {
           dark={dark}
           generation={generation}
           onChange={(next, settled) => change(key, next, settled)}
-          onRemove={panels.length > 1 ? () => replace(panels.filter((panel) => panel.key !== key), true) : undefined}
+          onRemove={
+            panels.length > 1
+              ? () =>
+                  replace(
+                    panels.filter((panel) => panel.key !== key),
+                    true,
+                  )
+              : undefined
+          }
         />
       ))}
       <button class="plain add" onClick={add}>

@@ -64,12 +64,17 @@ function minus(text: string): string {
 /** All values of an axis with the same number of decimals, which tell neighbours apart. */
 export function formatAxis(values: number[]): string[] {
   const size = Math.max(...values.map(Math.abs));
-  if (size > 0 && (size >= 1e16 || size < 1e-6)) return values.map((value) => (value === 0 ? '0' : minus(value.toExponential(2))));
+  if (size > 0 && (size >= 1e16 || size < 1e-6))
+    return values.map((value) => (value === 0 ? '0' : minus(value.toExponential(2))));
   const [scale, suffix] = size >= 10_000 ? (SUFFIXES.find(([from]) => size >= from) ?? [1, '']) : [1, ''];
   const step = values.length > 1 ? Math.abs(values[1]! - values[0]!) / scale : 1;
   // The step may be a number such as 0.25, which needs more digits than its size says.
   let decimals = 0;
-  while (decimals < 9 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6 * 10 ** decimals * step) decimals++;
+  while (
+    decimals < 9 &&
+    Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6 * 10 ** decimals * step
+  )
+    decimals++;
   return values.map((value) => (value === 0 ? '0' : minus((value / scale).toFixed(decimals) + suffix)));
 }
 
@@ -109,8 +114,34 @@ export function stack(values: (number | null)[][], shown: boolean[]): (number | 
 }
 
 const PALETTE = {
-  light: ['#2f6fde', '#d9622b', '#2b9a66', '#b8438f', '#8a6d00', '#6a55d4', '#0f8fa6', '#c63d4a', '#5e8f1a', '#9a5b2e', '#4b6584', '#d0459f'],
-  dark: ['#6ea3ff', '#f58d55', '#53cc93', '#e77cc4', '#dcb53a', '#a897ff', '#45c8de', '#ff7a84', '#a3d55a', '#d79a6b', '#95b0d0', '#ff8ad4'],
+  light: [
+    '#2f6fde',
+    '#d9622b',
+    '#2b9a66',
+    '#b8438f',
+    '#8a6d00',
+    '#6a55d4',
+    '#0f8fa6',
+    '#c63d4a',
+    '#5e8f1a',
+    '#9a5b2e',
+    '#4b6584',
+    '#d0459f',
+  ],
+  dark: [
+    '#6ea3ff',
+    '#f58d55',
+    '#53cc93',
+    '#e77cc4',
+    '#dcb53a',
+    '#a897ff',
+    '#45c8de',
+    '#ff7a84',
+    '#a3d55a',
+    '#d79a6b',
+    '#95b0d0',
+    '#ff8ad4',
+  ],
 };
 
 /** The colour of the nth series. */

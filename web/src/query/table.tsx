@@ -99,12 +99,14 @@ export function CommonLabels({ labels, alone }: { labels: Record<string, string>
 
 function arrange(series: Series[], filter: string, order: Order | null): Series[] {
   const sought = filter.toLowerCase();
-  const found = sought === '' ? series : series.filter(({ metric }) => seriesName(metric).toLowerCase().includes(sought));
+  const found =
+    sought === '' ? series : series.filter(({ metric }) => seriesName(metric).toLowerCase().includes(sought));
   if (!order) return found;
   const { column, descending } = order;
   const sign = descending ? -1 : 1;
   return found.toSorted((a, b) => {
-    if (column !== null) return sign * (a.metric[column] ?? '').localeCompare(b.metric[column] ?? '', 'en', { numeric: true });
+    if (column !== null)
+      return sign * (a.metric[column] ?? '').localeCompare(b.metric[column] ?? '', 'en', { numeric: true });
     const [left, right] = [number(a), number(b)];
     // What is no number comes last in both directions.
     if (Number.isNaN(left) || Number.isNaN(right)) return Number(Number.isNaN(left)) - Number(Number.isNaN(right));

@@ -9,7 +9,13 @@ const ALL = 9223372036854775807;
 
 export function stores() {
   const now = new Date().toISOString();
-  const store = (name: string, labels: object[], minTime: number, maxTime: number, lastError: string | null = null) => ({
+  const store = (
+    name: string,
+    labels: object[],
+    minTime: number,
+    maxTime: number,
+    lastError: string | null = null,
+  ) => ({
     name,
     lastCheck: now,
     lastError,
@@ -21,7 +27,13 @@ export function stores() {
   return {
     sidecar: [
       store('prometheus-0.monitoring:10901', [{ cluster: 'eu1', replica: 'a' }], Date.now() - 2 * HOUR, ALL),
-      store('prometheus-1.monitoring:10901', [{ cluster: 'eu1', replica: 'b' }], NONE, ALL, 'rpc error: code = Unavailable desc = connection refused'),
+      store(
+        'prometheus-1.monitoring:10901',
+        [{ cluster: 'eu1', replica: 'b' }],
+        NONE,
+        ALL,
+        'rpc error: code = Unavailable desc = connection refused',
+      ),
     ],
     store: [store('store-0.monitoring:10901', [{ cluster: 'eu1' }, { cluster: 'us2' }], start, Date.now() - 2 * HOUR)],
   };
@@ -51,14 +63,23 @@ function made(): Block[] {
         labels,
         downsample: { resolution },
         source: level === 1 ? 'sidecar' : 'compactor',
-        files: [{ rel_path: 'chunks/000001', size_bytes: samples * 2 }, { rel_path: 'index', size_bytes: 1_500_000 }, { rel_path: 'meta.json' }],
+        files: [
+          { rel_path: 'chunks/000001', size_bytes: samples * 2 },
+          { rel_path: 'index', size_bytes: 1_500_000 },
+          { rel_path: 'meta.json' },
+        ],
       },
     });
   };
-  for (const [cluster, replica] of [['eu1', 'a'], ['eu1', 'b'], ['us2', 'a']] as const) {
+  for (const [cluster, replica] of [
+    ['eu1', 'a'],
+    ['eu1', 'b'],
+    ['us2', 'a'],
+  ] as const) {
     const labels = { cluster, replica };
     const at = (hours: number) => until - hours * HOUR;
-    for (const resolution of [0, 300_000]) for (let n = 1; n <= 2; n++) add(labels, at(68 + n * 336), 336, 4, resolution);
+    for (const resolution of [0, 300_000])
+      for (let n = 1; n <= 2; n++) add(labels, at(68 + n * 336), 336, 4, resolution);
     add(labels, at(68), 48, 3, 0);
     add(labels, at(68), 48, 3, 300_000);
     if (cluster === 'us2') add(labels, at(404), 336, 4, 3_600_000);
@@ -75,21 +96,35 @@ export function blocks(): BlockList {
 
 export function plan(): Plan {
   const list = made().map((block, index): BlockPlan => {
+    const { cluster, replica } = block.thanos!.labels!;
     const told: BlockPlan = { id: block.ulid, state: 'served' };
     const { level } = block.compaction!;
     const replaced = level === 1 && Date.now() - block.maxTime > 10 * HOUR;
     if (replaced) {
       const time = Math.floor(Date.now() / 1000) - 7200;
       told.marks = [{ kind: 'deletion-mark', time, details: 'source of compacted block' }];
-      Object.assign(told, { state: 'superseded', reason: 'its data is in another block', next: { action: 'wait', reason: 'deleted in 1d22h' } });
+      Object.assign(told, {
+        state: 'superseded',
+        reason: 'its data is in another block',
+        next: { action: 'wait', reason: 'deleted in 1d22h' },
+      });
     } else if (level === 2) {
-      told.next = { action: 'merge', reason: '2 blocks into one of 16h', merge: Math.floor(index / 12) };
+      told.next = {
+        action: 'merge',
+        reason: '2 blocks into one of 16h',
+        merge: ['eu1a', 'eu1b', 'us2a'].indexOf(`${cluster}${replica}`),
+      };
     } else if (index === 4) {
       told.marks = [{ kind: 'no-compact-mark', time: 1_700_000_000, reason: 'manual', details: 'looks odd' }];
       told.next = { action: 'hold', reason: 'marked no-compact: manual, looks odd' };
     }
     return told;
   });
-  list.push({ id: ulid(Date.now() - DAY, 999), state: 'partial', reason: 'meta.json is missing', next: { action: 'wait', reason: 'removed when its newest object is 2d old' } });
+  list.push({
+    id: ulid(Date.now() - DAY, 999),
+    state: 'partial',
+    reason: 'meta.json is missing',
+    next: { action: 'wait', reason: 'removed when its newest object is 2d old' },
+  });
   return { refreshedAt: new Date().toISOString(), blocks: list };
 }

@@ -29,7 +29,11 @@ afterAll(async () => {
 }, LIMIT);
 
 beforeEach(async () => {
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', timezoneId: 'Europe/Berlin' });
+  context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: 'light',
+    timezoneId: 'Europe/Berlin',
+  });
   context.setDefaultTimeout(LIMIT / 2);
   page = await context.newPage();
   complaints = [];
@@ -80,7 +84,9 @@ test('a query is typed with completion, its graph and its table are seen', { tim
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await page.keyboard.type('}[5m');
-  expect(await editor().inputValue()).toMatch(/^sum by \(job\) \(rate\(demo_requests_total\{method="(get|post|put)"\}\[5m\]\)\)$/);
+  expect(await editor().inputValue()).toMatch(
+    /^sum by \(job\) \(rate\(demo_requests_total\{method="(get|post|put)"\}\[5m\]\)\)$/,
+  );
   await page.keyboard.press('Enter');
 
   await page.locator('.legend button').first().waitFor();
@@ -95,25 +101,29 @@ test('a query is typed with completion, its graph and its table are seen', { tim
   await page.locator('.graph canvas').waitFor();
 });
 
-test('the legend shows one line alone, the cursor tells values, a drag chooses a range', { timeout: LIMIT }, async () => {
-  await open('?g0.expr=demo_memory_bytes&g0.tab=0&g0.range_input=1h');
-  await page.locator('.legend button').first().waitFor();
-  const both = await colouredPixels();
-  await page.locator('.legend button').first().click();
-  await expect.poll(colouredPixels).toBeLessThan(both);
-  expect(await page.locator('.legend button[aria-pressed=true]').count()).toBe(1);
-  await page.locator('.legend button').first().click();
-  await expect.poll(() => page.locator('.legend button[aria-pressed=true]').count()).toBe(2);
+test(
+  'the legend shows one line alone, the cursor tells values, a drag chooses a range',
+  { timeout: LIMIT },
+  async () => {
+    await open('?g0.expr=demo_memory_bytes&g0.tab=0&g0.range_input=1h');
+    await page.locator('.legend button').first().waitFor();
+    const both = await colouredPixels();
+    await page.locator('.legend button').first().click();
+    await expect.poll(colouredPixels).toBeLessThan(both);
+    expect(await page.locator('.legend button[aria-pressed=true]').count()).toBe(1);
+    await page.locator('.legend button').first().click();
+    await expect.poll(() => page.locator('.legend button[aria-pressed=true]').count()).toBe(2);
 
-  const box = (await page.locator('.u-over').boundingBox())!;
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-  expect(await page.locator('.tooltip').textContent()).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*job="(api|web)"/);
-  await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.75, box.y + box.height / 2, { steps: 4 });
-  await page.mouse.up();
-  await page.waitForURL(/g0\.end_input=/);
-  expect(new URL(page.url()).searchParams.get('g0.range_input')).toMatch(/^1[45]m/);
-});
+    const box = (await page.locator('.u-over').boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    expect(await page.locator('.tooltip').textContent()).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*job="(api|web)"/);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.75, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/g0\.end_input=/);
+    expect(new URL(page.url()).searchParams.get('g0.range_input')).toMatch(/^1[45]m/);
+  },
+);
 
 test('an error is told and marked at its place, and goes when the text changes', { timeout: LIMIT }, async () => {
   await open();
@@ -202,22 +212,31 @@ test('stores are listed with their state, and the query is still there afterward
   expect(await page.locator('.stores tbody tr').count()).toBe(1);
 });
 
-test.skipIf(process.env.WEB_TEST_URL)('blocks lie on a timeline, with marks and the plan', { timeout: LIMIT }, async () => {
-  await open('blocks');
-  await page.locator('.row .block').first().waitFor();
-  expect(await page.locator('.stream').count()).toBe(3);
-  expect(await page.locator('.row .block.deletion').count()).toBe(8);
-  await page.locator('.step', { hasText: 'merge' }).first().hover();
-  expect(await page.locator('.block.lit').count()).toBeGreaterThan(0);
-  await page.locator('.row .block.held').click();
-  const details = page.getByRole('region', { name: 'Block' });
-  expect(await details.textContent()).toMatch(/no-compact-mark.*manual.*looks odd/);
-  await page.getByText('Not readable').waitFor();
-});
+test.skipIf(process.env.WEB_TEST_URL)(
+  'blocks lie on a timeline, with marks and the plan',
+  { timeout: LIMIT },
+  async () => {
+    await open('blocks');
+    await page.locator('.row .block').first().waitFor();
+    expect(await page.locator('.stream').count()).toBe(3);
+    expect(await page.locator('.row .block.deletion').count()).toBe(8);
+    await page.locator('.step', { hasText: 'merge' }).first().hover();
+    expect(await page.locator('.block.lit').count()).toBeGreaterThan(0);
+    await page.locator('.row .block.held').click();
+    const details = page.getByRole('region', { name: 'Block' });
+    expect(await details.textContent()).toMatch(/no-compact-mark.*manual.*looks odd/);
+    await page.getByText('Not readable').waitFor();
+  },
+);
 
 test('a narrow screen holds the page without scrolling sideways', { timeout: LIMIT }, async () => {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of ['?g0.expr=demo_requests_total&g0.tab=0', '?g0.expr=demo_requests_total&g0.tab=1', 'stores', 'blocks']) {
+  for (const path of [
+    '?g0.expr=demo_requests_total&g0.tab=0',
+    '?g0.expr=demo_requests_total&g0.tab=1',
+    'stores',
+    'blocks',
+  ]) {
     await open(path);
     await page.locator('.legend, td, .row').first().waitFor();
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);

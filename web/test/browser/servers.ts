@@ -59,7 +59,9 @@ function backfill(folder: string) {
         times.forEach((time, n) => {
           const wave = 1 + Math.sin(n / 40 + j + m) + 0.3 * Math.sin(n / 7 + c);
           total += Math.max(0, Math.round((wave * 40) / (m + 1) / (c * c * 4 + 1)));
-          lines.push(`demo_requests_total{job="${job}",instance="${job}-${m}:8080",method="${method}",code="${code}"} ${total} ${time}`);
+          lines.push(
+            `demo_requests_total{job="${job}",instance="${job}-${m}:8080",method="${method}",code="${code}"} ${total} ${time}`,
+          );
         });
       }),
     ),
@@ -82,7 +84,11 @@ function backfill(folder: string) {
 function spawnPrometheus(folder: string, port: number): ChildProcess {
   const config = join(folder, 'prometheus.yml');
   writeFileSync(config, '{}');
-  const args = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`, `--web.listen-address=127.0.0.1:${port}`];
+  const args = [
+    `--config.file=${config}`,
+    `--storage.tsdb.path=${join(folder, 'data')}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ];
   return spawn('prometheus', args, { stdio: 'ignore' });
 }
 

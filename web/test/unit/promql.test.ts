@@ -10,17 +10,40 @@ const kinds = (text: string) =>
 
 test('tokens cover the text without gaps, whatever it is', () => {
   for (const text of ['', 'a{b="', "'", 'sum by (', '🦀{é="x"} # end', ')))', 'rate(x[5m:30s] offset -1h) @ start()']) {
-    expect(tokenise(text).map((token) => token.text).join('')).toBe(text);
+    expect(
+      tokenise(text)
+        .map((token) => token.text)
+        .join(''),
+    ).toBe(text);
   }
 });
 
 test('words mean what their place says', () => {
   expect(kinds('sum by (rate) (rate(rate[5m]))')).toEqual([
-    'aggregation:sum', 'keyword:by', 'open:(', 'label:rate', 'close:)', 'open:(', 'function:rate', 'open:(', 'metric:rate',
-    'open:[', 'duration:5m', 'close:]', 'close:)', 'close:)',
+    'aggregation:sum',
+    'keyword:by',
+    'open:(',
+    'label:rate',
+    'close:)',
+    'open:(',
+    'function:rate',
+    'open:(',
+    'metric:rate',
+    'open:[',
+    'duration:5m',
+    'close:]',
+    'close:)',
+    'close:)',
   ]);
   expect(kinds('up{sum!~"a\\"b"} > 1.5e3')).toEqual([
-    'metric:up', 'open:{', 'label:sum', 'operator:!~', 'string:"a\\"b"', 'close:}', 'operator:>', 'number:1.5e3',
+    'metric:up',
+    'open:{',
+    'label:sum',
+    'operator:!~',
+    'string:"a\\"b"',
+    'close:}',
+    'operator:>',
+    'number:1.5e3',
   ]);
 });
 
@@ -58,8 +81,19 @@ test('the place of the caret is known', () => {
   expect(at('rate(demo|)')).toMatchObject({ kind: 'expression', word: 'demo' });
   expect(at('demo{|}')).toMatchObject({ kind: 'label', word: '', selector: 'demo{}' });
   expect(at('demo{job="api", me|}')).toMatchObject({ kind: 'label', word: 'me', selector: 'demo{job="api"}' });
-  expect(at('demo{job="a|"}')).toMatchObject({ kind: 'value', label: 'job', word: 'a', selector: 'demo{}', closed: true });
-  expect(at('demo{x="1",job=~"|')).toMatchObject({ kind: 'value', label: 'job', selector: 'demo{x="1"}', closed: false });
+  expect(at('demo{job="a|"}')).toMatchObject({
+    kind: 'value',
+    label: 'job',
+    word: 'a',
+    selector: 'demo{}',
+    closed: true,
+  });
+  expect(at('demo{x="1",job=~"|')).toMatchObject({
+    kind: 'value',
+    label: 'job',
+    selector: 'demo{x="1"}',
+    closed: false,
+  });
   expect(at('sum by (jo|) (demo)')).toMatchObject({ kind: 'label', word: 'jo', selector: 'demo', matcher: false });
   expect(at('rate(demo[5|])')).toBeNull();
   expect(at('rate(demo[|])')).toMatchObject({ kind: 'duration', word: '' });
@@ -69,7 +103,10 @@ test('the place of the caret is known', () => {
 });
 
 const source: Source = {
-  metrics: async () => [{ name: 'demo_total', help: 'counter' }, { name: 'with.dots', help: '' }],
+  metrics: async () => [
+    { name: 'demo_total', help: 'counter' },
+    { name: 'with.dots', help: '' },
+  ],
   labels: async () => ['job', 'instance', 'a.b'],
   values: async () => ['api', 'a"b'],
 };
@@ -90,7 +127,13 @@ test('what is offered fits its place', async () => {
 });
 
 test('the closest comes first', () => {
-  const items = ['http_requests', 'requests_total', 'rate', 'r_e_q'].map((label) => ({ label, kind: 'metric' as const, detail: '', insert: label, back: 0 }));
+  const items = ['http_requests', 'requests_total', 'rate', 'r_e_q'].map((label) => ({
+    label,
+    kind: 'metric' as const,
+    detail: '',
+    insert: label,
+    back: 0,
+  }));
   expect(rank(items, 'req').map((item) => item.label)).toEqual(['requests_total', 'http_requests', 'r_e_q']);
   expect(rank(items, 'xyz')).toEqual([]);
   expect(rank(items, 'hreq')[0]).toMatchObject({ label: 'http_requests', hits: [0, 5, 6, 7] });

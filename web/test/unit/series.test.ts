@@ -11,7 +11,10 @@ test('series are named as PromQL writes them', () => {
 });
 
 test('labels that all share are told apart from the others', () => {
-  const all: Labels[] = [{ __name__: 'up', job: 'a', x: '1' }, { __name__: 'up', job: 'b' }];
+  const all: Labels[] = [
+    { __name__: 'up', job: 'a', x: '1' },
+    { __name__: 'up', job: 'b' },
+  ];
   expect(splitLabels(all)).toEqual({ common: { __name__: 'up' }, varying: ['job', 'x'] });
   expect(shortName(all[1]!, ['job', 'x'])).toBe('{job="b"}');
 });
@@ -36,7 +39,17 @@ test('neighbours on an axis differ', () => {
 });
 
 test('samples lie on steps, gaps and specials are gaps, lone points are known', () => {
-  const series = [{ metric: {}, values: [[0, '1'], [10, '2'], [30, '+Inf'], [40, '5']] as [number, string][] }];
+  const series = [
+    {
+      metric: {},
+      values: [
+        [0, '1'],
+        [10, '2'],
+        [30, '+Inf'],
+        [40, '5'],
+      ] as [number, string][],
+    },
+  ];
   const laid = columns(series, 0, 40_000, 10_000);
   expect(laid.times).toEqual([0, 10, 20, 30, 40]);
   expect(laid.values).toEqual([[1, 2, null, null, 5]]);
@@ -44,9 +57,21 @@ test('samples lie on steps, gaps and specials are gaps, lone points are known', 
 });
 
 test('stacks leave out what is hidden', () => {
-  const values = [[1, 1], [10, null], [100, 100]];
-  expect(stack(values, [true, true, true])).toEqual([[1, 1], [11, null], [111, 101]]);
-  expect(stack(values, [true, false, true])).toEqual([[1, 1], [null, null], [101, 101]]);
+  const values = [
+    [1, 1],
+    [10, null],
+    [100, 100],
+  ];
+  expect(stack(values, [true, true, true])).toEqual([
+    [1, 1],
+    [11, null],
+    [111, 101],
+  ]);
+  expect(stack(values, [true, false, true])).toEqual([
+    [1, 1],
+    [null, null],
+    [101, 101],
+  ]);
 });
 
 test('a comma-separated copy quotes what needs it', () => {

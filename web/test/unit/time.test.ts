@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { ago, autoStep, formatDuration, formatTime, neighbourRange, parseDuration, parseTime, roughDuration } from '../../src/time';
+import {
+  ago,
+  autoStep,
+  formatDuration,
+  formatTime,
+  neighbourRange,
+  parseDuration,
+  parseTime,
+  roughDuration,
+} from '../../src/time';
 
 const HOUR = 3_600_000;
 
@@ -16,9 +25,8 @@ test.each([
   [' 5m ', 300_000],
 ])('the duration %s is read', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-test.each(['', '0', '0s', 'm', '1.5h', '5m1h', '-5m', 'now', '99999999999999y'])(
-  'the duration %j is refused',
-  (text) => expect(parseDuration(text)).toBeNull(),
+test.each(['', '0', '0s', 'm', '1.5h', '5m1h', '-5m', 'now', '99999999999999y'])('the duration %j is refused', (text) =>
+  expect(parseDuration(text)).toBeNull(),
 );
 
 test.each([1, 999, 1000, 90_000, HOUR, 36 * HOUR, 14 * 24 * HOUR, 365 * 24 * HOUR, 400 * 24 * HOUR + 61_001])(

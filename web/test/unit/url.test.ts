@@ -28,7 +28,14 @@ test('links of Prometheus, Thanos and Alertmanager are understood', () => {
   const [thanos] = readPanels(
     '?g0.expr=up&g0.tab=0&g0.range_input=1w&g0.max_source_resolution=1h&g0.deduplicate=0&g0.partial_response=0&g0.step_input=60',
   );
-  expect(thanos).toMatchObject({ view: 'graph', rangeMs: 604_800_000, resolution: '1h', dedup: false, partial: false, stepMs: 60_000 });
+  expect(thanos).toMatchObject({
+    view: 'graph',
+    rangeMs: 604_800_000,
+    resolution: '1h',
+    dedup: false,
+    partial: false,
+    stepMs: 60_000,
+  });
   expect(readPanels('?g0.expr=a&g0.tab=table&g1.expr=b').map(({ expr, view }) => [expr, view])).toEqual([
     ['a', 'table'],
     ['b', 'graph'],
@@ -36,7 +43,9 @@ test('links of Prometheus, Thanos and Alertmanager are understood', () => {
 });
 
 test('nonsense falls back to what a new panel has', () => {
-  const [panel] = readPanels('?g0.expr=up&g0.range_input=soon&g0.end_input=x&g0.step_input=-1&g0.max_source_resolution=9');
+  const [panel] = readPanels(
+    '?g0.expr=up&g0.range_input=soon&g0.end_input=x&g0.step_input=-1&g0.max_source_resolution=9',
+  );
   expect(panel).toEqual(newPanel('up'));
   const many = Array.from({ length: 500 }, (_, index) => `g${index}.expr=up`).join('&');
   expect(readPanels(many).length).toBe(20);
