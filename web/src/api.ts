@@ -89,6 +89,6 @@ export function isAbort(error: unknown): boolean {
 }
 
 /** Which parts of the API this server has, as it wrote them into the page. */
-export function serves(part: 'query' | 'stores' | 'blocks' | 'plan'): boolean {
+export function serves(part: 'query' | 'metadata' | 'stores' | 'blocks' | 'plan'): boolean {
   return (document.documentElement.dataset.serves ?? '').split(' ').includes(part);
 }

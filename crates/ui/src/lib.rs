@@ -34,6 +34,8 @@ const DEVELOPMENT: &str = "data-serves=\"query stores\"";
 pub enum Part {
     /// `/api/v1/query` and what belongs to it.
     Query,
+    /// `/api/v1/metadata`.
+    Metadata,
     /// `/api/v1/stores`.
     Stores,
     /// `/api/v1/blocks`.
@@ -46,6 +48,7 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Query => "query",
+            Self::Metadata => "metadata",
             Self::Stores => "stores",
             Self::Blocks => "blocks",
             Self::Plan => "plan",

@@ -1,6 +1,6 @@
 // Metric names, label names and values for completion, asked for once and kept for a while.
 
-import { get } from '../api';
+import { get, serves } from '../api';
 import type { Source } from './complete';
 
 /** How long an answer is good, ms. */
@@ -28,8 +28,9 @@ interface Metadata {
   [metric: string]: { type: string; help: string }[];
 }
 
-/** Servers without metadata answer with an error: names are enough. */
+/** Only an addition: without it there are the names. */
 async function metadata(): Promise<Metadata> {
+  if (!serves('metadata')) return {};
   return get<Metadata | null>('metadata').then(
     ({ data }) => data ?? {},
     () => ({}),

@@ -1,5 +1,4 @@
-// The page in a real browser, as a person uses it. WEB_TEST_URL names a server to test instead of the one made here: it
-// holds the same samples; what stores and blocks it has is not looked at.
+// The page in a real browser, as a person uses it.
 
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -17,8 +16,7 @@ let page: Page;
 let complaints: string[];
 
 beforeAll(async () => {
-  const given = process.env.WEB_TEST_URL;
-  server = given ? { url: given, stop: async () => {} } : await start();
+  server = await start();
   // In a container the sandbox's own rights are missing; the page is ours.
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
 }, LIMIT);
@@ -195,7 +193,7 @@ test('the theme follows the system, and the choice, which is kept', { timeout: L
   await expect.poll(paper).toBe(dark);
 });
 
-test('stores are listed with their state, and the query is still there afterwards', { timeout: LIMIT }, async () => {
+test('other pages are a link away, and the query is still there afterwards', { timeout: LIMIT }, async () => {
   await open('?g0.expr=vector(1)&g0.tab=0');
   await page.getByRole('link', { name: 'Stores' }).click();
   await page.locator('.stores tbody tr').first().waitFor();
@@ -205,39 +203,38 @@ test('stores are listed with their state, and the query is still there afterward
   expect(new URL(page.url()).searchParams.get('g0.expr')).toBe('vector(1)');
   await page.goBack();
   await page.locator('.stores tbody tr').first().waitFor();
-  if (process.env.WEB_TEST_URL) return;
+});
+
+test('stores are listed with their state', { timeout: LIMIT }, async ({ skip }) => {
+  if (server.canned === null) skip();
+  await page.goto(`${server.canned}stores`);
+  await page.locator('.stores tbody tr').first().waitFor();
   expect(await page.locator('.state.good').count()).toBe(2);
   expect(await page.locator('.why').textContent()).toContain('connection refused');
   await page.getByText('Failing only').click();
   expect(await page.locator('.stores tbody tr').count()).toBe(1);
 });
 
-test.skipIf(process.env.WEB_TEST_URL)(
-  'blocks lie on a timeline, with marks and the plan',
-  { timeout: LIMIT },
-  async () => {
-    await open('blocks');
-    await page.locator('.row .block').first().waitFor();
-    expect(await page.locator('.stream').count()).toBe(3);
-    expect(await page.locator('.row .block.deletion').count()).toBe(8);
-    await page.locator('.step', { hasText: 'merge' }).first().hover();
-    expect(await page.locator('.block.lit').count()).toBeGreaterThan(0);
-    await page.locator('.row .block.held').click();
-    const details = page.getByRole('region', { name: 'Block' });
-    expect(await details.textContent()).toMatch(/no-compact-mark.*manual.*looks odd/);
-    await page.getByText('Not readable').waitFor();
-  },
-);
+test('blocks lie on a timeline, with marks and the plan', { timeout: LIMIT }, async ({ skip }) => {
+  if (server.canned === null) skip();
+  await page.goto(`${server.canned}blocks`);
+  await page.locator('.row .block').first().waitFor();
+  expect(await page.locator('.stream').count()).toBe(3);
+  expect(await page.locator('.row .block.deletion').count()).toBe(8);
+  await page.locator('.step', { hasText: 'merge' }).first().hover();
+  expect(await page.locator('.block.lit').count()).toBeGreaterThan(0);
+  await page.locator('.row .block.held').click();
+  const details = page.getByRole('region', { name: 'Block' });
+  expect(await details.textContent()).toMatch(/no-compact-mark.*manual.*looks odd/);
+  await page.getByText('Not readable').waitFor();
+});
 
 test('a narrow screen holds the page without scrolling sideways', { timeout: LIMIT }, async () => {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of [
-    '?g0.expr=demo_requests_total&g0.tab=0',
-    '?g0.expr=demo_requests_total&g0.tab=1',
-    'stores',
-    'blocks',
-  ]) {
-    await open(path);
+  const canned = server.canned === null ? [] : [`${server.canned}stores`, `${server.canned}blocks`];
+  const queries = [0, 1].map((tab) => `${server.url}?g0.expr=demo_requests_total&g0.tab=${tab}`);
+  for (const url of [...queries, ...canned]) {
+    await page.goto(url);
     await page.locator('.legend, td, .row').first().waitFor();
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
   }
