@@ -1,4 +1,4 @@
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 // All addresses are relative, so that the page works below any prefix without knowing it.
 export default defineConfig({
@@ -14,6 +14,8 @@ export default defineConfig({
     rolldownOptions: { output: { entryFileNames: 'page.js', assetFileNames: 'page[extname]' } },
     modulePreload: { polyfill: false },
   },
+  // A browser on a busy machine is slow.
+  test: { expect: { poll: { timeout: 20_000 } } },
   server: {
     // `API=http://localhost:9090 npm run dev` shows what that server holds.
     proxy: { '/api': process.env.API ?? 'http://localhost:10902' },
