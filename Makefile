@@ -42,6 +42,14 @@ lint: ## Formatting, tidy, clippy and documentation, warnings denied.
 test-servers: ## Install the S3 and Azure servers that the tests start.
 	crates/testkit/servers/install.sh
 
+.PHONY: web
+web: ## Build the web page of web/ into crates/ui/dist, which is committed.
+	scripts/web.sh build
+
+.PHONY: web-test
+web-test: ## Check that the committed web page is what web/ says, and use it in a real browser.
+	scripts/web.sh test
+
 .PHONY: fuzz
 fuzz: ## Replay the corpora and fuzz every decoder for SECONDS_PER_TARGET (60).
 	fuzz/run.sh $(SECONDS_PER_TARGET)
