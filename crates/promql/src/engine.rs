@@ -14,6 +14,8 @@ mod column;
 mod error;
 mod eval;
 mod flow;
+mod memory;
+mod observe;
 mod plan;
 mod select;
 mod signature;
@@ -24,15 +26,20 @@ mod window;
 
 use std::sync::Arc;
 
-use rutile_runtime::CpuPool;
+use rutile_runtime::{Account, CpuPool};
 
 pub use annotation::{Annotation, Annotations, Mended, Severity};
 pub use answer::{Answer, InstantSample, RangeSeries, Value};
 pub use column::SampleValue;
 pub use error::Error;
+pub use observe::{Analysis, QueryStats};
+pub use plan::Explanation;
 
 use crate::{ParserOptions, Source, ValueType, parse_expr};
 use eval::Evaluator;
+use memory::Memory;
+use observe::Observed;
+use plan::Node;
 use steps::Steps;
 
 /// A result of the engine.
@@ -58,6 +65,10 @@ pub struct EngineOptions {
     pub type_and_unit_labels: bool,
     /// Whether counter functions take start timestamps into account.
     pub start_timestamps: bool,
+    /// Whether the rules of the plan are made use of. Answers are the same without them.
+    pub optimize: bool,
+    /// Whether the answer tells what each part of the query came to.
+    pub analyze: bool,
 }
 
 impl Default for EngineOptions {
@@ -70,6 +81,8 @@ impl Default for EngineOptions {
             delayed_name_removal: false,
             type_and_unit_labels: false,
             start_timestamps: false,
+            optimize: true,
+            analyze: false,
         }
     }
 }
@@ -79,13 +92,27 @@ impl Default for EngineOptions {
 pub struct Engine {
     options: EngineOptions,
     pool: CpuPool,
+    account: Option<Account>,
 }
 
 impl Engine {
     /// An engine that computes in `pool`.
     #[must_use]
     pub fn new(options: EngineOptions, pool: CpuPool) -> Self {
-        Self { options, pool }
+        Self {
+            options,
+            pool,
+            account: None,
+        }
+    }
+
+    /// The same engine, which reserves what its queries hold on this account of the memory ledger.
+    #[must_use]
+    pub fn with_account(self, account: Account) -> Self {
+        Self {
+            account: Some(account),
+            ..self
+        }
     }
 
     /// Evaluates `query` at one time, ms since the Unix epoch.
@@ -99,15 +126,16 @@ impl Engine {
         time_ms: i64,
     ) -> Result<Answer> {
         let expr = parse_expr(query, &self.options.parser)?;
-        let steps = Steps::one(time_ms)?;
-        let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
-        let plan = plan::plan(&expr);
-        if expr.value_type() == ValueType::Matrix {
+        let plan = plan::plan(&expr, &self.options);
+        let mut evaluator = self.evaluator(source, Steps::one(time_ms)?, &plan).await?;
+        let answer = if expr.value_type() == ValueType::Matrix {
             let samples = evaluator.samples(&plan).await?;
-            return Ok(Answer::samples(samples, evaluator));
-        }
-        let operand = evaluator.eval(&plan).await?;
-        Answer::instant(operand, evaluator)
+            Answer::samples(samples, &mut evaluator)
+        } else {
+            let operand = evaluator.eval(&plan).await?;
+            Answer::instant(operand, &mut evaluator)?
+        };
+        Ok(answer.analyzed(&plan, &evaluator))
     }
 
     /// Evaluates `query` at `start_ms` and every `step_ms` until `end_ms`, ms since the Unix epoch.
@@ -125,8 +153,33 @@ impl Engine {
         let expr = parse_expr(query, &self.options.parser)?;
         let steps = Steps::range(start_ms, end_ms, step_ms)?;
         answer::require_ranged(&expr)?;
-        let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps);
-        let operand = evaluator.eval(&plan::plan(&expr)).await?;
-        Answer::range(operand, evaluator)
+        let plan = plan::plan(&expr, &self.options);
+        let mut evaluator = self.evaluator(source, steps, &plan).await?;
+        let operand = evaluator.eval(&plan).await?;
+        let answer = Answer::range(operand, &mut evaluator)?;
+        Ok(answer.analyzed(&plan, &evaluator))
+    }
+
+    /// How `query` would be evaluated.
+    ///
+    /// # Errors
+    /// When it is no query.
+    pub fn explain(&self, query: &str) -> Result<Explanation> {
+        let expr = parse_expr(query, &self.options.parser)?;
+        Ok(plan::plan(&expr, &self.options).explanation())
+    }
+
+    async fn evaluator<'s>(
+        &self,
+        source: &'s Arc<dyn Source>,
+        steps: Steps,
+        plan: &Node<'_>,
+    ) -> Result<Evaluator<'s>> {
+        let memory = Memory::enter(self.account.clone(), self.options.max_samples).await?;
+        let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps, memory);
+        if self.options.analyze {
+            evaluator.observed = Observed::of(plan);
+        }
+        Ok(evaluator)
     }
 }

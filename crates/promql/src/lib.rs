@@ -21,8 +21,8 @@ pub use ast::{
     VectorMatching, VectorSelector,
 };
 pub use engine::{
-    Annotation, Annotations, Answer, Engine, EngineOptions, Error, InstantSample, Mended,
-    RangeSeries, SampleValue, Severity, Value,
+    Analysis, Annotation, Annotations, Answer, Engine, EngineOptions, Error, Explanation,
+    InstantSample, Mended, QueryStats, RangeSeries, SampleValue, Severity, Value,
 };
 pub use parse::{
     ParseError, ParseErrors, ParserOptions, SeriesValue, StartTimestamps, parse_expr, parse_metric,

@@ -8,6 +8,8 @@ use rutile_model::FloatHistogram;
 use super::annotation::Annotations;
 use super::column::{Operand, Row, SampleValue};
 use super::eval::Evaluator;
+use super::observe::{Analysis, QueryStats};
+use super::plan::Node;
 use super::{Error, Result};
 use crate::ast::{Expr, ValueType};
 /// The result of a query.
@@ -19,6 +21,10 @@ pub struct Answer {
     pub annotations: Annotations,
     /// What the sources had to say.
     pub warnings: Vec<String>,
+    /// Figures of its evaluation.
+    pub stats: QueryStats,
+    /// Figures of each part of the query, if [`super::EngineOptions::analyze`] asks for them.
+    pub analysis: Option<Analysis>,
 }
 
 /// The value of a query.
@@ -78,16 +84,28 @@ pub(crate) fn require_ranged(expr: &Expr) -> Result<()> {
 }
 
 impl Answer {
-    pub(crate) fn new(value: Value, evaluator: Evaluator<'_>) -> Self {
+    pub(crate) fn new(value: Value, evaluator: &mut Evaluator<'_>) -> Self {
         Self {
             value,
-            annotations: evaluator.annotations,
-            warnings: evaluator.warnings,
+            annotations: std::mem::take(&mut evaluator.annotations),
+            warnings: std::mem::take(&mut evaluator.warnings),
+            stats: QueryStats {
+                samples: evaluator.samples_read,
+                peak_samples: evaluator.memory.peak().samples,
+                peak_bytes: evaluator.memory.peak().bytes,
+            },
+            analysis: None,
         }
     }
 
+    /// With the figures of each node of the plan, if these were observed.
+    pub(crate) fn analyzed(mut self, plan: &Node<'_>, evaluator: &Evaluator<'_>) -> Self {
+        self.analysis = evaluator.observed.analysis(plan);
+        self
+    }
+
     /// The value at the one step.
-    pub(crate) fn instant(operand: Operand, evaluator: Evaluator<'_>) -> Result<Self> {
+    pub(crate) fn instant(operand: Operand, evaluator: &mut Evaluator<'_>) -> Result<Self> {
         let time_ms = evaluator.steps.start;
         let value = match operand {
             Operand::Scalar(values) => Value::Scalar {
@@ -112,7 +130,7 @@ impl Answer {
     }
 
     /// The values at all steps.
-    pub(crate) fn range(operand: Operand, evaluator: Evaluator<'_>) -> Result<Self> {
+    pub(crate) fn range(operand: Operand, evaluator: &mut Evaluator<'_>) -> Result<Self> {
         let steps = evaluator.steps;
         let mut series: Vec<RangeSeries> = match operand {
             Operand::Scalar(values) => vec![RangeSeries {
@@ -134,7 +152,7 @@ impl Answer {
     }
 
     /// All samples of a range vector.
-    pub(crate) fn samples(series: Vec<(Labels, Samples)>, evaluator: Evaluator<'_>) -> Self {
+    pub(crate) fn samples(series: Vec<(Labels, Samples)>, evaluator: &mut Evaluator<'_>) -> Self {
         let series = series.into_iter().map(|(labels, samples)| {
             let mut out = RangeSeries {
                 labels,

@@ -92,11 +92,16 @@ pub(crate) fn apply(context: &mut CallContext<'_>, args: Vec<Operand>) -> Result
     }
 }
 
+/// Whether a function tells a part of a date.
+pub(crate) fn is_of_date(id: FunctionId) -> bool {
+    calendar::part(id).is_some()
+}
+
 /// Whether a function changes each row of its vector by itself.
 pub(crate) fn maps_rows(id: FunctionId) -> bool {
     use FunctionId::{Clamp, ClampMax, ClampMin, Round};
     math::of_one(id).is_some()
-        || calendar::part(id).is_some()
+        || is_of_date(id)
         || native::number(id).is_some()
         || matches!(id, Clamp | ClampMin | ClampMax | Round)
 }

@@ -111,6 +111,36 @@ pub(crate) enum Operand {
 }
 
 impl Operand {
+    /// The same at each of so many steps, of what was computed at one.
+    pub(crate) fn spread(self, steps: usize) -> Self {
+        match self {
+            Self::Scalar(values) => {
+                let value = values.first().copied().unwrap_or(f64::NAN);
+                Self::Scalar(vec![value; steps])
+            }
+            Self::Vector(mut rows) => {
+                for column in rows.iter_mut().map(|row| &mut row.column) {
+                    let float = column.floats.first().copied().unwrap_or(STALE_NAN);
+                    column.floats.resize(steps, float);
+                    if let Some(histogram) = column.histograms.first().cloned() {
+                        column.histograms.resize(steps, histogram);
+                    }
+                }
+                Self::Vector(rows)
+            }
+            Self::String(text) => Self::String(text),
+        }
+    }
+
+    /// How many rows there are; a scalar is one.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Scalar(_) => 1,
+            Self::Vector(rows) => rows.len(),
+            Self::String(_) => 0,
+        }
+    }
+
     /// The numbers; for what the parser said is a scalar.
     pub(crate) fn into_scalar(self) -> Vec<f64> {
         match self {

@@ -22,6 +22,8 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Operand, Row, SampleValue};
 use super::flow::{self, Flow, Parts};
+use super::memory::{Held, Memory};
+use super::observe::{Observed, Spent, Watch};
 use super::plan::Node;
 use super::select::{Instant, Take};
 use super::steps::Steps;
@@ -50,6 +52,10 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) query: Steps,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
+    pub(crate) memory: Memory,
+    /// The samples that were looked at.
+    pub(crate) samples_read: u64,
+    pub(crate) observed: Observed,
 }
 
 impl<'s> Evaluator<'s> {
@@ -58,6 +64,7 @@ impl<'s> Evaluator<'s> {
         pool: CpuPool,
         source: &'s Arc<dyn Source>,
         steps: Steps,
+        memory: Memory,
     ) -> Self {
         Self {
             options,
@@ -67,20 +74,61 @@ impl<'s> Evaluator<'s> {
             query: steps,
             annotations: Annotations::default(),
             warnings: Vec::new(),
+            memory,
+            samples_read: 0,
+            observed: Observed::default(),
         }
     }
 
     /// The value of a node that is no range vector.
     pub(crate) fn eval<'a>(&'a mut self, node: &'a Node<'_>) -> BoxFuture<'a, Result<Operand>> {
         async move {
-            if node.streams
-                && let Some(rows) = self.collected(node).await?
-            {
-                return Ok(Operand::Vector(rows));
-            }
-            self.value(node).await
+            let before = self.memory.now();
+            let value = if node.fixed && self.steps.len() > 1 {
+                self.once(node).await?
+            } else {
+                self.at_all_steps(node).await?
+            };
+            // What it was computed of is gone.
+            self.memory.settle(before.and(Held::of(&value)))?;
+            Ok(value)
         }
         .boxed()
+    }
+
+    /// The value of a node that is the same at all steps.
+    async fn once(&mut self, node: &Node<'_>) -> Result<Operand> {
+        let Steps {
+            start, interval, ..
+        } = self.steps;
+        let outer = std::mem::replace(&mut self.steps, Steps::inner(start, start, interval));
+        let value = self.at_all_steps(node).await;
+        self.steps = outer;
+        Ok(value?.spread(outer.len()))
+    }
+
+    async fn at_all_steps(&mut self, node: &Node<'_>) -> Result<Operand> {
+        if node.streams
+            && let Some(rows) = self.collected(node).await?
+        {
+            return Ok(Operand::Vector(rows));
+        }
+        self.value(node).await
+    }
+
+    /// Computes the value of a node of those of its children, and observes that.
+    fn computed(
+        &mut self,
+        node: &Node<'_>,
+        compute: impl FnOnce(&mut Self) -> Result<Operand>,
+    ) -> Result<Operand> {
+        let watch = Watch::start(self.observed.is_wanted());
+        let value = compute(self)?;
+        if self.observed.is_wanted() {
+            let spent = Spent::on(watch.read(), value.rows(), Held::of(&value));
+            self.observed.add(node.id, spent);
+        }
+        Ok(value)
     }
 
     /// The values of the children.
@@ -105,10 +153,10 @@ impl<'s> Evaluator<'s> {
             Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
             Expr::String(string) => Ok(Operand::String(string.value.clone())),
             Expr::Paren(_) => self.operand(node).await,
-            Expr::Vector(selector) => {
-                let rows = self.vector(node, selector, Take::Value).await?;
-                Ok(Operand::Vector(rows))
-            }
+            Expr::Vector(selector) => self
+                .vector(node, selector, Take::Value)
+                .await
+                .map(Operand::Vector),
             Expr::Unary(unary) => self.unary(node, unary).await,
             Expr::Binary(binary) => self.binary(node, binary).await,
             Expr::Aggregate(aggregate) => self.aggregate(node, aggregate).await,
@@ -126,8 +174,7 @@ impl<'s> Evaluator<'s> {
         take: Take,
     ) -> Result<Vec<Row>> {
         let flow = self.selector(node, selector, take).await?;
-        let rows = self.rows(flow).await?;
-        self.bounded(rows)
+        self.rows(flow).await
     }
 
     /// The rows of an instant selector.
@@ -163,7 +210,8 @@ impl<'s> Evaluator<'s> {
             span: selector.span,
         };
         let since = node.summary.applies().then_some(min_time);
-        Ok(self.flow_of(parts, flow::Fill::Instant(instant), since))
+        let nodes = (node.id, node.id);
+        Ok(self.flow_of(parts, flow::Fill::Instant(instant), nodes, since))
     }
 
     async fn select(&mut self, select: Select) -> Result<Parts> {
@@ -197,17 +245,17 @@ impl<'s> Evaluator<'s> {
         if unary.op == Sign::Plus {
             return Ok(operand);
         }
-        match operand {
+        self.computed(node, |this| match operand {
             Operand::Scalar(values) => Ok(Operand::Scalar(values.iter().map(|v| -v).collect())),
             Operand::Vector(mut rows) => {
                 flow::negate(&mut rows);
-                self.nameless(&mut rows);
-                let delayed = self.options.delayed_name_removal;
+                this.nameless(&mut rows);
+                let delayed = this.options.delayed_name_removal;
                 let rows = if delayed { rows } else { join(rows)? };
-                Ok(Operand::Vector(self.bounded(rows)?))
+                Ok(Operand::Vector(rows))
             }
             Operand::String(_) => Err(Error::execution("a text has no sign")),
-        }
+        })
     }
 
     async fn binary(&mut self, node: &Node<'_>, binary: &Binary) -> Result<Operand> {
@@ -215,16 +263,18 @@ impl<'s> Evaluator<'s> {
         let (Some(lhs), Some(rhs)) = (sides.next(), sides.next()) else {
             return Err(Error::execution("an operator has two sides"));
         };
-        let mut context = BinaryContext {
-            binary,
-            steps: self.steps.len(),
-            options: &self.options,
-            annotations: &mut self.annotations,
-        };
-        match binary::apply(&mut context, lhs, rhs)? {
-            Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
-            other => Ok(other),
-        }
+        self.computed(node, |this| {
+            let mut context = BinaryContext {
+                binary,
+                steps: this.steps.len(),
+                options: &this.options,
+                annotations: &mut this.annotations,
+            };
+            match binary::apply(&mut context, lhs, rhs)? {
+                Operand::Vector(rows) => this.joined(rows).map(Operand::Vector),
+                other => Ok(other),
+            }
+        })
     }
 
     async fn aggregate(&mut self, node: &Node<'_>, aggregate: &Aggregate) -> Result<Operand> {
@@ -237,19 +287,20 @@ impl<'s> Evaluator<'s> {
             None => None,
         };
         if inner.streams
-            && let Some(rows) = self.folded(inner, aggregate).await?
+            && let Some(rows) = self.folded(node, inner, aggregate).await?
         {
-            return self.bounded(rows).map(Operand::Vector);
+            return Ok(Operand::Vector(rows));
         }
         let rows = self.eval(inner).await?.into_vector();
-        let mut context = AggregateContext {
-            aggregate,
-            steps: self.steps.len(),
-            options: &self.options,
-            annotations: &mut self.annotations,
-        };
-        let rows = aggregate::apply(&mut context, param, rows)?;
-        self.bounded(rows).map(Operand::Vector)
+        self.computed(node, |this| {
+            let mut context = AggregateContext {
+                aggregate,
+                steps: this.steps.len(),
+                options: &this.options,
+                annotations: &mut this.annotations,
+            };
+            aggregate::apply(&mut context, param, rows).map(Operand::Vector)
+        })
     }
 
     async fn call(&mut self, node: &Node<'_>, call: &Call) -> Result<Operand> {
@@ -275,13 +326,17 @@ impl<'s> Evaluator<'s> {
                 (ValueType::Matrix, FunctionId::AbsentOverTime) => {
                     let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
                     let range = self.range(arg, Hints::Dropped).await?;
-                    let flow = self.over(call, range, present, Vec::new())?;
-                    let rows = self.rows(flow).await?;
-                    Operand::Vector(self.bounded(rows)?)
+                    let nodes = (arg.id, arg.id);
+                    let flow = self.over(call, nodes, range, present, Vec::new())?;
+                    Operand::Vector(self.rows(flow).await?)
                 }
                 _ => self.eval(arg).await?,
             });
         }
+        self.computed(node, |this| this.apply(call, args))
+    }
+
+    fn apply(&mut self, call: &Call, args: Vec<Operand>) -> Result<Operand> {
         let mut context = CallContext {
             call,
             steps: self.steps,
@@ -289,13 +344,13 @@ impl<'s> Evaluator<'s> {
             options: &self.options,
             annotations: &mut self.annotations,
         };
+        let is_of_labels = matches!(
+            call.function.id,
+            FunctionId::LabelJoin | FunctionId::LabelReplace
+        );
         match call::apply(&mut context, args)? {
-            Operand::Vector(rows)
-                if matches!(id, FunctionId::LabelJoin | FunctionId::LabelReplace) =>
-            {
-                Ok(Operand::Vector(self.bounded(join(rows)?)?))
-            }
-            Operand::Vector(rows) => Ok(Operand::Vector(self.joined(rows)?)),
+            Operand::Vector(rows) if is_of_labels => join(rows).map(Operand::Vector),
+            Operand::Vector(rows) => self.joined(rows).map(Operand::Vector),
             other => Ok(other),
         }
     }

@@ -5,18 +5,21 @@
 //! the batches cancels what has not begun.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use rutile_model::sample::is_stale_nan;
 use rutile_model::{Labels, Samples};
-use rutile_runtime::CpuPool;
+use rutile_runtime::{Account, CpuPool, Reservation};
 
 use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
+use super::memory::Held;
+use super::observe::{Spent, Watch};
 use super::select::{self, Given, Instant, Ranged};
 use super::steps::Steps;
 use super::summary::summarize;
@@ -50,8 +53,14 @@ pub(crate) struct Flow {
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) fill: Fill,
-    /// What is done to the rows then, in this order.
-    pub(crate) stages: Vec<Stage>,
+    /// What is done to the rows then, in this order, and the node of the plan that wants it.
+    pub(crate) stages: Vec<(usize, Stage)>,
+    /// The node that `fill` evaluates, and that of its selector.
+    pub(crate) nodes: (usize, usize),
+    /// Whether what is spent on each node is wanted.
+    pub(crate) observed: bool,
+    /// Where bytes are reserved.
+    pub(crate) account: Option<Account>,
     pub(crate) steps: Steps,
     pub(crate) query: Steps,
     pub(crate) options: EngineOptions,
@@ -86,6 +95,14 @@ pub(crate) struct Batch {
     pub(crate) nameless: Vec<Labels>,
     pub(crate) annotations: Annotations,
     pub(crate) warnings: Vec<String>,
+    /// What the rows hold.
+    pub(crate) held: Held,
+    /// The samples that were looked at, as [`super::QueryStats`] counts them.
+    pub(crate) samples: u64,
+    /// What was spent on nodes, if that is wanted.
+    pub(crate) spent: Vec<(usize, Spent)>,
+    /// The bytes of the rows, as long as nobody else accounts for them.
+    pub(crate) reservation: Option<Reservation>,
 }
 
 /// Batches, as they are computed.
@@ -160,10 +177,16 @@ impl Work {
 
     /// The rows of some series, those without any value left out.
     fn batch(&self, part: Part) -> Result<Batch> {
-        let mut rows = Vec::with_capacity(part.series.len());
+        let watch = Watch::start(self.observed);
         let (mut findings, mut samples) = (Findings::default(), Samples::default());
+        let mut rows = Vec::with_capacity(part.series.len());
+        let mut scratch = self.account.as_ref().map(Account::empty);
+        let mut columns = self.account.as_ref().map(Account::empty);
         for series in part.series {
             series.decode(&mut samples)?;
+            reserve(&mut scratch, bytes_of(&samples))?;
+            let places = (self.steps.len() * size_of::<f64>()) as u64;
+            reserve(&mut columns, (rows.len() as u64 + 1) * places)?;
             if let Some(since) = self.summary_since {
                 summarize(&mut samples, since);
             }
@@ -183,16 +206,46 @@ impl Work {
             true => rows.iter().map(|row| without_name(&row.labels)).collect(),
             false => Vec::new(),
         };
-        let mut annotations = findings.annotations;
-        for stage in &self.stages {
-            rows = self.stage(stage, rows, &mut annotations)?;
-        }
-        Ok(Batch {
-            rows,
+        let mut batch = Batch {
             nameless,
-            annotations,
             warnings: part.warnings,
-        })
+            annotations: findings.annotations,
+            held: Held::of_rows(&rows),
+            ..Batch::default()
+        };
+        batch.samples = match &self.fill {
+            Fill::Instant(_) => batch.held.samples,
+            Fill::Ranged(_) => findings.samples,
+        };
+        self.observe_fill(&mut batch, rows.len(), &watch);
+        for (node, stage) in &self.stages {
+            let watch = Watch::start(self.observed);
+            rows = self.stage(stage, rows, &mut batch.annotations)?;
+            batch.held = Held::of_rows(&rows);
+            if self.observed {
+                let spent = Spent::on(watch.read(), rows.len(), batch.held);
+                batch.spent.push((*node, spent));
+            }
+        }
+        reserve(&mut columns, batch.held.bytes)?;
+        batch.reservation = columns;
+        batch.rows = rows;
+        Ok(batch)
+    }
+
+    fn observe_fill(&self, batch: &mut Batch, rows: usize, watch: &Watch) {
+        if !self.observed {
+            return;
+        }
+        let (node, selector) = self.nodes;
+        let mut spent = Spent::on(watch.read(), rows, batch.held);
+        spent.samples = batch.samples;
+        batch.spent.push((node, spent));
+        if selector != node {
+            spent.time = Duration::ZERO;
+            spent.peak_bytes = 0;
+            batch.spent.push((selector, spent));
+        }
     }
 
     fn fill(
@@ -253,6 +306,22 @@ impl Work {
             }
         }
     }
+}
+
+/// Reserves so many bytes, unless as many are reserved already.
+fn reserve(reservation: &mut Option<Reservation>, bytes: u64) -> Result<()> {
+    if let Some(reservation) = reservation
+        && let Some(more) = bytes.checked_sub(reservation.bytes())
+    {
+        reservation.grow(more)?;
+    }
+    Ok(())
+}
+
+fn bytes_of(samples: &Samples) -> u64 {
+    let one = samples.histograms.iter().flatten().next();
+    let histograms = samples.histograms.len() * one.map_or(0, |histogram| histogram.size());
+    (samples.len() * 2 * size_of::<f64>() + histograms) as u64
 }
 
 /// Takes the metric name off, now or at the end.

@@ -3,11 +3,15 @@
 //! Pure: of an expression comes a plan, without a look at any data. The plan borrows the expressions; parentheses
 //! are gone. What holds of a node is a rule with a function of its own, and results are the same without it.
 
+mod explain;
 mod rules;
 
 use crate::ast::Expr;
 
+use super::EngineOptions;
 use super::summary::Summary;
+
+pub use explain::Explanation;
 
 /// A node of a plan: an expression that is evaluated, with what was decided about it.
 #[derive(Debug)]
@@ -24,16 +28,25 @@ pub(crate) struct Node<'e> {
     pub(crate) summary: Summary,
     /// Whether it is evaluated row by row, as its series come.
     pub(crate) streams: bool,
+    /// Whether it is evaluated once, for its value is the same at all steps.
+    pub(crate) fixed: bool,
 }
 
 /// Makes the plan of an expression.
-pub(crate) fn plan(expr: &Expr) -> Node<'_> {
-    let mut planner = Planner { nodes: 0 };
+pub(crate) fn plan<'e>(expr: &'e Expr, options: &EngineOptions) -> Node<'e> {
+    let mut planner = Planner {
+        nodes: 0,
+        optimize: options.optimize,
+        // Rows whose names go at the end are joined in another way at a single step.
+        fixes: options.optimize && !options.delayed_name_removal,
+    };
     planner.node(expr, None, Summary::default())
 }
 
 struct Planner {
     nodes: usize,
+    optimize: bool,
+    fixes: bool,
 }
 
 impl Planner {
@@ -60,7 +73,8 @@ impl Planner {
         Node {
             id,
             expr,
-            streams: rules::streams(expr, &children),
+            streams: self.optimize && rules::streams(expr, &children),
+            fixed: self.fixes && rules::fixed(expr, &children),
             children,
             around,
             summary,
@@ -72,5 +86,10 @@ impl<'e> Node<'e> {
     /// The only child, or the first one.
     pub(crate) fn first(&self) -> Option<&Self> {
         self.children.first()
+    }
+
+    /// How many nodes there are, this one included.
+    pub(crate) fn count(&self) -> usize {
+        1 + self.children.iter().map(Self::count).sum::<usize>()
     }
 }

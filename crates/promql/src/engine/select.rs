@@ -6,6 +6,7 @@ use rutile_model::sample::STALE_NAN;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
 
 use super::column::{Column, SampleValue};
+use super::memory::weight;
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
 use super::window::{self, Context, Findings, Kernel, Profile, Window};
@@ -210,6 +211,7 @@ pub(crate) fn ranged(
     let id = selector.call.function.id;
     let span = window::span_of(&selector.call);
     let profile = selector.profile(samples);
+    let weights = Weights::of(samples);
     let (mut from, mut to) = (0, 0);
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
@@ -233,6 +235,7 @@ pub(crate) fn ranged(
         if from == to && is_closed {
             continue;
         }
+        findings.samples += weights.between(from, to);
         scalars.clear();
         let at_step = |values: &Vec<f64>| values.get(step).copied().unwrap_or(STALE_NAN);
         scalars.extend(selector.scalars.iter().map(at_step));
@@ -268,6 +271,27 @@ pub(crate) fn ranged(
         findings,
     };
     window::finish(id, column, selector.type_labels, &mut context);
+}
+
+/// For how many samples those before each place count; empty if each counts for one.
+struct Weights(Vec<u64>);
+
+impl Weights {
+    fn of(samples: &Samples) -> Self {
+        let weights = samples.histograms.iter().scan(0, |sum, place| {
+            *sum += place.as_deref().map_or(1, weight);
+            Some(*sum)
+        });
+        let zero = (!samples.histograms.is_empty()).then_some(0);
+        Self(zero.into_iter().chain(weights).collect())
+    }
+
+    fn between(&self, from: usize, to: usize) -> u64 {
+        match (self.0.get(from), self.0.get(to)) {
+            (Some(before), Some(sum)) => sum - before,
+            _ => (to - from) as u64,
+        }
+    }
 }
 
 impl Ranged {

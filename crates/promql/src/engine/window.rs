@@ -150,6 +150,8 @@ pub(crate) struct Findings {
     pub(crate) annotations: Annotations,
     /// What fails the query.
     pub(crate) error: Option<Error>,
+    /// The samples in all windows, as they count for statistics.
+    pub(crate) samples: u64,
     /// Memory of functions that must reorder their samples.
     pub(crate) scratch: Vec<f64>,
 }

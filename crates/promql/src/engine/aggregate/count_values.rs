@@ -11,6 +11,7 @@ use super::groups;
 use crate::ast::{Aggregate, Expr};
 use crate::engine::column::{Column, Row, SampleValue};
 use crate::engine::eval::METRIC_NAME;
+use crate::engine::memory::too_many;
 use crate::engine::{Error, Result};
 
 /// Rows of counts that come into being as values are met.
@@ -20,6 +21,7 @@ struct Counts<'a> {
     shows_value: bool,
     steps: usize,
     most_rows: u64,
+    max_samples: u64,
     rows: Vec<Row>,
     by_labels: HashMap<Labels, usize, FixedState>,
     /// Rows by the number of the group and the bits of the value.
@@ -51,6 +53,7 @@ pub(super) fn apply(
         label,
         shows_value: !aggregate.without || !(is_grouped || label == METRIC_NAME),
         steps: context.steps,
+        max_samples: context.options.max_samples,
         most_rows: context.options.max_samples / context.steps.max(1) as u64,
         rows: Vec::new(),
         by_labels: HashMap::default(),
@@ -118,10 +121,7 @@ impl Counts<'_> {
         }
         let row = self.rows.len();
         if row as u64 >= self.most_rows {
-            return Err(Error::TooMany(
-                "query processing would load too many samples into memory in query execution"
-                    .to_owned(),
-            ));
+            return Err(too_many(self.max_samples));
         }
         self.rows
             .push(Row::new(labels.clone(), Column::absent(self.steps)));

@@ -8,6 +8,7 @@ use super::histogram::Histograms;
 use crate::ast::{Aggregate, AggregateOp, Span};
 use crate::engine::annotation::Annotations;
 use crate::engine::column::{Column, Row};
+use crate::engine::memory::Held;
 use crate::engine::signature::Signatures;
 
 /// An aggregation of the rows that it was given so far.
@@ -32,6 +33,13 @@ struct Group {
     histograms: Option<Histograms>,
     /// At which steps the metric name of a row is to go; empty if of none.
     drops_name: Vec<bool>,
+}
+
+impl Group {
+    fn bytes(&self) -> usize {
+        let histograms = self.histograms.as_ref().map_or(0, Histograms::bytes);
+        self.floats.bytes() + histograms + self.drops_name.len()
+    }
 }
 
 impl Fold {
@@ -62,6 +70,15 @@ impl Fold {
                 });
             }
             self.take_row(number, row);
+        }
+    }
+
+    /// What the groups hold so far: one sample of each group at each step.
+    pub(crate) fn held(&self) -> Held {
+        let bytes = self.groups.iter().map(Group::bytes).sum::<usize>();
+        Held {
+            bytes: bytes as u64,
+            samples: (self.groups.len() * self.steps) as u64,
         }
     }
 

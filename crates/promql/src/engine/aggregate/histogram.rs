@@ -49,6 +49,14 @@ impl Histograms {
         }
     }
 
+    /// About how many bytes it holds: as if all steps had sums like the first one.
+    pub(super) fn bytes(&self) -> usize {
+        let first = self.steps.iter().find_map(|running| running.sum.as_ref());
+        // The carry is a histogram too.
+        let sum = 2 * first.map_or(0, FloatHistogram::size);
+        self.steps.len() * (size_of::<Running>() + sum)
+    }
+
     /// Takes a row in.
     pub(super) fn take(
         &mut self,

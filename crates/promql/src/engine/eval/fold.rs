@@ -1,5 +1,7 @@
 //! Aggregations of rows that come one by one: of these, only what the groups need is kept.
 
+use std::time::Duration;
+
 use futures::future::join;
 
 use super::Evaluator;
@@ -8,21 +10,25 @@ use crate::ast::Aggregate;
 use crate::engine::Result;
 use crate::engine::aggregate::Fold;
 use crate::engine::column::Row;
+use crate::engine::memory::Held;
+use crate::engine::observe::{Spent, Watch};
 use crate::engine::plan::Node;
 
 impl Evaluator<'_> {
-    /// Folds the rows of a node that streams into the groups of an aggregation, in their order. None if the
-    /// aggregation must see all rows, or if some of them have equal labels.
+    /// The groups of an aggregation of an inner node that streams: its rows are folded in, in their order. None
+    /// if the aggregation must see all rows, or if some of them have equal labels.
     pub(super) async fn folded(
         &mut self,
         node: &Node<'_>,
+        inner: &Node<'_>,
         aggregate: &Aggregate,
     ) -> Result<Option<Vec<Row>>> {
         let Some(mut fold) = Fold::new(aggregate, self.steps.len()) else {
             return Ok(None);
         };
-        let before = self.annotations.clone();
-        let flow = self.flow(node).await?;
+        let (before, held) = (self.annotations.clone(), self.memory.now());
+        let (observed, mut time) = (self.observed.is_wanted(), Duration::ZERO);
+        let flow = self.flow(inner).await?;
         let mut seen = Seen::default();
         let pool = self.pool.clone();
         let mut batches = flow.start(&pool);
@@ -31,22 +37,32 @@ impl Evaluator<'_> {
             self.annotations.extend(batch.annotations);
             let (rows, nameless) = (batch.rows, batch.nameless);
             let fed = pool.run(move || {
+                let watch = Watch::start(observed);
                 let distinct = nameless.into_iter().all(|labels| seen.insert(labels));
                 fold.take(&rows);
-                (fold, seen, distinct)
+                drop(batch.reservation);
+                (fold, seen, distinct, watch.read())
             });
             // The next batches are computed meanwhile.
             let (fed, following) = join(fed, self.next(&mut batches)).await;
-            let distinct;
-            (fold, seen, distinct) = fed;
+            let (distinct, took);
+            (fold, seen, distinct, took) = fed;
+            time += took;
+            self.memory.settle(held.and(fold.held()))?;
             if !distinct {
                 self.annotations = before;
+                self.memory.settle(held)?;
                 return Ok(None);
             }
             next = following?;
         }
+        let watch = Watch::start(observed);
         let (rows, of_groups) = fold.finish();
         self.annotations.extend(of_groups);
+        if observed {
+            let spent = Spent::on(time + watch.read(), rows.len(), Held::of_rows(&rows));
+            self.observed.add(node.id, spent);
+        }
         Ok(Some(rows))
     }
 }

@@ -7,6 +7,7 @@ use rutile_model::Labels;
 use super::{Evaluator, METRIC_NAME};
 use crate::engine::column::{Column, Row};
 use crate::engine::flow;
+use crate::engine::memory::too_many;
 use crate::engine::{Error, Result};
 
 pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
@@ -37,9 +38,9 @@ impl Evaluator<'_> {
     /// When two of them have a value at the same step.
     pub(super) fn joined(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
         if self.options.delayed_name_removal && self.steps.len() == 1 {
-            return self.bounded(rows);
+            return Ok(rows);
         }
-        self.bounded(join(rows)?)
+        join(rows)
     }
 
     /// Refuses rows with equal labels, unless name removal is delayed.
@@ -49,22 +50,17 @@ impl Evaluator<'_> {
             rows.iter().all(|row| seen.insert(row.labels.clone()))
         };
         if self.options.delayed_name_removal || distinct(&rows) {
-            return self.bounded(rows);
+            return Ok(rows);
         }
         Err(Error::execution(SAME_LABELS))
     }
 
-    pub(super) fn bounded(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
-        self.require_room((rows.len() as u64).saturating_mul(self.steps.len() as u64))?;
-        Ok(rows)
-    }
-
+    /// Refuses what would be more samples than a query may hold.
     pub(super) fn require_room(&self, samples: u64) -> Result<()> {
-        if samples <= self.options.max_samples {
-            return Ok(());
+        match samples <= self.options.max_samples {
+            true => Ok(()),
+            false => Err(too_many(self.options.max_samples)),
         }
-        let message = "query processing would load too many samples into memory in query execution";
-        Err(Error::TooMany(message.to_owned()))
     }
 }
 

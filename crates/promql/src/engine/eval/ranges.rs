@@ -189,9 +189,10 @@ impl Evaluator<'_> {
         call: &Call,
         kernel: Kernel,
     ) -> Result<Flow> {
-        let (mut range, mut scalars) = (None, Vec::new());
+        let (mut range, mut scalars, mut nodes) = (None, Vec::new(), (node.id, node.id));
         for arg in &node.children {
             if arg.expr.value_type() == ValueType::Matrix {
+                nodes.1 = arg.id;
                 range = Some(self.range(arg, Hints::Dropped).await?);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
@@ -200,9 +201,9 @@ impl Evaluator<'_> {
         let Some(range) = range else {
             return Err(Error::execution("a range vector is expected"));
         };
-        let mut flow = self.over(call, range, kernel, scalars)?;
+        let mut flow = self.over(call, nodes, range, kernel, scalars)?;
         if !window::keeps_name(call.function.id) {
-            flow.work.stages.push(Stage::Nameless);
+            flow.work.stages.push((node.id, Stage::Nameless));
         }
         Ok(flow)
     }
@@ -210,6 +211,7 @@ impl Evaluator<'_> {
     pub(super) fn over(
         &self,
         call: &Call,
+        nodes: (usize, usize),
         range: Range,
         kernel: Kernel,
         scalars: Vec<Vec<f64>>,
@@ -227,7 +229,7 @@ impl Evaluator<'_> {
             type_labels: self.options.type_and_unit_labels,
         };
         let fill = Fill::Ranged(Box::new(ranged));
-        Ok(self.flow_of(range.parts, fill, range.summary_since))
+        Ok(self.flow_of(range.parts, fill, nodes, range.summary_since))
     }
 }
 

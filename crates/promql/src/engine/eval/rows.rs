@@ -5,11 +5,13 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use hashbrown::HashSet;
 use rutile_model::Labels;
+use rutile_runtime::Reservation;
 
 use super::Evaluator;
 use crate::ast::{Call, Expr, Sign, ValueType};
 use crate::engine::column::{Operand, Row};
 use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Stage, Work};
+use crate::engine::memory::Held;
 use crate::engine::plan::Node;
 use crate::engine::select::Take;
 use crate::engine::window;
@@ -19,10 +21,20 @@ use crate::engine::{Error, Result};
 pub(super) type Seen = HashSet<Labels, FixedState>;
 
 impl Evaluator<'_> {
-    pub(super) fn flow_of(&self, parts: Parts, fill: Fill, summary_since: Option<i64>) -> Flow {
+    /// A flow without stages, for a node and the node of its selector.
+    pub(super) fn flow_of(
+        &self,
+        parts: Parts,
+        fill: Fill,
+        nodes: (usize, usize),
+        summary_since: Option<i64>,
+    ) -> Flow {
         let work = Work {
             fill,
             stages: Vec::new(),
+            nodes,
+            observed: self.observed.is_wanted(),
+            account: self.memory.account().cloned(),
             steps: self.steps,
             query: self.query,
             options: self.options,
@@ -43,7 +55,7 @@ impl Evaluator<'_> {
                 Expr::Unary(unary) => {
                     let (mut flow, _) = self.inner_flow(node).await?;
                     if unary.op == Sign::Minus {
-                        flow.work.stages.push(Stage::Negate);
+                        flow.work.stages.push((node.id, Stage::Negate));
                     }
                     Ok(flow)
                 }
@@ -53,7 +65,7 @@ impl Evaluator<'_> {
                     let scalar = others.into_iter().flatten().next();
                     let scalar = scalar.map(Operand::into_scalar).unwrap_or_default();
                     let stage = Stage::Scalar(Box::new(binary.clone()), scalar, is_left);
-                    flow.work.stages.push(stage);
+                    flow.work.stages.push((node.id, stage));
                     Ok(flow)
                 }
                 _ => Err(Error::execution("these rows do not come one by one")),
@@ -64,7 +76,7 @@ impl Evaluator<'_> {
     async fn mapped(&mut self, node: &Node<'_>, call: &Call) -> Result<Flow> {
         let (mut flow, others) = self.inner_flow(node).await?;
         let stage = Stage::Call(Box::new(call.clone()), others);
-        flow.work.stages.push(stage);
+        flow.work.stages.push((node.id, stage));
         Ok(flow)
     }
 
@@ -88,7 +100,7 @@ impl Evaluator<'_> {
     /// All rows of a node that streams; none if some have equal labels, so that whoever asks has to look at
     /// whole vectors.
     pub(super) async fn collected(&mut self, node: &Node<'_>) -> Result<Option<Vec<Row>>> {
-        let before = self.annotations.clone();
+        let (before, held) = (self.annotations.clone(), self.memory.now());
         let flow = self.flow(node).await?;
         let mut seen = Seen::default();
         let mut rows = Vec::new();
@@ -96,11 +108,12 @@ impl Evaluator<'_> {
         while let Some(batch) = self.next(&mut batches).await? {
             if !batch.nameless.into_iter().all(|labels| seen.insert(labels)) {
                 self.annotations = before;
+                self.memory.settle(held)?;
                 return Ok(None);
             }
             self.annotations.extend(batch.annotations);
+            self.hold(batch.reservation, batch.held)?;
             rows.extend(batch.rows);
-            self.require_room((rows.len() as u64).saturating_mul(self.steps.len() as u64))?;
         }
         Ok(Some(rows))
     }
@@ -111,6 +124,7 @@ impl Evaluator<'_> {
         let mut batches = flow.start(&self.pool);
         while let Some(batch) = self.next(&mut batches).await? {
             self.annotations.extend(batch.annotations);
+            self.hold(batch.reservation, batch.held)?;
             rows.extend(batch.rows);
         }
         Ok(rows)
@@ -121,7 +135,17 @@ impl Evaluator<'_> {
         let mut batch = batches.next().await.transpose()?;
         if let Some(batch) = &mut batch {
             self.warned(std::mem::take(&mut batch.warnings));
+            self.samples_read += batch.samples;
+            for (node, spent) in batch.spent.drain(..) {
+                self.observed.add(node, spent);
+            }
         }
         Ok(batch)
+    }
+
+    /// Accounts for the rows of a batch from now on.
+    fn hold(&mut self, reservation: Option<Reservation>, held: Held) -> Result<()> {
+        drop(reservation);
+        self.memory.add(held)
     }
 }

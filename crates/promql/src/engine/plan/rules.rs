@@ -1,7 +1,7 @@
 //! What is decided about a node: one function for each rule.
 
 use super::Node;
-use crate::ast::{Expr, ValueType};
+use crate::ast::{AggregateOp, Expr, FunctionId, ValueType};
 use crate::engine::{call, window};
 
 /// Whether the rows of an expression come one by one, each from one series: those of selectors, of functions over
@@ -18,5 +18,33 @@ pub(super) fn streams(expr: &Expr, children: &[Node<'_>]) -> bool {
         Expr::Call(call) => call::maps_rows(call.function.id) && one_streams(),
         Expr::Unary(_) | Expr::Binary(_) => one_streams(),
         _ => false,
+    }
+}
+
+/// Whether the value of an expression is the same at all steps: its selectors look at a fixed time, and nothing in
+/// it asks for the step, or orders rows in a way that depends on how many steps there are.
+pub(super) fn fixed(expr: &Expr, children: &[Node<'_>]) -> bool {
+    use AggregateOp::{Bottomk, LimitRatio, Limitk, Topk};
+    use FunctionId::{
+        Info, PredictLinear, Sort, SortByLabel, SortByLabelDesc, SortDesc, StartTimestamp, Time,
+        Timestamp,
+    };
+    let all_fixed = || children.iter().all(|child| child.fixed);
+    match expr {
+        Expr::Number(_) | Expr::String(_) => true,
+        Expr::Vector(selector) => selector.at.is_some(),
+        Expr::Matrix(matrix) => matrix.selector.at.is_some(),
+        Expr::Subquery(subquery) => subquery.at.is_some(),
+        Expr::Paren(_) | Expr::Unary(_) | Expr::Binary(_) => all_fixed(),
+        Expr::Aggregate(aggregate) => {
+            !matches!(aggregate.op, Topk | Bottomk | Limitk | LimitRatio) && all_fixed()
+        }
+        Expr::Call(call) => match call.function.id {
+            Time | Timestamp | StartTimestamp | PredictLinear | Info => false,
+            Sort | SortDesc | SortByLabel | SortByLabelDesc => false,
+            // Without an argument, they take the step.
+            id if call::is_of_date(id) => !children.is_empty() && all_fixed(),
+            _ => all_fixed(),
+        },
     }
 }
