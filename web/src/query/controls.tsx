@@ -1,6 +1,6 @@
 // What a query is asked with: view, range, end, step, and how the servers behind are to answer.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { autoStep, formatDuration, formatTime, neighbourRange, parseDuration, parseTime, RANGES } from '../time';
 import { RESOLUTIONS, type PanelState } from '../url';
 
@@ -117,6 +117,7 @@ function End({ panel, utc, onChange }: Props) {
         hint={`${utc ? 'UTC' : 'Local time'}, such as 2026-01-31 18:00; empty for now`}
         onChange={onChange}
       />
+      <Calendar endMs={panel.endMs} utc={utc} onPick={(endMs) => onChange({ endMs })} />
       {panel.endMs !== null && (
         <button onClick={() => onChange({ endMs: null })} aria-label="Now" title="Back to now">
           now
@@ -131,6 +132,31 @@ function End({ panel, utc, onChange }: Props) {
         ›
       </button>
     </div>
+  );
+}
+
+/** The browser's own way to choose a day and a time, behind a button. */
+function Calendar({ endMs, utc, onPick }: { endMs: number | null; utc: boolean; onPick: (ms: number) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <input
+        ref={input}
+        class="native"
+        type="datetime-local"
+        step="1"
+        tabIndex={-1}
+        aria-hidden="true"
+        value={formatTime(endMs ?? Math.floor(Date.now() / 1000) * 1000, utc).replace(' ', 'T')}
+        onChange={(event) => {
+          const ms = parseTime(event.currentTarget.value, utc);
+          if (ms !== null) onPick(ms);
+        }}
+      />
+      <button onClick={() => input.current?.showPicker()} aria-label="Choose a time" title="Choose a time">
+        ▾
+      </button>
+    </>
   );
 }
 

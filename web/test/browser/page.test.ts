@@ -164,6 +164,22 @@ test('the keyboard is enough: new lines, brackets, earlier queries', { timeout: 
   expect(await editor().inputValue()).toBe('vector(1)\n+ 1');
 });
 
+test('a time is chosen in the calendar, and left again', { timeout: LIMIT }, async () => {
+  await open('?g0.expr=vector(time())&g0.tab=1');
+  const value = page.locator('td.value');
+  await value.waitFor();
+  await page.locator('input.native').evaluate((element) => {
+    (element as HTMLInputElement).value = '2026-01-31T18:00:00';
+    element.dispatchEvent(new Event('change', { bubbles: true }));
+  });
+  // The browser of this test is in Berlin.
+  await expect.poll(() => value.textContent()).toBe(String(Date.UTC(2026, 0, 31, 17) / 1000));
+  expect(new URL(page.url()).searchParams.get('g0.end_input')).toBe('2026-01-31 17:00:00');
+  await page.getByRole('button', { name: 'Now' }).click();
+  await expect.poll(() => value.textContent()).not.toMatch(/^17698/);
+  expect(page.url()).not.toContain('end_input');
+});
+
 test('tables sort and filter', { timeout: LIMIT }, async () => {
   await open('?g0.expr=demo_requests_total&g0.tab=1');
   const values = async () => (await page.locator('td.value').allTextContents()).map(Number);
