@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use rutile_fanout::{Endpoints, Fanout};
 use rutile_model::ErrorKind;
 use rutile_runtime::TaskGroup;
@@ -11,6 +12,7 @@ use rutile_server::{
 };
 use rutile_storeapi::StoreApi;
 use rutile_storeapi::grpc::{InfoServer, StoreServer};
+use rutile_ui::Part;
 
 use crate::args::QueryArgs;
 use crate::{ActiveQueries, Parts, Querier, QuerierConfig, Web, WebConfig};
@@ -18,12 +20,17 @@ use crate::{ActiveQueries, Parts, Querier, QuerierConfig, Web, WebConfig};
 /// How long the start waits for endpoints to say what they serve.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
 
+/// What the page shows of the API.
+const PARTS: [Part; 2] = [Part::Query, Part::Stores];
+
 /// The querier and its listeners.
 #[derive(Debug)]
 pub struct QueryComponent {
     endpoints: Arc<Endpoints>,
     fanout: Arc<Fanout>,
     web: Web,
+    /// None if a host has its own.
+    page: Option<Router>,
     http_metrics: HttpMetrics,
     tasks: TaskGroup,
     http: HttpServer,
@@ -64,6 +71,8 @@ impl Component for QueryComponent {
         let web_config = web_config(&args, context);
         let clock = Arc::clone(&context.clock);
         let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
+        let prefix = args.web.route_prefix();
+        let page = (!context.is_housed()).then(|| rutile_ui::routes(&prefix, &PARTS));
         let http = HttpServer::bind(&args.http, context).await?;
         let grpc = GrpcServer::bind(&args.grpc, context).await?;
         endpoints.replace(specs);
@@ -71,6 +80,7 @@ impl Component for QueryComponent {
             endpoints,
             fanout,
             web,
+            page,
             http_metrics: HttpMetrics::by_tenant(
                 &context.registry,
                 &tenancy.header,
@@ -87,12 +97,13 @@ impl Component for QueryComponent {
             endpoints,
             fanout,
             web,
+            page,
             http_metrics,
             tasks,
             http,
             grpc,
         } = self;
-        let routes = web.routes(&http_metrics);
+        let routes = web.routes(&http_metrics).merge(page.unwrap_or_default());
         let http = context
             .tasks
             .spawn("http", http.serve(routes, context.shutdown.clone()));

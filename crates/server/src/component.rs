@@ -24,6 +24,7 @@ use crate::allocator;
 use crate::cli::{self, Answer, FlagValues};
 use crate::failure::Failure;
 use crate::flags::CommonArgs;
+use crate::host::{Guest, Host};
 use crate::probe::Probe;
 
 /// What a component may take to drain, beyond the grace periods of its servers.
@@ -79,6 +80,8 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// The values of all flags, as far as they may be shown.
     pub flags: Arc<FlagValues>,
+    /// If another component houses this one.
+    pub(crate) guest: Option<Guest>,
 }
 
 impl Context {
@@ -98,7 +101,29 @@ impl Context {
             tasks: tasks.spawner(),
             shutdown: CancellationToken::new(),
             flags: Arc::default(),
+            guest: None,
         }
+    }
+
+    /// The context of `component` in the same process: its probes and its shutdown are its own, its metrics
+    /// carry its name, and `host` serves its routes. Its tasks run in `tasks`.
+    #[must_use]
+    pub fn housed(&self, component: &'static str, host: &Host, tasks: &TaskGroup) -> Self {
+        let registry = self.registry.with_label("component", component);
+        Self {
+            probe: Probe::new(component, &registry),
+            registry,
+            tasks: tasks.spawner(),
+            shutdown: CancellationToken::new(),
+            guest: Some(host.guest(component)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a host serves the routes of this component, and its own page.
+    #[must_use]
+    pub fn is_housed(&self) -> bool {
+        self.guest.is_some()
     }
 }
 

@@ -92,6 +92,9 @@ impl GrpcServer {
     pub async fn bind(args: &GrpcArgs, context: &Context) -> Result<Self, Failure> {
         args.validate()?;
         let listener = Listener::bind(&args.grpc_address, "--grpc-address").await?;
+        if let Some(guest) = &context.guest {
+            guest.take_grpc(listener.address());
+        }
         let age = args.grpc_server_max_connection_age.to_std();
         let lifetime = Lifetime {
             max_age: (!age.is_zero()).then_some(age),

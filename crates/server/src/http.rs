@@ -30,6 +30,7 @@ pub use self::metrics::HttpMetrics;
 use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::HttpArgs;
+use crate::host::Guest;
 use crate::listener::{Lifetime, Listener};
 use crate::probe::Probe;
 use crate::request_log::{HttpLog, RequestLog};
@@ -39,13 +40,20 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Calls at a time on one HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
 
-/// A bound HTTP server.
+/// A bound HTTP server, or one whose routes the host of its component serves.
 #[derive(Debug)]
 pub struct HttpServer {
-    listener: Listener,
+    door: Door,
     lifetime: Lifetime,
     routes: Router,
     log: Option<Arc<HttpLog>>,
+}
+
+/// Where requests come in.
+#[derive(Debug)]
+enum Door {
+    Own(Listener),
+    Host(Guest),
 }
 
 /// Handles the requests of one connection.
@@ -63,39 +71,56 @@ impl HttpServer {
     /// A failure that names the flag.
     pub async fn bind(args: &HttpArgs, context: &Context) -> Result<Self, Failure> {
         args.validate()?;
-        let listener = Listener::bind(&args.http_address, "--http-address").await?;
+        let door = match &context.guest {
+            Some(guest) => Door::Host(guest.clone()),
+            None => Door::Own(Listener::bind(&args.http_address, "--http-address").await?),
+        };
         let lifetime = Lifetime {
             max_age: None,
             grace: args.http_grace_period.to_std(),
             entropy: Arc::clone(&context.entropy),
         };
         Ok(Self {
-            listener,
+            door,
             lifetime,
             routes: common_routes(context),
             log: None,
         })
     }
 
-    /// Logs requests as `log` says.
+    /// The address, with the port that was given; none if a host serves the routes.
     #[must_use]
-    pub fn log_requests(mut self, log: &RequestLog, context: &Context) -> Self {
-        self.log = HttpLog::new(log.clone(), context, self.address().port());
-        self
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.door {
+            Door::Own(listener) => Some(listener.address()),
+            Door::Host(_) => None,
+        }
     }
 
-    /// The address, with the port that was given.
+    /// Logs requests as `log` says; those that a host takes are the host's to log.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+    pub fn log_requests(mut self, log: &RequestLog, context: &Context) -> Self {
+        if let Some(address) = self.address() {
+            self.log = HttpLog::new(log.clone(), context, address.port());
+        }
+        self
     }
 
     /// Serves the common routes and `routes` until `shutdown`, then drains within the grace period
     /// of the flags. HTTP/1.1, and HTTP/2 with prior knowledge.
     ///
-    /// Common are `/metrics`, `/-/healthy`, `/-/ready` and those below `/debug/pprof`.
+    /// Common are `/metrics`, `/-/healthy`, `/-/ready` and those below `/debug/pprof`. With a host, `routes` are
+    /// handed over to it, without the common ones, which it has itself.
     pub async fn serve(self, routes: Router, shutdown: CancellationToken) -> ShutdownReport {
-        let address = self.listener.address();
+        let listener = match self.door {
+            Door::Own(listener) => listener,
+            Door::Host(guest) => {
+                guest.take_routes(routes);
+                shutdown.cancelled().await;
+                return ShutdownReport::default();
+            }
+        };
+        let address = listener.address();
         tracing::info!(%address, "listening for requests and metrics");
         let (routes, log) = (self.routes.merge(routes), self.log);
         let connect = move |io: TokioIo<TcpStream>, executor| {
@@ -114,7 +139,7 @@ impl HttpServer {
                 .max_concurrent_streams(MAX_CONCURRENT_STREAMS);
             builder.serve_connection(io, requests).into_owned()
         };
-        let report = self.listener.serve(self.lifetime, shutdown, connect).await;
+        let report = listener.serve(self.lifetime, shutdown, connect).await;
         tracing::info!(%address, aborted = report.aborted.len(), "HTTP server is shut down");
         report
     }

@@ -42,7 +42,13 @@ enum Command {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match parse(std::env::args().collect()) {
+    run_from(std::env::args().collect())
+}
+
+/// Runs the program with the arguments `argv`, the name of the program first.
+#[must_use]
+pub fn run_from(argv: Vec<String>) -> ExitCode {
+    let cli = match parse(argv) {
         Ok(cli) => cli,
         Err(answer) => return print_answer(&answer),
     };

@@ -218,6 +218,7 @@ impl EndpointArgs {
         };
         EndpointsConfig {
             info_interval: self.info_timeout.to_std().max(Duration::from_millis(100)),
+            info_timeout: self.info_timeout.to_std().max(Duration::from_millis(100)),
             unhealthy_timeout: self.unhealthy_timeout.to_std(),
             connection_labels: self.connection_labels.iter().map(label).collect(),
         }
