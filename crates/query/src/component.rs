@@ -13,7 +13,9 @@ use rutile_storeapi::StoreApi;
 use rutile_storeapi::grpc::{InfoServer, StoreServer};
 
 use crate::args::QueryArgs;
-use crate::{ActiveQueries, Parts, Querier, QuerierConfig, Web, WebConfig};
+use crate::{
+    ActiveQueries, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web, WebConfig,
+};
 
 /// How long the start waits for endpoints to say what they serve.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
@@ -22,7 +24,8 @@ const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct QueryComponent {
     endpoints: Arc<Endpoints>,
-    fanout: Arc<Fanout>,
+    store: Arc<QuerierStore>,
+    queries: QueryServer,
     web: Web,
     http_metrics: HttpMetrics,
     tasks: TaskGroup,
@@ -61,6 +64,14 @@ impl Component for QueryComponent {
             active: active_queries(&args, context)?,
         };
         let querier = Arc::new(Querier::new(parts, config));
+        let queries = QueryServer::new(
+            Arc::clone(&querier),
+            Arc::clone(&context.clock),
+            args.query.replica_labels.clone(),
+            args.query.instant_resolution.to_std(),
+        );
+        let limits = args.query.limits.limits();
+        let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
         let web_config = web_config(&args, context);
         let clock = Arc::clone(&context.clock);
         let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
@@ -69,7 +80,8 @@ impl Component for QueryComponent {
         endpoints.replace(specs);
         Ok(Self {
             endpoints,
-            fanout,
+            store,
+            queries,
             web,
             http_metrics: HttpMetrics::by_tenant(
                 &context.registry,
@@ -85,7 +97,8 @@ impl Component for QueryComponent {
     async fn run(self, context: Context) -> Result<(), Failure> {
         let Self {
             endpoints,
-            fanout,
+            store,
+            queries,
             web,
             http_metrics,
             tasks,
@@ -104,10 +117,11 @@ impl Component for QueryComponent {
                 tracing::warn!("some endpoints did not say yet what they serve");
             },
         }
-        let store: Arc<dyn StoreApi> = fanout;
+        let store: Arc<dyn StoreApi> = store;
         let services = GrpcServices::new()
             .add_service(StoreServer::new(Arc::clone(&store)))
             .add_service(InfoServer::new(store))
+            .add_service(queries)
             .descriptors(rutile_proto::FILE_DESCRIPTOR_SET);
         if !context.shutdown.is_cancelled() {
             context.probe.set_ready();
