@@ -19,4 +19,5 @@ mod stores;
 pub use endpoints::{ConnectionLabel, Endpoint, EndpointStatus, Endpoints, EndpointsConfig};
 pub use fanout::{Fanout, FanoutConfig, Retrieval};
 pub use metadata::{Metadata, Tsdb};
+pub use metrics::{endpoint_dns_metrics, group_dns_metrics};
 pub use stores::{Store, Stores};

@@ -9,7 +9,7 @@ use rutile_model::Labels;
 use rutile_proto::thanos::{
     AggrChunk, Chunk, Label, LabelMatcher, Series, SeriesRequest, label_matcher,
 };
-use rutile_runtime::{Ledger, SystemClock, TaskGroup};
+use rutile_runtime::{Clock, Ledger, SystemClock, TaskGroup};
 use rutile_storeapi::{
     Item, ItemStream, StoreApi,
     grpc::{InfoServer, StoreServer},
@@ -34,9 +34,26 @@ impl Cluster {
         config: FanoutConfig,
         tasks: TaskGroup,
     ) -> Self {
+        Self::with(
+            specs,
+            config,
+            EndpointsConfig::default(),
+            Arc::new(SystemClock),
+            tasks,
+        )
+        .await
+    }
+
+    /// The same with settings of the endpoint set.
+    pub(crate) async fn with(
+        specs: Vec<EndpointSpec>,
+        config: FanoutConfig,
+        settings: EndpointsConfig,
+        clock: Arc<dyn Clock>,
+        tasks: TaskGroup,
+    ) -> Self {
         let registry = Registry::new();
-        let settings = EndpointsConfig::default();
-        let endpoints = Endpoints::new(settings, Arc::new(SystemClock), tasks.spawner(), &registry);
+        let endpoints = Endpoints::new(settings, clock, tasks.spawner(), &registry);
         endpoints.replace(specs);
         endpoints.checked_once().await;
         let stores = Arc::clone(&endpoints);
@@ -151,4 +168,15 @@ pub(crate) fn pods(numbers: std::ops::Range<u32>) -> Vec<Labels> {
     numbers
         .map(|i| Labels::from([("__name__", "up"), ("pod", &format!("{i:02}"))]))
         .collect()
+}
+
+/// Waits for something that other tasks bring about.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(waited.is_ok(), "{what}");
 }
