@@ -22,6 +22,13 @@ pub mod thanos {
     }
 }
 
+/// Package `prometheus_copy`: samples as messages.
+pub mod prometheus_copy {
+    #![allow(warnings, clippy::all, clippy::pedantic, reason = "generated code")]
+
+    include!("gen/prometheus_copy.rs");
+}
+
 /// Package `hintspb`: the messages inside the `hints` fields.
 pub mod hintspb {
     #![allow(warnings, clippy::all, clippy::pedantic, reason = "generated code")]
@@ -51,7 +58,10 @@ mod tests {
                     .map(|service| format!("{}.{}", file.package(), service.name()))
             })
             .collect();
-        assert_eq!(services, ["thanos.Store", "thanos.info.Info"]);
+        assert_eq!(
+            services,
+            ["thanos.Store", "thanos.Query", "thanos.info.Info"]
+        );
         assert!(
             set.file
                 .iter()

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use rutile_fanout::{Endpoints, Fanout};
+use rutile_discovery::{Discovery, Dns};
+use rutile_fanout::{Endpoints, Fanout, endpoint_dns_metrics, group_dns_metrics};
 use rutile_model::ErrorKind;
 use rutile_runtime::TaskGroup;
 use rutile_server::{
@@ -15,7 +16,9 @@ use rutile_storeapi::grpc::{InfoServer, StoreServer};
 use rutile_ui::Part;
 
 use crate::args::QueryArgs;
-use crate::{ActiveQueries, Parts, Querier, QuerierConfig, Web, WebConfig};
+use crate::{
+    ActiveQueries, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web, WebConfig,
+};
 
 /// How long the start waits for endpoints to say what they serve.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
@@ -26,11 +29,13 @@ const PARTS: [Part; 2] = [Part::Query, Part::Stores];
 /// The querier and its listeners.
 #[derive(Debug)]
 pub struct QueryComponent {
+    discovery: Discovery,
     endpoints: Arc<Endpoints>,
-    fanout: Arc<Fanout>,
+    store: Arc<QuerierStore>,
+    queries: QueryServer,
     web: Web,
-    /// None if a host has its own.
-    page: Option<Router>,
+    /// Empty if a host has its own.
+    page: Router,
     http_metrics: HttpMetrics,
     tasks: TaskGroup,
     http: HttpServer,
@@ -48,7 +53,7 @@ impl Component for QueryComponent {
         let config = querier_config(&args)?;
         let tenancy = config.tenancy.clone();
         let log = args.request_logging.request_log()?;
-        let specs = args.endpoints.specs()?;
+        let discovery = discovery(&args, context).await?;
         let tasks = context.tasks.child("calls");
         let clock = Arc::clone(&context.clock);
         let endpoints_config = args.endpoints.endpoints_config();
@@ -68,17 +73,28 @@ impl Component for QueryComponent {
             active: active_queries(&args, context)?,
         };
         let querier = Arc::new(Querier::new(parts, config));
+        let queries = QueryServer::new(
+            Arc::clone(&querier),
+            Arc::clone(&context.clock),
+            args.query.replica_labels.clone(),
+            args.query.instant_resolution.to_std(),
+        );
+        let limits = args.query.limits.limits();
+        let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
         let web_config = web_config(&args, context);
         let clock = Arc::clone(&context.clock);
         let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
-        let prefix = args.web.route_prefix();
-        let page = (!context.is_housed()).then(|| rutile_ui::routes(&prefix, &PARTS));
+        let page = match context.is_housed() {
+            true => Router::new(),
+            false => rutile_ui::routes(&args.web.route_prefix(), &PARTS),
+        };
         let http = HttpServer::bind(&args.http, context).await?;
         let grpc = GrpcServer::bind(&args.grpc, context).await?;
-        endpoints.replace(specs);
         Ok(Self {
+            discovery,
             endpoints,
-            fanout,
+            store,
+            queries,
             web,
             page,
             http_metrics: HttpMetrics::by_tenant(
@@ -94,8 +110,10 @@ impl Component for QueryComponent {
 
     async fn run(self, context: Context) -> Result<(), Failure> {
         let Self {
+            mut discovery,
             endpoints,
-            fanout,
+            store,
+            queries,
             web,
             page,
             http_metrics,
@@ -103,22 +121,32 @@ impl Component for QueryComponent {
             http,
             grpc,
         } = self;
-        let routes = web.routes(&http_metrics).merge(page.unwrap_or_default());
+        let routes = web.routes(&http_metrics).merge(page);
         let http = context
             .tasks
             .spawn("http", http.serve(routes, context.shutdown.clone()));
-        let checked = tokio::time::timeout(FIRST_CHECK_WITHIN, endpoints.checked_once());
+        let specs = discovery.watch();
+        let first_check = async {
+            discovery.update(false).await;
+            endpoints.replace(specs.borrow().clone());
+            endpoints.checked_once().await;
+        };
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => {}
-            checked = checked => if checked.is_err() {
-                tracing::warn!("some endpoints did not say yet what they serve");
+            checked = tokio::time::timeout(FIRST_CHECK_WITHIN, first_check) => if checked.is_err() {
+                tracing::warn!("some endpoints were not found, or did not say yet what they serve");
             },
         }
-        let store: Arc<dyn StoreApi> = fanout;
+        let following = Arc::clone(&endpoints);
+        let following = async move { following.follow(specs).await };
+        let _discovering = tasks.spawn("discovery", discovery.run()).abort_on_drop();
+        let _following = tasks.spawn("endpoints", following).abort_on_drop();
+        let store: Arc<dyn StoreApi> = store;
         let services = GrpcServices::new()
             .add_service(StoreServer::new(Arc::clone(&store)))
             .add_service(InfoServer::new(store))
+            .add_service(queries)
             .descriptors(rutile_proto::FILE_DESCRIPTOR_SET);
         if !context.shutdown.is_cancelled() {
             context.probe.set_ready();
@@ -137,6 +165,16 @@ impl Component for QueryComponent {
             .to_std()
             .max(args.grpc.grpc_grace_period.to_std())
     }
+}
+
+async fn discovery(args: &QueryArgs, context: &Context) -> Result<Discovery, Failure> {
+    let wrong = |error: rutile_discovery::Error| Failure::new(error.kind(), &error);
+    let registry = &context.registry;
+    let endpoints = Dns::system(endpoint_dns_metrics(registry)).map_err(wrong)?;
+    let groups = Dns::system(group_dns_metrics(registry)).map_err(wrong)?;
+    Discovery::new(args.endpoints.discovery()?, endpoints, groups)
+        .await
+        .map_err(wrong)
 }
 
 fn querier_config(args: &QueryArgs) -> Result<QuerierConfig, Failure> {

@@ -15,7 +15,7 @@ mod status;
 pub use body::FramesBody;
 pub use client::{Client, ClientOptions};
 pub use compression::Compression;
-pub use server::{InfoServer, StoreServer, into_response};
+pub use server::{InfoServer, StoreServer, handle, into_response};
 pub use status::{from_status, to_status};
 
 /// `content-type` of requests and answers.

@@ -9,7 +9,7 @@ use rutile_promql::EngineOptions;
 use rutile_server::Failure;
 
 use super::invalid;
-use crate::TelemetryBounds;
+use crate::{CallLimits, TelemetryBounds};
 
 /// How queries are evaluated.
 #[derive(Debug, Clone, Args)]
@@ -167,14 +167,23 @@ pub(crate) struct LimitArgs {
         default_value_t = 0,
         value_name = "N"
     )]
-    pub(crate) series: u64,
+    series: u64,
     /// Samples of a call, counted as chunks of 120; 0: no limit.
     #[arg(
         long = "store.limits.request-samples",
         default_value_t = 0,
         value_name = "N"
     )]
-    pub(crate) samples: u64,
+    samples: u64,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(&self) -> CallLimits {
+        CallLimits {
+            series: self.series,
+            samples: self.samples,
+        }
+    }
 }
 
 impl QueryFlags {
