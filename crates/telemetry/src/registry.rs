@@ -113,7 +113,7 @@ impl Registry {
     /// # Panics
     /// If the name is taken.
     pub fn gauge_fn(&self, name: &str, help: &str, read: impl Fn() -> f64 + Send + Sync + 'static) {
-        self.register(Box::new(ReadGauge::new(
+        self.add(Box::new(ReadGauge::new(
             self.opts(name, help),
             MetricType::GAUGE,
             read,
@@ -130,18 +130,26 @@ impl Registry {
         help: &str,
         read: impl Fn() -> f64 + Send + Sync + 'static,
     ) {
-        self.register(Box::new(ReadGauge::new(
+        self.add(Box::new(ReadGauge::new(
             self.opts(name, help),
             MetricType::COUNTER,
             read,
         )));
     }
 
-    /// Adds a collector of one's own. Prefix and labels of this view do not apply to it.
+    /// Adds a collector of one's own. The labels of this view are added to its metrics; the prefix is not put before
+    /// their names.
     ///
     /// # Panics
     /// If one of its names is taken.
     pub fn register(&self, collector: Box<dyn Collector>) {
+        match self.labels.is_empty() {
+            true => self.add(collector),
+            false => self.add(Box::new(Labelled::new(collector, &self.labels))),
+        }
+    }
+
+    fn add(&self, collector: Box<dyn Collector>) {
         if let Err(error) = self.shared.metrics.register(collector) {
             panic!("metric cannot be registered: {error}");
         }
@@ -208,7 +216,7 @@ impl Registry {
         }
         match make() {
             Ok(metric) => {
-                self.register(Box::new(metric.clone()));
+                self.add(Box::new(metric.clone()));
                 handles.insert(key, Box::new(metric.clone()));
                 metric
             }
@@ -224,6 +232,59 @@ impl fmt::Debug for Registry {
             .field("metrics", &metrics)
             .finish_non_exhaustive()
     }
+}
+
+/// A collector whose metrics get labels with fixed values.
+struct Labelled {
+    inner: Box<dyn Collector>,
+    /// Sorted by name.
+    labels: Vec<proto::LabelPair>,
+    desc: Vec<Desc>,
+}
+
+impl Labelled {
+    fn new(inner: Box<dyn Collector>, labels: &HashMap<String, String>) -> Self {
+        let sorted: BTreeMap<_, _> = labels.iter().collect();
+        let describe = |desc: &Desc| {
+            let own = desc.const_label_pairs.iter();
+            let own = own.map(|pair| (pair.name().to_owned(), pair.value().to_owned()));
+            let all = own.chain(labels.clone()).collect();
+            let variable = desc.variable_labels.clone();
+            Desc::new(desc.fq_name.clone(), desc.help.clone(), variable, all).ok()
+        };
+        Self {
+            desc: inner.desc().into_iter().filter_map(describe).collect(),
+            labels: sorted
+                .into_iter()
+                .map(|(name, value)| label_pair(name, value))
+                .collect(),
+            inner,
+        }
+    }
+}
+
+impl Collector for Labelled {
+    fn desc(&self) -> Vec<&Desc> {
+        self.desc.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = self.inner.collect();
+        for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+            let mut labels = self.labels.clone();
+            labels.extend(metric.take_label());
+            labels.sort_by(|a, b| a.name().cmp(b.name()));
+            metric.set_label(labels);
+        }
+        families
+    }
+}
+
+fn label_pair(name: &str, value: &str) -> proto::LabelPair {
+    let mut pair = proto::LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
 }
 
 /// One value that is read when it is collected.
@@ -263,12 +324,8 @@ impl<F: Fn() -> f64 + Send + Sync> Collector for ReadGauge<F> {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut metric = proto::Metric::default();
-        let pairs = self.labels.iter().map(|(name, value)| {
-            let mut pair = proto::LabelPair::default();
-            pair.set_name(name.clone());
-            pair.set_value(value.clone());
-            pair
-        });
+        let pairs = self.labels.iter();
+        let pairs = pairs.map(|(name, value)| label_pair(name, value));
         metric.set_label(pairs.collect());
         if self.kind == MetricType::COUNTER {
             let mut counter = proto::Counter::default();
@@ -313,6 +370,22 @@ mod tests {
              c_seconds_bucket{le=\"0.1\"} 0\nc_seconds_bucket{le=\"1\"} 1\n\
              c_seconds_bucket{le=\"+Inf\"} 1\nc_seconds_sum 0.2\nc_seconds_count 1\n\
              # HELP d_read Read.\n# TYPE d_read gauge\nd_read{name=\"x\"} 7\n"
+        );
+    }
+
+    #[test]
+    fn collectors_of_ones_own_get_the_labels_of_the_view() {
+        let registry = Registry::new();
+        for component in ["one", "two"] {
+            let kinds = IntCounterVec::new(Opts::new("x_total", "Help."), &["kind"]).unwrap();
+            kinds.with_label_values(&["a"]).inc();
+            let view = registry.with_label("component", component);
+            view.register(Box::new(kinds));
+        }
+        assert_eq!(
+            registry.render(),
+            "# HELP x_total Help.\n# TYPE x_total counter\n\
+             x_total{component=\"one\",kind=\"a\"} 1\nx_total{component=\"two\",kind=\"a\"} 1\n"
         );
     }
 
