@@ -18,6 +18,7 @@ mod memory;
 mod observe;
 mod plan;
 mod select;
+mod shared;
 mod signature;
 mod smooth;
 mod steps;

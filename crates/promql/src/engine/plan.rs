@@ -28,6 +28,8 @@ pub(crate) struct Node<'e> {
     pub(crate) summary: Summary,
     /// Whether it is evaluated row by row, as its series come.
     pub(crate) streams: bool,
+    /// Whether it selects what another node of the plan selects, too.
+    pub(crate) shared: bool,
     /// Whether it is evaluated once, for its value is the same at all steps.
     pub(crate) fixed: bool,
 }
@@ -40,7 +42,13 @@ pub(crate) fn plan<'e>(expr: &'e Expr, options: &EngineOptions) -> Node<'e> {
         // Rows whose names go at the end are joined in another way at a single step.
         fixes: options.optimize && !options.delayed_name_removal,
     };
-    planner.node(expr, None, Summary::default())
+    let mut root = planner.node(expr, None, Summary::default());
+    if options.optimize {
+        let mut selections = rules::Selections::default();
+        rules::count_selections(&root, &mut selections);
+        rules::share(&mut root, &selections);
+    }
+    root
 }
 
 struct Planner {
@@ -74,6 +82,7 @@ impl Planner {
             id,
             expr,
             streams: self.optimize && rules::streams(expr, &children),
+            shared: false,
             fixed: self.fixes && rules::fixed(expr, &children),
             children,
             around,
