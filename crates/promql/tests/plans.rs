@@ -70,13 +70,22 @@ impl Source for Counters {
             .map(|number| {
                 let (job, pod) = (format!("j{}", number % 4), format!("p{number:04}"));
                 let labels = [("__name__", name.as_str()), ("job", &job), ("pod", &pod)];
+                let labels = Labels::from(labels);
                 Arc::new(Counter {
-                    labels: Labels::from(labels),
+                    labels,
                     number,
                     decoded: Arc::clone(&self.decoded),
                 }) as Arc<dyn Series>
             })
             .collect();
+        let is_wanted = |series: &Arc<dyn Series>| {
+            let others = select.matchers.iter().filter(|m| m.name() != "__name__");
+            let labels = series.labels();
+            others
+                .into_iter()
+                .all(|m| m.matches(labels.value(m.name())))
+        };
+        let all: Vec<_> = all.into_iter().filter(is_wanted).collect();
         let parts: Vec<_> = all.chunks(3).map(<[_]>::to_vec).collect();
         let taken = Arc::clone(&self.parts);
         let parts = stream::iter(parts).map(move |series| {
@@ -133,6 +142,8 @@ async fn answers_are_the_same_without_rules_and_on_any_number_of_cores() {
         "sum by (job) (rate(a_total[5m] @ end())) / on (job) sum by (job) (rate(a_total[5m]))",
         "max_over_time(sum(rate(a_total[2m]))[10m:1m])",
         "a_total > 4 and a_total < 6",
+        r#"sum by (job) (rate(a_total{job="j1"}[5m])) / sum by (job) (rate(b_total[5m]))"#,
+        r#"max by (job) (a{job=~"j1|j2"}) > bool on (job) -min by (job, pod) (b{pod="p0001"})"#,
         // The names of two metrics go: what is left is the same.
         r#"sum by (pod) (abs({__name__=~"a|b"}))"#,
     ] {
@@ -204,6 +215,70 @@ fn plans_explain_themselves() {
         assert_eq!(outline(&plan, 0), expected, "{query}");
     }
     assert!(engine(true, 1).explain("sum(").is_err());
+}
+
+/// What the selectors of a query select.
+fn selected(plan: &Explanation) -> Vec<String> {
+    let below = plan.children.iter().flat_map(selected);
+    match plan.name.split_once("selector] ") {
+        Some((_, rest)) => vec![rest.trim_end_matches(" (row by row)").to_owned()],
+        None => below.collect(),
+    }
+}
+
+#[test]
+fn matchers_go_to_the_other_side() {
+    for (query, expected) in [
+        (
+            r#"sum by (job) (rate(a{job="x", pod="p"}[5m])) / (sum by (job) (rate(b[5m])))"#,
+            [r#"a{job="x",pod="p"}[5m]"#, r#"b{job="x"}[5m]"#],
+        ),
+        // From both sides to both.
+        (
+            r#"sum by (k, l) (-a{k="1"}) * on (k, l) max by (k, l) (abs(b{l!="2"}))"#,
+            [r#"a{k="1",l!="2"}"#, r#"b{k="1",l!="2"}"#],
+        ),
+        (
+            r#"a{job="x"} / on (job) group_left () sum by (job) (b)"#,
+            [r#"a{job="x"}"#, r#"b{job="x"}"#],
+        ),
+        // The label is none by which rows find each other; there may be duplicates; both sides are not needed;
+        // the label is not that of the series; the name is another one; some rows are picked of all.
+        (
+            r#"sum by (job) (a{job="x"}) / ignoring (job) sum by (job) (b)"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) / on (job) b"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) / on () sum by (job) (b)"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) or sum by (job) (b)"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) + fill (0) sum by (job) (b)"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) / sum by (job) (sum by (pod) (b))"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+        (
+            r#"sum by (job) (a{job="x"}) / sum by (job) (topk(1, b))"#,
+            [r#"a{job="x"}"#, "b"],
+        ),
+    ] {
+        let plan = engine(true, 1).explain(query).expect("a query");
+        assert_eq!(selected(&plan), expected, "{query}");
+        let plain = engine(false, 1).explain(query).expect("a query");
+        let right = selected(&plain).pop();
+        assert!(right.is_some_and(|right| !right.contains("job")), "{query}");
+    }
 }
 
 #[tokio::test]

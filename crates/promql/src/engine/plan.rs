@@ -4,6 +4,7 @@
 //! are gone. What holds of a node is a rule with a function of its own, and results are the same without it.
 
 mod explain;
+mod propagate;
 mod rules;
 
 use crate::ast::Expr;
@@ -32,6 +33,14 @@ pub(crate) struct Node<'e> {
     pub(crate) shared: bool,
     /// Whether it is evaluated once, for its value is the same at all steps.
     pub(crate) fixed: bool,
+}
+
+/// The expression of which the plan is made: the same, but that less is selected if that makes no difference.
+pub(crate) fn rewritten(mut expr: Expr, options: &EngineOptions) -> Expr {
+    if options.optimize {
+        propagate::propagate(&mut expr);
+    }
+    expr
 }
 
 /// Makes the plan of an expression.
