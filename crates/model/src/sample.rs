@@ -129,38 +129,45 @@ impl Histogram {
     /// ones are left out: they have no meaning there.
     #[must_use]
     pub fn to_float(&self) -> FloatHistogram {
+        self.clone().into_float()
+    }
+
+    /// As [`Self::to_float`], in the memory of this histogram.
+    #[must_use]
+    pub fn into_float(self) -> FloatHistogram {
+        let is_custom = self.uses_custom_buckets();
         let float = FloatHistogram {
             counter_reset_hint: self.counter_reset_hint,
             schema: self.schema,
             count: self.count as f64,
             sum: self.sum,
-            positive_spans: self.positive_spans.clone(),
-            positive_buckets: running_sums(&self.positive_buckets),
+            positive_spans: self.positive_spans,
+            positive_buckets: running_sums(self.positive_buckets),
             ..FloatHistogram::default()
         };
-        if self.uses_custom_buckets() {
+        if is_custom {
             return FloatHistogram {
-                custom_values: self.custom_values.clone(),
+                custom_values: self.custom_values,
                 ..float
             };
         }
         FloatHistogram {
             zero_threshold: self.zero_threshold,
             zero_count: self.zero_count as f64,
-            negative_spans: self.negative_spans.clone(),
-            negative_buckets: running_sums(&self.negative_buckets),
+            negative_spans: self.negative_spans,
+            negative_buckets: running_sums(self.negative_buckets),
             ..float
         }
     }
 }
 
 /// Adds in floating point, as the reference does: counts beyond 2^53 round alike, nothing overflows.
-fn running_sums(deltas: &[i64]) -> Vec<f64> {
-    let add = |sum: &mut f64, delta: &i64| {
-        *sum += *delta as f64;
+fn running_sums(deltas: Vec<i64>) -> Vec<f64> {
+    let add = |sum: &mut f64, delta: i64| {
+        *sum += delta as f64;
         Some(*sum)
     };
-    deltas.iter().scan(0.0, add).collect()
+    deltas.into_iter().scan(0.0, add).collect()
 }
 
 impl FloatHistogram {

@@ -18,6 +18,7 @@ mod memory;
 mod observe;
 mod plan;
 mod select;
+mod shared;
 mod signature;
 mod smooth;
 mod steps;
@@ -35,7 +36,7 @@ pub use error::Error;
 pub use observe::{Analysis, QueryStats};
 pub use plan::Explanation;
 
-use crate::{ParserOptions, Source, ValueType, parse_expr};
+use crate::{Expr, ParserOptions, Source, ValueType, parse_expr};
 use eval::Evaluator;
 use memory::Memory;
 use observe::Observed;
@@ -125,7 +126,7 @@ impl Engine {
         query: &str,
         time_ms: i64,
     ) -> Result<Answer> {
-        let expr = parse_expr(query, &self.options.parser)?;
+        let expr = self.parsed(query)?;
         let plan = plan::plan(&expr, &self.options);
         let mut evaluator = self.evaluator(source, Steps::one(time_ms)?, &plan).await?;
         let answer = if expr.value_type() == ValueType::Matrix {
@@ -150,7 +151,7 @@ impl Engine {
         (start_ms, end_ms): (i64, i64),
         step_ms: i64,
     ) -> Result<Answer> {
-        let expr = parse_expr(query, &self.options.parser)?;
+        let expr = self.parsed(query)?;
         let steps = Steps::range(start_ms, end_ms, step_ms)?;
         answer::require_ranged(&expr)?;
         let plan = plan::plan(&expr, &self.options);
@@ -165,8 +166,13 @@ impl Engine {
     /// # Errors
     /// When it is no query.
     pub fn explain(&self, query: &str) -> Result<Explanation> {
-        let expr = parse_expr(query, &self.options.parser)?;
+        let expr = self.parsed(query)?;
         Ok(plan::plan(&expr, &self.options).explanation())
+    }
+
+    fn parsed(&self, query: &str) -> Result<Expr> {
+        let expr = parse_expr(query, &self.options.parser)?;
+        Ok(plan::rewritten(expr, &self.options))
     }
 
     async fn evaluator<'s>(

@@ -56,7 +56,8 @@ impl Selected {
     }
 }
 
-/// A series whose samples are decoded when they are needed, once, on whatever thread needs them.
+/// A series whose samples are decoded when they are needed, on whatever thread needs them; again if a query
+/// needs them again.
 pub trait Series: Send + Sync + fmt::Debug {
     /// Its labels.
     fn labels(&self) -> &Labels;

@@ -26,6 +26,7 @@ use super::memory::{Held, Memory};
 use super::observe::{Observed, Spent, Watch};
 use super::plan::Node;
 use super::select::{Instant, Take};
+use super::shared::Shared;
 use super::steps::Steps;
 use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
@@ -56,6 +57,7 @@ pub(crate) struct Evaluator<'s> {
     /// The samples that were looked at.
     pub(crate) samples_read: u64,
     pub(crate) observed: Observed,
+    shared: Shared,
 }
 
 impl<'s> Evaluator<'s> {
@@ -77,6 +79,7 @@ impl<'s> Evaluator<'s> {
             memory,
             samples_read: 0,
             observed: Observed::default(),
+            shared: Shared::default(),
         }
     }
 
@@ -193,14 +196,17 @@ impl<'s> Evaluator<'s> {
             _ => 0,
         };
         let parts = self
-            .select(Select {
-                matchers: selector.matchers.clone(),
-                min_time,
-                max_time: last + ahead_ms,
-                step_ms: self.steps.step_ms(),
-                range_ms: 0,
-                function: node.around,
-            })
+            .select(
+                node,
+                Select {
+                    matchers: selector.matchers.clone(),
+                    min_time,
+                    max_time: last + ahead_ms,
+                    step_ms: self.steps.step_ms(),
+                    range_ms: 0,
+                    function: node.around,
+                },
+            )
             .await?;
         let instant = Instant {
             looks,
@@ -214,8 +220,15 @@ impl<'s> Evaluator<'s> {
         Ok(self.flow_of(parts, flow::Fill::Instant(instant), nodes, since))
     }
 
-    async fn select(&mut self, select: Select) -> Result<Parts> {
-        Ok(flow::parts(self.source.select(&select).await?))
+    async fn select(&mut self, node: &Node<'_>, select: Select) -> Result<Parts> {
+        if let Some(parts) = self.shared.find(&select) {
+            return Ok(parts);
+        }
+        let parts = flow::parts(self.source.select(&select).await?);
+        Ok(match node.shared {
+            true => self.shared.keep(select, parts),
+            false => parts,
+        })
     }
 
     fn warned(&mut self, warnings: Vec<String>) {

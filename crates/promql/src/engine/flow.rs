@@ -223,7 +223,10 @@ impl Work {
             rows = self.stage(stage, rows, &mut batch.annotations)?;
             batch.held = Held::of_rows(&rows);
             if self.observed {
-                let spent = Spent::on(watch.read(), rows.len(), batch.held);
+                // What belongs to the function itself has counted them.
+                let is_own = *node == self.nodes.0;
+                let count = if is_own { 0 } else { rows.len() };
+                let spent = Spent::on(watch.read(), count, batch.held);
                 batch.spent.push((*node, spent));
             }
         }

@@ -4,6 +4,7 @@
 //! are gone. What holds of a node is a rule with a function of its own, and results are the same without it.
 
 mod explain;
+mod propagate;
 mod rules;
 
 use crate::ast::Expr;
@@ -28,8 +29,18 @@ pub(crate) struct Node<'e> {
     pub(crate) summary: Summary,
     /// Whether it is evaluated row by row, as its series come.
     pub(crate) streams: bool,
+    /// Whether it selects what another node of the plan selects, too.
+    pub(crate) shared: bool,
     /// Whether it is evaluated once, for its value is the same at all steps.
     pub(crate) fixed: bool,
+}
+
+/// The expression of which the plan is made: the same, but that less is selected if that makes no difference.
+pub(crate) fn rewritten(mut expr: Expr, options: &EngineOptions) -> Expr {
+    if options.optimize {
+        propagate::propagate(&mut expr);
+    }
+    expr
 }
 
 /// Makes the plan of an expression.
@@ -40,7 +51,13 @@ pub(crate) fn plan<'e>(expr: &'e Expr, options: &EngineOptions) -> Node<'e> {
         // Rows whose names go at the end are joined in another way at a single step.
         fixes: options.optimize && !options.delayed_name_removal,
     };
-    planner.node(expr, None, Summary::default())
+    let mut root = planner.node(expr, None, Summary::default());
+    if options.optimize {
+        let mut selections = rules::Selections::default();
+        rules::count_selections(&root, &mut selections);
+        rules::share(&mut root, &selections);
+    }
+    root
 }
 
 struct Planner {
@@ -74,6 +91,7 @@ impl Planner {
             id,
             expr,
             streams: self.optimize && rules::streams(expr, &children),
+            shared: false,
             fixed: self.fixes && rules::fixed(expr, &children),
             children,
             around,

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rutile_model::sample::STALE_NAN;
+use rutile_model::sample::{STALE_NAN, is_stale_nan};
 use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
 
 use super::column::{Column, SampleValue};
 use super::memory::weight;
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
-use super::window::{self, Context, Findings, Kernel, Profile, Window};
+use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
 use super::{Error, Result};
 use crate::ast::{Call, Extension, Span};
 use crate::source::Series;
@@ -211,6 +211,41 @@ pub(crate) fn ranged(
     let id = selector.call.function.id;
     let span = window::span_of(&selector.call);
     let profile = selector.profile(samples);
+    let context = (labels, span);
+    match selector.float_kernel(samples, &profile) {
+        Some(kernel) => {
+            let windows = Windows {
+                samples,
+                profile: &profile,
+                looks: selector.looks,
+                range_ms: selector.range_ms,
+            };
+            findings.samples += kernel(&windows, &mut column.floats);
+        }
+        None => window_by_window(selector, context, (samples, &profile), column, findings),
+    }
+    if findings.error.is_some() {
+        return;
+    }
+    let mut context = Context {
+        span,
+        labels,
+        scalars: &[],
+        start_timestamps: selector.start_timestamps,
+        findings,
+    };
+    window::finish(id, column, selector.type_labels, &mut context);
+}
+
+/// The general way: floats, histograms, arguments that differ from step to step.
+fn window_by_window(
+    selector: &Ranged,
+    (labels, span): (&Labels, Span),
+    (samples, profile): (&Samples, &Profile),
+    column: &mut Column,
+    findings: &mut Findings,
+) {
+    let id = selector.call.function.id;
     let weights = Weights::of(samples);
     let (mut from, mut to) = (0, 0);
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
@@ -241,7 +276,7 @@ pub(crate) fn ranged(
         scalars.extend(selector.scalars.iter().map(at_step));
         let window = Window {
             samples,
-            profile: &profile,
+            profile,
             from,
             to,
             range_start,
@@ -263,14 +298,6 @@ pub(crate) fn ranged(
         }
         column.set(step, value);
     }
-    let mut context = Context {
-        span,
-        labels,
-        scalars: &[],
-        start_timestamps: selector.start_timestamps,
-        findings,
-    };
-    window::finish(id, column, selector.type_labels, &mut context);
 }
 
 /// For how many samples those before each place count; empty if each counts for one.
@@ -295,6 +322,15 @@ impl Weights {
 }
 
 impl Ranged {
+    /// The fast way to compute the function, if these samples allow it.
+    fn float_kernel(&self, samples: &Samples, profile: &Profile) -> Option<FloatKernel> {
+        let is_plain = self.extension.is_none()
+            && profile.kind == Kind::Floats
+            && samples.histograms.is_empty()
+            && (samples.starts.is_empty() || !self.start_timestamps);
+        window::float_kernel(self.call.function.id).filter(|_| is_plain)
+    }
+
     /// What the function needs to know about the samples that any step looks at.
     fn profile(&self, samples: &Samples) -> Profile {
         let (first, last) = self.looks.bounds();
@@ -329,7 +365,15 @@ pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
 
 /// Takes the stale markers out.
 pub(crate) fn drop_stale(samples: &mut Samples) {
-    if !(0..samples.len()).any(|i| samples.is_stale(i)) {
+    let any = match samples.histograms.is_empty() {
+        // Without a branch for each.
+        true => samples
+            .floats
+            .iter()
+            .fold(false, |any, value| any | is_stale_nan(*value)),
+        false => (0..samples.len()).any(|i| samples.is_stale(i)),
+    };
+    if !any {
         return;
     }
     let all = std::mem::take(samples);

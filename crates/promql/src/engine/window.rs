@@ -9,6 +9,7 @@ mod average;
 mod events;
 mod extended;
 mod extended_histogram;
+mod floats;
 mod latest;
 mod note;
 mod pick;
@@ -33,6 +34,7 @@ use super::eval::METRIC_NAME;
 use super::{Error, Result};
 use crate::ast::{Call, Expr, Extension, FunctionId, Span};
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
+pub(crate) use floats::{FloatKernel, Windows, float_kernel};
 pub(crate) use profile::{Kind, Profile};
 pub(crate) use xrate::looks_behind_ms;
 
@@ -82,6 +84,14 @@ impl<'a> Window<'a> {
     pub(super) fn times(&self) -> &'a [i64] {
         self.samples
             .times
+            .get(self.from..self.to)
+            .unwrap_or_default()
+    }
+
+    /// Its values, if it has floats only.
+    pub(super) fn plain_floats(&self) -> &'a [f64] {
+        self.samples
+            .floats
             .get(self.from..self.to)
             .unwrap_or_default()
     }

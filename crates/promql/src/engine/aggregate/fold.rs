@@ -43,11 +43,16 @@ impl Group {
 }
 
 impl Fold {
+    /// Whether an aggregation makes one row of a group, and needs no row for long.
+    pub(crate) fn suits(op: AggregateOp) -> bool {
+        use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
+        matches!(op, Avg | Count | Group | Max | Min | Stddev | Stdvar | Sum)
+    }
+
     /// An aggregation without any row; none if it must see all of them at a time.
     pub(crate) fn new(aggregate: &Aggregate, steps: usize) -> Option<Self> {
-        use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
         let op = aggregate.op;
-        matches!(op, Avg | Count | Group | Max | Min | Stddev | Stdvar | Sum).then(|| Self {
+        Self::suits(op).then(|| Self {
             op,
             span: aggregate.expr.unwrap_parens().span(),
             steps,

@@ -93,14 +93,17 @@ impl Evaluator<'_> {
         };
         let min_time = first - range_ms - behind_ms + 1;
         let parts = self
-            .select(Select {
-                matchers: selector.matchers.clone(),
-                min_time,
-                max_time: last + ahead_ms,
-                step_ms: self.steps.step_ms(),
-                range_ms,
-                function: node.around,
-            })
+            .select(
+                node,
+                Select {
+                    matchers: selector.matchers.clone(),
+                    min_time,
+                    max_time: last + ahead_ms,
+                    step_ms: self.steps.step_ms(),
+                    range_ms,
+                    function: node.around,
+                },
+            )
             .await?;
         Ok(Range {
             parts,

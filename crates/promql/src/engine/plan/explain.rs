@@ -35,6 +35,9 @@ impl Node<'_> {
         if self.streams {
             notes.push("row by row");
         }
+        if self.shared {
+            notes.push("shared");
+        }
         if self.fixed {
             notes.push("once");
         }

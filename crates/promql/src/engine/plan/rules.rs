@@ -1,5 +1,8 @@
 //! What is decided about a node: one function for each rule.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use super::Node;
 use crate::ast::{AggregateOp, Expr, FunctionId, ValueType};
 use crate::engine::{call, window};
@@ -46,5 +49,37 @@ pub(super) fn fixed(expr: &Expr, children: &[Node<'_>]) -> bool {
             id if call::is_of_date(id) => !children.is_empty() && all_fixed(),
             _ => all_fixed(),
         },
+    }
+}
+
+/// What tells selectors apart, at the same steps: their text, and what a source is told about the function around.
+type Selection = (String, Option<&'static str>);
+
+/// How often each selection is in a plan.
+pub(super) type Selections = HashMap<Selection, usize, FixedState>;
+
+fn selection(node: &Node<'_>) -> Option<Selection> {
+    match node.expr {
+        Expr::Vector(_) | Expr::Matrix(_) => Some((node.expr.to_string(), node.around)),
+        _ => None,
+    }
+}
+
+/// Counts what the selectors of a plan select.
+pub(super) fn count_selections(node: &Node<'_>, counts: &mut Selections) {
+    if let Some(selection) = selection(node) {
+        *counts.entry(selection).or_default() += 1;
+    }
+    for child in &node.children {
+        count_selections(child, counts);
+    }
+}
+
+/// Marks the selectors whose selection is there more than once.
+pub(super) fn share(node: &mut Node<'_>, counts: &Selections) {
+    let count = selection(node).and_then(|selection| counts.get(&selection));
+    node.shared = count.is_some_and(|count| *count > 1);
+    for child in &mut node.children {
+        share(child, counts);
     }
 }

@@ -67,7 +67,7 @@ fn hints_collide(window: &Window<'_>) -> bool {
     has(CounterResetHint::Reset) && has(CounterResetHint::NotReset)
 }
 
-fn sum_of_floats(values: &[f64]) -> f64 {
+pub(super) fn sum_of_floats(values: &[f64]) -> f64 {
     let (mut sum, mut carry) = (0.0, 0.0);
     for value in values {
         (sum, carry) = kahan_inc(*value, sum, carry);
@@ -76,7 +76,7 @@ fn sum_of_floats(values: &[f64]) -> f64 {
 }
 
 /// Divides the sum; from where the sum would overflow, goes on with a mean that moves.
-fn average_of_floats(values: &[f64]) -> f64 {
+pub(super) fn average_of_floats(values: &[f64]) -> f64 {
     let Some((first, rest)) = values.split_first() else {
         return 0.0;
     };

@@ -34,7 +34,7 @@ impl Kind {
 /// would be compared again at each step.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Places of samples that differ from the one before them in the way that the function counts: as
     /// resets, or as changes. Ascending; empty if the function counts neither.
     events: Vec<usize>,
@@ -115,6 +115,7 @@ impl Profile {
     }
 
     /// The events of the samples `from..to`, each compared with the one before it.
+    #[inline]
     pub(super) fn events(&self, from: usize, to: usize) -> &[usize] {
         between(&self.events, from, to)
     }
@@ -125,7 +126,11 @@ impl Profile {
     }
 }
 
+#[inline]
 fn between(places: &[usize], from: usize, to: usize) -> &[usize] {
+    if places.is_empty() {
+        return &[];
+    }
     let first = places.partition_point(|place| *place < from);
     let behind = places.partition_point(|place| *place < to);
     places.get(first..behind).unwrap_or_default()

@@ -16,28 +16,29 @@ pub(super) struct Flavor {
     pub(super) is_rate: bool,
 }
 
+pub(super) const RATE: Flavor = Flavor {
+    is_counter: true,
+    is_rate: true,
+};
+pub(super) const INCREASE: Flavor = Flavor {
+    is_counter: true,
+    is_rate: false,
+};
+pub(super) const DELTA: Flavor = Flavor {
+    is_counter: false,
+    is_rate: false,
+};
+
 pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-    let flavor = Flavor {
-        is_counter: true,
-        is_rate: true,
-    };
-    change(window, context, flavor)
+    change(window, context, RATE)
 }
 
 pub(super) fn increase(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-    let flavor = Flavor {
-        is_counter: true,
-        is_rate: false,
-    };
-    change(window, context, flavor)
+    change(window, context, INCREASE)
 }
 
 pub(super) fn delta(window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-    let flavor = Flavor {
-        is_counter: false,
-        is_rate: false,
-    };
-    change(window, context, flavor)
+    change(window, context, DELTA)
 }
 
 fn change(window: &Window<'_>, context: &mut Context<'_>, flavor: Flavor) -> Option<SampleValue> {
@@ -81,30 +82,45 @@ fn change_of_floats(
     context: &mut Context<'_>,
     flavor: Flavor,
 ) -> Option<SampleValue> {
-    let last = window.to.checked_sub(1)?;
-    let first_value = window.float_at(window.from);
-    let mut change = window.float_at(last) - first_value;
+    if flavor.is_counter && window.profile.has_overlap(window.from + 1, window.to) {
+        context.warn_start_overlap();
+    }
+    let Some(start) = known_start(window, context, flavor) else {
+        return of_floats(window, flavor).map(SampleValue::Float);
+    };
+    let mut reach = Reach::of(window);
+    reach.begin_at(window, start);
+    let change = within(window, flavor) + window.float_at(window.from);
+    Some(SampleValue::Float(change * reach.factor(window, flavor)))
+}
+
+/// The change of floats of which nobody knows when they began.
+#[inline]
+pub(super) fn of_floats(window: &Window<'_>, flavor: Flavor) -> Option<f64> {
+    if window.len() < 2 {
+        return None;
+    }
+    let first = window.float_at(window.from);
+    let change = within(window, flavor);
+    let mut reach = Reach::of(window);
+    reach.limit_start();
+    if flavor.is_counter && change > 0.0 && first >= 0.0 {
+        reach.limit_to_zero(first / change);
+    }
+    Some(change * reach.factor(window, flavor))
+}
+
+/// The change from the first float to the last one, resets made up for.
+#[inline]
+fn within(window: &Window<'_>, flavor: Flavor) -> f64 {
+    let last = window.float_at(window.to.saturating_sub(1));
+    let mut change = last - window.float_at(window.from);
     if flavor.is_counter {
-        if window.profile.has_overlap(window.from + 1, window.to) {
-            context.warn_start_overlap();
-        }
         for reset in window.profile.events(window.from + 1, window.to) {
             change += window.float_at(reset - 1);
         }
     }
-    let mut reach = Reach::of(window);
-    if let Some(start) = known_start(window, context, flavor) {
-        reach.begin_at(window, start);
-        change += first_value;
-    } else if window.len() == 1 {
-        return None;
-    } else {
-        reach.limit_start();
-        if flavor.is_counter && change > 0.0 && first_value >= 0.0 {
-            reach.limit_to_zero(first_value / change);
-        }
-    }
-    Some(SampleValue::Float(change * reach.factor(window, flavor)))
+    change
 }
 
 fn change_of_histograms(
@@ -163,6 +179,7 @@ struct Reach {
 }
 
 impl Reach {
+    #[inline]
     fn of(window: &Window<'_>) -> Self {
         let first = window.time_at(window.from);
         let last = window.time_at(window.to.saturating_sub(1));
@@ -187,6 +204,7 @@ impl Reach {
         self.covered = (last - start) as f64 / 1000.0;
     }
 
+    #[inline]
     fn limit_start(&mut self) {
         if self.to_start >= self.longest_gap() {
             self.to_start = self.spacing / 2.0;
@@ -203,6 +221,7 @@ impl Reach {
     }
 
     /// What the change within the samples has to be multiplied with.
+    #[inline]
     fn factor(mut self, window: &Window<'_>, flavor: Flavor) -> f64 {
         if self.to_end >= self.longest_gap() {
             self.to_end = self.spacing / 2.0;
