@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 use tonic::transport::Channel;
 
 use super::{EndpointStatus, group::Group};
-use crate::{Metadata, chain};
+use crate::{ClientMetrics, Metadata, Method, chain};
 
 /// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], or for
 /// the other services through [`Endpoint::channel`].
@@ -23,6 +23,7 @@ pub struct Endpoint {
     strict: bool,
     client: ClientConfig,
     group: Group,
+    calls: ClientMetrics,
     since_ms: i64,
     state: watch::Sender<State>,
 }
@@ -38,12 +39,13 @@ struct State {
 }
 
 impl Endpoint {
-    pub(super) fn new(spec: &EndpointSpec, now_ms: i64) -> Self {
+    pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics, now_ms: i64) -> Self {
         Self {
             name: spec.name.clone(),
             strict: spec.strict,
             client: spec.client.clone(),
             group: Group::new(&spec.targets, &spec.client, spec.group),
+            calls,
             since_ms: now_ms,
             state: watch::Sender::default(),
         }
@@ -128,7 +130,8 @@ impl Endpoint {
             deadline: Some(Instant::now() + timeout),
             ..RequestContext::default()
         };
-        let result = self.group.check(&ctx).await;
+        let counted = self.calls.start(Method::INFO);
+        let result = counted.end(self.group.check(&ctx).await);
         let now_ms = clock.now_ms();
         self.state.send_modify(|state| {
             state.checked = true;
@@ -165,7 +168,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.series(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::SERIES);
+        counted.follow(self.group.call(call).await)
     }
 
     async fn label_names(
@@ -177,7 +181,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.label_names(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::LABEL_NAMES);
+        counted.end(self.group.call(call).await)
     }
 
     async fn label_values(
@@ -189,7 +194,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.label_values(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::LABEL_VALUES);
+        counted.end(self.group.call(call).await)
     }
 
     async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
@@ -197,7 +203,8 @@ impl StoreApi for Endpoint {
             let ctx = ctx.clone();
             async move { client.info(ctx).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::INFO);
+        counted.end(self.group.call(call).await)
     }
 }
 
