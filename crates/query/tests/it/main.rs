@@ -6,4 +6,7 @@
 
 mod answers;
 mod bad_input;
+mod grpc;
+mod process;
+mod scripts;
 mod support;

@@ -35,6 +35,7 @@ pub(crate) const NOW_MS: i64 = 1_795_367_802_000;
 pub(crate) struct Cluster {
     routes: Router,
     pub(crate) registry: Registry,
+    pub(crate) querier: Arc<Querier>,
     _tasks: TaskGroup,
 }
 
@@ -186,7 +187,7 @@ impl Cluster {
             metadata_range: Duration::ZERO,
             flags: BTreeMap::from([("query.timeout".to_owned(), "2m".to_owned())]),
         };
-        let web = Web::new(querier, endpoints, web_config, clock);
+        let web = Web::new(Arc::clone(&querier), endpoints, web_config, clock);
         Self {
             routes: web.routes(&HttpMetrics::by_tenant(
                 &registry,
@@ -194,6 +195,7 @@ impl Cluster {
                 "default-tenant",
             )),
             registry,
+            querier,
             _tasks: tasks,
         }
     }
