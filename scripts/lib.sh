@@ -20,6 +20,30 @@ http_status() {
   printf '%s' "$line"
 }
 
+# http_get ADDRESS PATH: the body of the answer; fails if it is no success.
+http_get() {
+  local line
+  exec 3<>"/dev/tcp/${1%:*}/${1##*:}" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$2" "$1" >&3
+  read -r line <&3
+  [[ $line == *' 200 '* ]] || fail "http://$1$2 answers ${line%$'\r'}"
+  while read -r line && [ "$line" != $'\r' ]; do :; done <&3
+  cat <&3
+  exec 3>&-
+}
+
+# url_encoded TEXT: for the query of a URL.
+url_encoded() {
+  local LC_ALL=C text=$1 i c
+  for ((i = 0; i < ${#text}; i++)); do
+    c=${text:i:1}
+    case $c in
+      [A-Za-z0-9._~-]) printf '%s' "$c" ;;
+      *) printf '%%%02X' "'$c" ;;
+    esac
+  done
+}
+
 # start_store LOG HTTP_ADDRESS COMMAND...: starts it, waits until it is ready, ends it with the script.
 start_store() {
   local log=$1 http=$2 deadline=$((SECONDS + 120))

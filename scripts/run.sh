@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# `make run`: a store gateway on a small bucket of real blocks, and a compactor that puts it in order meanwhile.
+# `make run`: the whole cluster in one process (store gateway, compactor, querier) on a small bucket of real blocks.
 # Stays up until Ctrl-C. With RUN_ONCE=1 it checks what it shows and ends; with PROFILE=release it uses the fast build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902} COMPACT_HTTP=127.0.0.1:${COMPACT_HTTP_PORT:-10912}
+readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
 readonly GOLDEN=crates/testkit/golden/raw RUN=run BUCKET=run/bucket
-readonly CONFIG=$RUN/bucket.yml LOG=$RUN/store.log
-# How the store gateway is told to treat young blocks; `bucket inspect` is told the same.
+readonly CONFIG=$RUN/bucket.yml LOG=$RUN/rutile.log
+# The days of the blocks, and a query over them.
+readonly DAYS='start=2026-01-01T00:00:00Z&end=2026-01-03T12:00:00Z&step=10m'
+readonly RATES='sum by (job) (rate(http_requests_0_total[30m]))'
+# How young blocks are treated; `bucket inspect` is told the same.
 readonly CONSISTENCY_DELAY=30m
 
 # show COMMAND...: prints a command as one would type it, and runs it.
 show() {
-  local word line="rutile-${1##*/rutile-}"
+  local word line="rutile"
   for word in "${@:2}"; do
     [[ $word =~ ^[-A-Za-z0-9_.:/=]+$ ]] || word="'$word'"
     line+=" $word"
@@ -66,29 +69,36 @@ expect() {
 
 # states: writes down what is made of each block.
 states() {
-  "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY" -o json >"$RUN/inspect.json"
+  "$rutile" tools bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY" -o json >"$RUN/inspect.json"
 }
 
-# answer FILE: all samples of a metric, as the store gateway has them now.
+# up FLAG...: starts the cluster. It looks at the bucket every second.
+up() {
+  start_store "$LOG" "$HTTP" "$rutile" up --objstore.config-file "$CONFIG" --data-dir "$RUN/data" \
+    --http-address "$HTTP" --grpc-address "$GRPC" --store.arg=--sync-block-duration=1s \
+    --store.arg=--consistency-delay="$CONSISTENCY_DELAY" --compact.arg=--consistency-delay="$CONSISTENCY_DELAY" "$@"
+}
+
+# ask QUERY: the answer of the querier, over all days.
+ask() { http_get "$HTTP" "/api/v1/query_range?query=$(url_encoded "$1")&$DAYS"; }
+
+# answer FILE: rates by the querier, and all samples of the metric.
 answer() {
-  "$tools" series --store "$GRPC" http_requests_0_total -o json >"$1"
+  ask "$RATES" >"$1"
+  "$rutile" tools series --store "$GRPC" http_requests_0_total -o json >>"$1"
 }
 
-# compact: compacts the bucket while the store gateway is asked again and again.
+# compact: compacts the bucket while the querier is asked again and again.
 compact() {
   local asked=0
-  answer "$RUN/before.json"
-  "$compactor" --objstore.config-file "$CONFIG" --data-dir "$RUN/compact" --http-address "$COMPACT_HTTP" \
-    --consistency-delay "$CONSISTENCY_DELAY" >"$RUN/compact.log" 2>&1 &
-  local job=$!
-  while kill -0 "$job" 2>/dev/null; do
+  until grep -q 'msg="iteration ended"' "$LOG"; do
+    kill -0 "$store" 2>/dev/null || fail "rutile up ended; its log is $LOG"
     same_answer
     asked=$((asked + 1))
   done
-  wait "$job" || fail "rutile-compact failed; its log is $RUN/compact.log"
   sleep 2 # the store gateway looks at the bucket every second
   same_answer
-  echo "compacted; the store gateway gave the same answer each of the $asked times that it was asked meanwhile, and after"
+  echo "compacted; the answer was the same each of the $asked times that was asked meanwhile, and after"
 }
 
 same_answer() {
@@ -104,12 +114,12 @@ check_before() {
   expect 1 marked
   expect 1 partial
   local pods
-  pods=$("$tools" series --store "$GRPC" --label-values pod | wc -l)
+  pods=$("$rutile" tools series --store "$GRPC" --label-values pod | wc -l)
   [ "$pods" -gt 0 ] || fail "the store gateway knows no pods"
-  answer "$RUN/series.json"
-  grep -q '"values"' "$RUN/series.json" || fail "the store gateway has no samples; see $RUN/series.json"
+  grep -q '"values"' "$RUN/before.json" || fail "there are no samples; see $RUN/before.json"
+  [[ $(ask "$RATES") == *'"job":"job-1"'*'"values"'* ]] || fail "the querier knows no rates of job-1"
   # The hours after the last served block are in the fresh and the marked one alone.
-  "$tools" series --store "$GRPC" http_requests_0_total --min-time 2026-01-03T08:00:01Z -o json >"$RUN/hidden.json"
+  "$rutile" tools series --store "$GRPC" http_requests_0_total --min-time 2026-01-03T08:00:01Z -o json >"$RUN/hidden.json"
   ! grep -q '"values"' "$RUN/hidden.json" || fail "a skipped block was served; see $RUN/hidden.json"
 }
 
@@ -125,47 +135,47 @@ check_after() {
 
 say "building"
 profile=${PROFILE:-dev}
-cargo build --locked --profile "$profile" --package rutile-store --package rutile-compact --package rutile-tools
-compactor=$(program rutile-compact "$profile")
-tools=$(program rutile-tools "$profile")
+cargo build --locked --profile "$profile" --package rutile
+rutile=$(program rutile "$profile")
 
 say "a bucket of 31 real blocks: $BUCKET"
 make_bucket
-start_store "$LOG" "$HTTP" "$(program rutile-store "$profile")" --objstore.config-file "$CONFIG" --data-dir "$RUN/store" \
-  --consistency-delay "$CONSISTENCY_DELAY" --sync-block-duration 1s --grpc-address "$GRPC" --http-address "$HTTP"
+up --compact=false
 
 say "which blocks are served, which are skipped, and why"
-show "$tools" bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY"
-say "what the store gateway answers"
-show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
-show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}' --max-resolution 5m --aggregate counter
-show "$tools" series --store "$GRPC" 'http_requests_0_total' --min-time 2026-01-03T08:00:01Z
+show "$rutile" tools bucket inspect --objstore.config-file "$CONFIG" --consistency-delay "$CONSISTENCY_DELAY"
+say "what the stores answer"
+show "$rutile" tools series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
+show "$rutile" tools series --store "$GRPC" 'http_requests_0_total{job="job-1"}' --max-resolution 5m --aggregate counter
+show "$rutile" tools series --store "$GRPC" 'http_requests_0_total' --min-time 2026-01-03T08:00:01Z
 
+answer "$RUN/before.json"
 [ -z "${RUN_ONCE:-}" ] || check_before
 
-say "the blocks are compacted while they are served"
+say "the same with the compactor: blocks are merged while they are served"
+stop_store
+up
 compact
-show "$tools" bucket ls --objstore.config-file "$CONFIG" --exclude-delete -o wide
-show "$tools" series --store "$GRPC" 'http_requests_0_total{job="job-1"}'
+show "$rutile" tools bucket ls --objstore.config-file "$CONFIG" --exclude-delete -o wide
 
 if [ -n "${RUN_ONCE:-}" ]; then
   check_after
   exit 0
 fi
-say "rutile-store is up"
+say "Rutile is up: http://$HTTP"
 cat <<END
-  StoreAPI (gRPC)  $GRPC
+  page             http://$HTTP/?g0.expr=$(url_encoded "$RATES")&g0.range_input=60h&g0.end_input=2026-01-03%2012%3A00%3A00&g0.tab=0
+  Grafana          data source Prometheus, URL http://$HTTP
+  StoreAPI (gRPC)  $GRPC, for other queriers
   metrics          http://$HTTP/metrics
-  probes           http://$HTTP/-/ready  http://$HTTP/-/healthy
-  logs             $LOG  $RUN/compact.log
-  bucket           $BUCKET
+  log, bucket      $LOG  $BUCKET
 
   Try in another terminal:
-    $tools series --store $GRPC 'rpc_duration_native_seconds_0' -o samples
-    $tools series --store $GRPC --label-names
-    $tools bucket inspect --objstore.config-file $CONFIG
+    curl -s 'http://$HTTP/api/v1/query' -d time=2026-01-02T12:00:00Z --data-urlencode 'query=$RATES'
+    $rutile tools series --store $GRPC 'rpc_duration_native_seconds_0' -o samples
+    $rutile tools bucket inspect --objstore.config-file $CONFIG
 
   Ctrl-C ends it. This is a ${profile} build: \`make build\` makes the fast one.
 END
 trap 'exit 0' INT TERM
-wait "$store" || fail "rutile-store ended; its log is $LOG"
+wait "$store" || fail "rutile up ended; its log is $LOG"
