@@ -3,10 +3,59 @@
 use rutile_api::{Data, Reply, Result};
 use rutile_model::time::format_rfc3339;
 use rutile_telemetry::BuildInfo;
-use serde_json::json;
+use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::{Asked, Web};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Build {
+    version: &'static str,
+    revision: &'static str,
+    branch: &'static str,
+    build_user: &'static str,
+    build_date: &'static str,
+    go_version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Runtime {
+    #[serde(rename = "startTime")]
+    start_time: String,
+    #[serde(rename = "CWD")]
+    folder: String,
+    #[serde(rename = "goroutineCount")]
+    tasks: usize,
+    #[serde(rename = "GOMAXPROCS")]
+    threads: usize,
+    #[serde(rename = "GOGC")]
+    gc: &'static str,
+    #[serde(rename = "GODEBUG")]
+    debug: &'static str,
+    #[serde(rename = "GOMEMLIMIT")]
+    memory_limit: u64,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Tsdb {
+    head_stats: Head,
+    series_count_by_metric_name: [(); 0],
+    label_value_count_by_label_name: [(); 0],
+    memory_in_bytes_by_label_name: [(); 0],
+    series_count_by_label_value_pair: [(); 0],
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    num_series: u64,
+    num_label_pairs: u64,
+    chunk_count: u64,
+    min_time: i64,
+    max_time: i64,
+}
 
 /// `/status/flags`
 pub(super) fn flags(web: &Web) -> Reply {
@@ -21,44 +70,37 @@ pub(super) fn build(_: &Web) -> Reply {
         branch,
         compiler,
     } = BuildInfo::CURRENT;
-    Reply::new(Data::json(&json!({
-        "version": version,
-        "revision": revision,
-        "branch": branch,
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": compiler,
-    })))
+    Reply::new(Data::json(&Build {
+        version,
+        revision,
+        branch,
+        build_user: "",
+        build_date: "",
+        go_version: compiler,
+    }))
 }
 
 /// `/status/runtimeinfo`
 pub(super) fn runtime(web: &Web) -> Reply {
     let folder = std::env::current_dir().unwrap_or_default();
     let metrics = Handle::current().metrics();
-    Reply::new(Data::json(&json!({
-        "startTime": format_rfc3339(web.0.started_ms),
-        "CWD": folder.to_string_lossy(),
-        "goroutineCount": metrics.num_alive_tasks(),
-        "GOMAXPROCS": metrics.num_workers(),
-        "GOGC": "",
-        "GODEBUG": "",
-        "GOMEMLIMIT": 0,
-    })))
+    Reply::new(Data::json(&Runtime {
+        start_time: format_rfc3339(web.0.started_ms),
+        folder: folder.to_string_lossy().into_owned(),
+        tasks: metrics.num_alive_tasks(),
+        threads: metrics.num_workers(),
+        gc: "",
+        debug: "",
+        memory_limit: web.0.querier.ledger.stats().limit_bytes,
+    }))
 }
 
 /// `/status/tsdb`: no endpoint is asked for its statistics yet, and the answer says so.
 pub(super) fn tsdb(_: &Web, asked: &Asked) -> Result<Reply> {
     asked.params.limit("limit")?;
     asked.params.selectors("match[]")?;
-    let data = json!({
-        "headStats": {"numSeries": 0, "numLabelPairs": 0, "chunkCount": 0, "minTime": 0, "maxTime": 0},
-        "seriesCountByMetricName": [],
-        "labelValueCountByLabelName": [],
-        "memoryInBytesByLabelName": [],
-        "seriesCountByLabelValuePair": [],
-    });
     Ok(Reply {
-        data: Data::json(&data),
+        data: Data::json(&Tsdb::default()),
         warnings: vec!["statistics of endpoints are not collected yet".to_owned()],
     })
 }

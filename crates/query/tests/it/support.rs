@@ -145,6 +145,16 @@ impl Cluster {
         config: QuerierConfig,
         tasks: TaskGroup,
     ) -> Self {
+        Self::within(Ledger::new(1 << 30), stores, config, tasks).await
+    }
+
+    /// The same within so much memory.
+    pub(crate) async fn within(
+        ledger: Ledger,
+        stores: Vec<Arc<dyn StoreApi>>,
+        config: QuerierConfig,
+        tasks: TaskGroup,
+    ) -> Self {
         let registry = Registry::new();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_MS));
         let endpoints_config = EndpointsConfig::default();
@@ -160,7 +170,6 @@ impl Cluster {
         }
         endpoints.replace(specs);
         endpoints.checked_once().await;
-        let ledger = Ledger::new(1 << 30);
         let fanout = Fanout::new(
             FanoutConfig::default(),
             Arc::clone(&endpoints) as _,
