@@ -131,7 +131,7 @@ fn one(message: &impl Message) -> Result<SeriesStream> {
 }
 
 /// Reads the request, asks, and answers as the request was compressed.
-async fn handle<M: Message + Default>(
+pub(super) async fn handle<M: Message + Default>(
     request: Request,
     answer: impl AsyncFnOnce(RequestContext, M) -> Result<SeriesStream>,
 ) -> Response {
