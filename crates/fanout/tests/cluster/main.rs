@@ -4,5 +4,6 @@
 mod conformance;
 mod endpoints;
 mod failures;
+mod proxies;
 mod scripted;
 mod support;
