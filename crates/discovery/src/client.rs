@@ -24,8 +24,8 @@ pub struct TlsConfig {
     pub ca_file: Option<PathBuf>,
     /// Name in the server's certificate; `None` is the host of the address.
     pub server_name: Option<String>,
-    /// Refuses TLS 1.2.
-    pub only_tls13: bool,
+    /// Takes TLS 1.2 too; older versions are never spoken.
+    pub allow_tls12: bool,
 }
 
 /// Compression of messages, by the names of Thanos.

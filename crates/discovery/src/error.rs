@@ -22,6 +22,14 @@ impl Error {
         }
     }
 
+    /// A file or a name server that cannot be read now.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Unavailable,
+            message: message.into(),
+        }
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

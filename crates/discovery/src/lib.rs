@@ -6,10 +6,18 @@
 
 mod address;
 mod client;
+mod config;
+mod discovery;
+mod dns;
 mod error;
+mod files;
 mod spec;
 
 pub use address::{Address, Lookup};
 pub use client::{ClientConfig, Compression, TlsConfig};
+pub use config::{EndpointsFile, Entry};
+pub use discovery::{Discovery, DiscoveryConfig, Source};
+pub use dns::{Dns, DnsMetrics, Known};
 pub use error::{Error, Result};
+pub use files::FileSd;
 pub use spec::EndpointSpec;

@@ -1,6 +1,6 @@
 //! What is known of an endpoint before anybody connects to it.
 
-use crate::{Address, ClientConfig};
+use crate::{Address, ClientConfig, Entry};
 
 /// One endpoint, with its name looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +32,25 @@ impl EndpointSpec {
         }
     }
 
-    /// A group of endpoints that serve the same data: one of them is asked at a time.
+    /// An endpoint as configured, whose name led to `targets`.
     #[must_use]
-    pub fn group(address: &Address, targets: Vec<String>) -> Self {
-        Self {
-            name: format!("thanos:///{address}"),
+    pub fn of(entry: &Entry, targets: Vec<String>) -> Vec<Self> {
+        let spec = |name: String, targets| Self {
+            name,
             targets,
-            group: true,
-            strict: false,
-            client: ClientConfig::default(),
+            group: entry.group,
+            strict: entry.strict,
+            client: entry.client.clone(),
+        };
+        if entry.group {
+            return vec![spec(group_name(&entry.address), targets)];
         }
+        let alone = |target: String| spec(target.clone(), vec![target]);
+        targets.into_iter().map(alone).collect()
     }
+}
+
+/// How Thanos calls a group: by the name of its resolver, then the address.
+fn group_name(address: &Address) -> String {
+    format!("thanos:///{address}")
 }

@@ -8,10 +8,11 @@
 mod connect;
 mod endpoint;
 mod group;
+mod tls;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -20,7 +21,10 @@ use rutile_discovery::EndpointSpec;
 use rutile_model::Labels;
 use rutile_runtime::{Clock, Spawner, Task};
 use rutile_telemetry::Registry;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 pub use self::endpoint::Endpoint;
 use crate::{
@@ -31,9 +35,10 @@ use crate::{
 /// Settings of the endpoint set.
 #[derive(Debug, Clone)]
 pub struct EndpointsConfig {
-    /// How often each endpoint is asked for its Info, and how long it may take to answer
-    /// (`--endpoint.info-timeout`).
+    /// How often each endpoint is asked for its Info. `--endpoint.info-timeout` is this and the next.
     pub info_interval: Duration,
+    /// How long it may take to answer.
+    pub info_timeout: Duration,
     /// How long an endpoint that fails stays listed (`--store.unhealthy-timeout`).
     pub unhealthy_timeout: Duration,
     /// The labels of `thanos_store_nodes_grpc_connections` (`--query.conn-metric.label`).
@@ -92,6 +97,7 @@ impl Default for EndpointsConfig {
     fn default() -> Self {
         Self {
             info_interval: Duration::from_secs(5),
+            info_timeout: Duration::from_secs(5),
             unhealthy_timeout: Duration::from_mins(5),
             connection_labels: vec![ConnectionLabel::ExternalLabels, ConnectionLabel::StoreType],
         }
@@ -250,14 +256,14 @@ impl Stores for Endpoints {
 }
 
 /// Asks for Info at the interval of the set, for as long as there is one.
-async fn check_regularly(set: std::sync::Weak<Endpoints>, endpoint: Arc<Endpoint>) {
+async fn check_regularly(set: Weak<Endpoints>, endpoint: Arc<Endpoint>) {
     while let Some(endpoints) = set.upgrade() {
-        let interval = endpoints.config.info_interval;
-        let started = tokio::time::Instant::now();
-        endpoint.check(interval, &*endpoints.clock).await;
+        let next = Instant::now() + endpoints.config.info_interval;
+        let timeout = endpoints.config.info_timeout;
+        endpoint.check(timeout, &*endpoints.clock).await;
         endpoints.show_connections();
         drop(endpoints);
-        tokio::time::sleep_until(started + interval).await;
+        sleep_until(next).await;
     }
 }
 

@@ -21,5 +21,6 @@ mod stores;
 pub use endpoints::{ConnectionLabel, Endpoint, EndpointStatus, Endpoints, EndpointsConfig};
 pub use fanout::{Fanout, FanoutConfig, Retrieval};
 pub use metadata::{Metadata, Tsdb};
+pub use metrics::{endpoint_dns_metrics, group_dns_metrics};
 pub use proxies::{Merged, Proxies, ProxiesConfig, of_all_tenants};
 pub use stores::{Store, Stores};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use rutile_discovery::DnsMetrics;
 use rutile_telemetry::{IntCounter, IntGaugeVec, Registry};
 
 use crate::endpoints::ConnectionLabel;
@@ -11,6 +12,46 @@ use crate::endpoints::ConnectionLabel;
 const MAX_LABELS: usize = 1000;
 /// Stands for external labels where there are none.
 const NO_LABELS: &str = "no_external_labels";
+
+/// Counts the lookups of single endpoints.
+#[must_use]
+pub fn endpoint_dns_metrics(registry: &Registry) -> DnsMetrics {
+    DnsMetrics {
+        lookups: registry.int_counter(
+            "thanos_query_endpoints_dns_lookups_total",
+            "Lookups of endpoint addresses.",
+        ),
+        failures: registry.int_counter(
+            "thanos_query_endpoints_dns_failures_total",
+            "Lookups of endpoint addresses that failed.",
+        ),
+        results: registry.int_gauge_vec(
+            "thanos_query_endpoints_dns_provider_results",
+            "Endpoints that were found for each address.",
+            &["addr"],
+        ),
+    }
+}
+
+/// Counts the lookups of groups.
+#[must_use]
+pub fn group_dns_metrics(registry: &Registry) -> DnsMetrics {
+    DnsMetrics {
+        lookups: registry.int_counter(
+            "thanos_query_endpoint_groups_dns_lookups_total",
+            "Lookups of the addresses of groups.",
+        ),
+        failures: registry.int_counter(
+            "thanos_query_endpoint_groups_dns_failures_total",
+            "Lookups of the addresses of groups that failed.",
+        ),
+        results: registry.int_gauge_vec(
+            "thanos_query_endpoint_groups_dns_provider_results",
+            "Members that were found for each group.",
+            &["addr"],
+        ),
+    }
+}
 
 /// Metrics of the endpoint set.
 #[derive(Debug)]

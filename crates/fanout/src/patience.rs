@@ -14,15 +14,22 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How long to wait for one store, at a time and in all.
 ///
-/// With partial response and a deadline, a store that is silent a tenth of the time (at most 1 s)
-/// before the deadline is given up. One that has sent something since may be silent for half of what
-/// is then left.
+/// Without partial response until the deadline. With it a store that is silent a tenth of the time
+/// (at most 1 s) before the deadline is given up; one that has sent something since may be silent for
+/// half of what is then left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// Longest silence; `None` is any.
     response_timeout: Option<Duration>,
-    /// When silent stores are given up, and the deadline.
-    limit: Option<(Instant, Instant)>,
+    limit: Option<Limit>,
+}
+
+/// What the deadline of the request means for a store.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    /// From when on a silent store is given up.
+    give_up: Instant,
+    deadline: Instant,
 }
 
 /// Why a wait has an end.
@@ -38,9 +45,17 @@ impl Patience {
         deadline: Option<Instant>,
         partial: bool,
     ) -> Self {
-        let limit = deadline.filter(|_| partial).map(|deadline| {
+        let limit = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
-            (deadline - (left / ANSWER_PART).min(ANSWER_TIME), deadline)
+            let answer_time = (left / ANSWER_PART).min(ANSWER_TIME);
+            Limit {
+                give_up: if partial {
+                    deadline - answer_time
+                } else {
+                    deadline
+                },
+                deadline,
+            }
         });
         Self {
             response_timeout,
@@ -71,21 +86,25 @@ impl Patience {
     }
 
     fn end(&self, now: Instant) -> Option<(Instant, End)> {
-        let silence = self
-            .response_timeout
-            .and_then(|longest| Some((now.checked_add(longest)?, End::Silence(longest))));
-        let limit = self.limit.map(|(give_up, deadline)| {
-            let half = now + deadline.saturating_duration_since(now) / 2;
-            (give_up.max(half.min(deadline)), End::Deadline)
+        let silence = self.response_timeout.and_then(|longest| {
+            let until = now.checked_add(longest)?;
+            Some((until, End::Silence(longest)))
         });
-        let limit = limit.map(|(until, end)| match self.limit {
-            Some((give_up, _)) if now < give_up => (give_up, end),
-            _ => (until, end),
-        });
-        match (silence, limit) {
-            (Some(silence), Some(limit)) if limit.0 < silence.0 => Some(limit),
-            (Some(silence), _) => Some(silence),
-            (None, limit) => limit,
+        let limit = self.limit.map(|limit| (limit.until(now), End::Deadline));
+        silence
+            .into_iter()
+            .chain(limit)
+            .min_by_key(|(until, _)| *until)
+    }
+}
+
+impl Limit {
+    /// Until when to wait for something when the wait begins now.
+    fn until(self, now: Instant) -> Instant {
+        if now < self.give_up {
+            self.give_up
+        } else {
+            now + self.deadline.saturating_duration_since(now) / 2
         }
     }
 }

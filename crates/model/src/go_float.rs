@@ -58,9 +58,10 @@ impl fmt::Display for GoFloat {
     }
 }
 
-/// The fewest digits that read back as the same float, with an exponent. If two such numbers are
-/// equally near, Rust takes the upper one and Go the one with the even digit, as rounding does.
-fn shortest(value: f64) -> String {
+/// The fewest digits that read back as the same float, with an exponent: `-1.25e3`. If two such numbers
+/// are equally near, Rust takes the upper one and Go the one with the even digit, as rounding does.
+#[must_use]
+pub fn shortest(value: f64) -> String {
     // With fewer digits, the number in the middle would be written instead.
     const FEWEST_DIGITS_OF_A_TIE: usize = 15;
     let shortest = format!("{value:e}");

@@ -22,6 +22,13 @@ pub mod thanos {
     }
 }
 
+/// Package `prometheus_copy`: samples as messages.
+pub mod prometheus_copy {
+    #![allow(warnings, clippy::all, clippy::pedantic, reason = "generated code")]
+
+    include!("gen/prometheus_copy.rs");
+}
+
 /// Package `hintspb`: the messages inside the `hints` fields.
 pub mod hintspb {
     #![allow(warnings, clippy::all, clippy::pedantic, reason = "generated code")]
@@ -53,6 +60,7 @@ mod tests {
             .collect();
         let expected = [
             "thanos.Store",
+            "thanos.Query",
             "thanos.info.Info",
             "thanos.Rules",
             "thanos.Targets",

@@ -4,7 +4,7 @@
 //! the lines of a file, `--help-long` is `--help`, `--help-man` prints a manual page, and a wrong
 //! command line ends the process with code 2 and a hint. All flags may be written `--flag value` or `--flag=value`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};
@@ -14,6 +14,8 @@ use crate::status::EXIT_USAGE;
 
 /// How many files `@file` arguments may name, those in files included.
 const MAX_ARGUMENT_FILES: usize = 64;
+/// Flags whose values may hold credentials.
+const SECRET_FLAGS: [&str; 2] = ["objstore.config", "objstore.config-file"];
 
 /// What to print instead of running, and how to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +35,51 @@ pub fn parse<A: Args>(
     about: &'static str,
     argv: Vec<String>,
 ) -> Result<A, Answer> {
+    parse_and_show(name, about, argv).map(|(flags, _)| flags)
+}
+
+/// The same, with the values of all flags as text, for those who ask the process for them. What may hold credentials is
+/// not shown.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_and_show<A: Args>(
+    name: &'static str,
+    about: &'static str,
+    argv: Vec<String>,
+) -> Result<(A, FlagValues), Answer> {
     // What the flags say about themselves would take the place of `about`.
     let command = A::augment_args(Command::new(name)).about(about);
     let command = command.long_about(None).version(version_text());
+    let names = long_names(&command);
     let matches = parse_command(command, argv)?;
-    A::from_arg_matches(&matches).map_err(|error| Answer::from(&error))
+    let flags = A::from_arg_matches(&matches).map_err(|error| Answer::from(&error))?;
+    Ok((flags, shown(&names, &matches)))
+}
+
+/// Each flag, and what is shown of its value.
+pub type FlagValues = BTreeMap<String, String>;
+
+/// The names of the flags, by the ids of their arguments.
+fn long_names(command: &Command) -> Vec<(String, String)> {
+    let args = command.get_arguments();
+    args.filter_map(|arg| Some((arg.get_id().to_string(), arg.get_long()?.to_owned())))
+        .collect()
+}
+
+fn shown(names: &[(String, String)], matches: &ArgMatches) -> FlagValues {
+    let value = |id: &str, name: &str| {
+        let values = matches.get_raw(id).into_iter().flatten();
+        let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+        match values.join(",") {
+            value if !value.is_empty() && SECRET_FLAGS.contains(&name) => "<REDACTED>".to_owned(),
+            value => value,
+        }
+    };
+    names
+        .iter()
+        .map(|(id, name)| (name.clone(), value(id, name)))
+        .collect()
 }
 
 /// The same for a command of one's own, which may have subcommands.

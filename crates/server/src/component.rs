@@ -21,7 +21,7 @@ use rutile_telemetry::{BuildInfo, LogError, Registry, register_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::allocator;
-use crate::cli::{self, Answer};
+use crate::cli::{self, Answer, FlagValues};
 use crate::failure::Failure;
 use crate::flags::CommonArgs;
 use crate::probe::Probe;
@@ -77,6 +77,8 @@ pub struct Context {
     pub tasks: Spawner,
     /// Cancelled when the component is to drain and return.
     pub shutdown: CancellationToken,
+    /// The values of all flags, as far as they may be shown.
+    pub flags: Arc<FlagValues>,
 }
 
 impl Context {
@@ -95,6 +97,7 @@ impl Context {
             files: CpuPool::new(FILE_THREADS),
             tasks: tasks.spawner(),
             shutdown: CancellationToken::new(),
+            flags: Arc::default(),
         }
     }
 }
@@ -112,11 +115,12 @@ pub fn run<C: Component>() -> ExitCode {
 /// Runs `C` with the arguments `argv`, the name of the program first.
 #[must_use]
 pub fn run_from<C: Component>(argv: Vec<String>) -> ExitCode {
-    let flags = match cli::parse::<Flags<C::Args>>(C::PROGRAM, C::ABOUT, argv) {
-        Ok(flags) => flags,
+    let parsed = cli::parse_and_show::<Flags<C::Args>>(C::PROGRAM, C::ABOUT, argv);
+    let (flags, values) = match parsed {
+        Ok(parsed) => parsed,
         Err(answer) => return print(&answer),
     };
-    let Err(failure) = start::<C>(flags) else {
+    let Err(failure) = start::<C>(flags, values) else {
         return ExitCode::SUCCESS;
     };
     let (text, exit_code) = (format!("error: {failure}\n"), failure.exit_code());
@@ -159,7 +163,7 @@ impl<A: Args> FromArgMatches for Flags<A> {
     }
 }
 
-fn start<C: Component>(flags: Flags<C::Args>) -> Result<(), Failure> {
+fn start<C: Component>(flags: Flags<C::Args>, values: FlagValues) -> Result<(), Failure> {
     let log = flags.common.log.config()?;
     match rutile_telemetry::init(&log) {
         // Somebody else in this process logs already, which is as good.
@@ -182,15 +186,20 @@ fn start<C: Component>(flags: Flags<C::Args>) -> Result<(), Failure> {
         memory_limit_bytes = limit,
         "starting"
     );
-    let result = runtime.block_on(Box::pin(live::<C>(flags.own, Ledger::new(limit))));
+    let result = runtime.block_on(Box::pin(live::<C>(flags.own, values, Ledger::new(limit))));
     // Work on a thread that does not end must not keep the process.
     runtime.shutdown_timeout(DRAIN_MARGIN);
     result
 }
 
-async fn live<C: Component>(args: C::Args, ledger: Ledger) -> Result<(), Failure> {
+async fn live<C: Component>(
+    args: C::Args,
+    values: FlagValues,
+    ledger: Ledger,
+) -> Result<(), Failure> {
     let tasks = TaskGroup::new(C::NAME);
-    let context = Context::new(C::NAME, ledger, &tasks);
+    let mut context = Context::new(C::NAME, ledger, &tasks);
+    context.flags = Arc::new(values);
     register_process(&context.registry);
     allocator::register(&context.registry);
     register_tasks(&context.registry, context.tasks.clone());

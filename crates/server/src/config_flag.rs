@@ -82,6 +82,12 @@ impl<F: ConfigFlag> PathOrContent<F> {
         Ok(None)
     }
 
+    /// The path that was given, if the settings are in a file: for those who read it again when it changes.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        (!self.path.is_empty()).then_some(self.path.as_str())
+    }
+
     /// The text with environment variables put in; see [`expand_env`].
     ///
     /// # Errors

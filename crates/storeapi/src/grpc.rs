@@ -20,7 +20,7 @@ pub use method::{
     Answers, Exemplars, MessageStream, Method, MethodServer, MetricMetadata, Rules, Targets,
     TsdbStatistics,
 };
-pub use server::{InfoServer, StoreServer, into_response};
+pub use server::{InfoServer, StoreServer, handle, into_response};
 pub use status::{from_status, to_status};
 
 /// `content-type` of requests and answers.

@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 use protox::prost::Message;
 
 /// The files that are compiled, relative to `proto/`; what they import is found from there.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "thanos/store.proto",
+    "thanos/query.proto",
     "thanos/info.proto",
     "thanos/rules.proto",
     "thanos/targets.proto",

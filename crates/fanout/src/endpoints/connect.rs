@@ -5,7 +5,10 @@ use rutile_storeapi::{
     Result,
     grpc::{Client, ClientOptions, Compression as Encoding},
 };
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Uri};
+use tower::service_fn;
+
+use super::tls;
 
 /// A connection to `target`, `host:port`, that is made when it is first used, and again when it was
 /// lost.
@@ -14,7 +17,14 @@ pub(super) fn channel(target: &str, config: &ClientConfig) -> Result<Channel> {
         compression: compression(config),
         ..ClientOptions::default()
     };
-    Ok(Client::endpoint(target, &options)?.connect_lazy())
+    let endpoint = Client::endpoint(target, &options)?;
+    Ok(match config.tls.clone() {
+        None => endpoint.connect_lazy(),
+        Some(tls) => {
+            let connect = move |uri: Uri| tls::connect(uri, tls.clone());
+            endpoint.connect_with_connector_lazy(service_fn(connect))
+        }
+    })
 }
 
 /// The encoding of messages that the configuration asks for.

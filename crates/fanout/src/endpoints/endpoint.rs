@@ -144,8 +144,7 @@ impl Endpoint {
             deadline: Some(Instant::now() + timeout),
             ..RequestContext::default()
         };
-        self.group.revive(&ctx).await;
-        let result = self.info(ctx).await;
+        let result = self.group.check(&ctx).await;
         let now_ms = clock.now_ms();
         self.state.send_modify(|state| {
             state.checked = true;

@@ -15,6 +15,7 @@ use futures::future::join_all;
 use parking_lot::RwLock;
 use rutile_discovery::ClientConfig;
 use rutile_model::ErrorKind;
+use rutile_proto::thanos::info::InfoResponse;
 use rutile_storeapi::{Error, RequestContext, Result, StoreApi, grpc::Client};
 use tokio::time::sleep;
 use tonic::transport::Channel;
@@ -115,21 +116,21 @@ impl Group {
         }
     }
 
-    /// Asks the members that were passed over whether they are back.
-    pub(super) async fn revive(&self, ctx: &RequestContext) {
+    /// Asks all members for their Info, and passes over those that do not answer. Returns what the
+    /// first of them says that does.
+    ///
+    /// # Errors
+    /// That of the last member if none answers.
+    pub(super) async fn check(&self, ctx: &RequestContext) -> Result<InfoResponse> {
         let members = self.members.read().clone();
-        if members.len() < 2 {
-            return;
-        }
-        let down = members
-            .iter()
-            .filter(|member| member.is_down.load(Ordering::Relaxed));
-        join_all(down.map(async |member| {
-            if member.client.info(ctx.clone()).await.is_ok() {
-                member.is_down.store(false, Ordering::Relaxed);
-            }
+        let answers = join_all(members.iter().map(async |member| {
+            let answer = member.client.info(ctx.clone()).await;
+            member.is_down.store(answer.is_err(), Ordering::Relaxed);
+            answer
         }))
         .await;
+        let better = |best: Result<InfoResponse>, answer| if best.is_ok() { best } else { answer };
+        answers.into_iter().fold(Err(no_members()), better)
     }
 
     /// The next member in turn, one that can be reached if there is one.
@@ -139,12 +140,7 @@ impl Group {
         let in_turn = |i: usize| members.get(turn.wrapping_add(i) % members.len().max(1));
         let mut candidates = (0..members.len()).filter_map(in_turn);
         let up = candidates.find(|member| !member.is_down.load(Ordering::Relaxed));
-        up.or_else(|| in_turn(0)).cloned().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "no address was found for the endpoint",
-            )
-        })
+        up.or_else(|| in_turn(0)).cloned().ok_or_else(no_members)
     }
 }
 
@@ -158,4 +154,9 @@ impl Member {
             is_down: AtomicBool::new(false),
         })
     }
+}
+
+fn no_members() -> Error {
+    let message = "no address was found for the endpoint";
+    Error::new(ErrorKind::Unavailable, message)
 }

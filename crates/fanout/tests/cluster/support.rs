@@ -1,6 +1,6 @@
 //! Stores, servers for them, and proxies over these.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use rutile_proto::thanos::{
     LabelValuesRequest, LabelValuesResponse, Series, SeriesRequest, info::InfoResponse,
     label_matcher,
 };
-use rutile_runtime::{Ledger, SystemClock, TaskGroup};
+use rutile_runtime::{Clock, Ledger, SystemClock, TaskGroup};
 use rutile_storeapi::{
     Item, ItemStream, RequestContext, Result, SeriesStream, StoreApi,
     grpc::{InfoServer, StoreServer},
@@ -37,9 +37,26 @@ impl Cluster {
         config: FanoutConfig,
         tasks: TaskGroup,
     ) -> Self {
+        Self::with(
+            specs,
+            config,
+            EndpointsConfig::default(),
+            Arc::new(SystemClock),
+            tasks,
+        )
+        .await
+    }
+
+    /// The same with settings of the endpoint set.
+    pub(crate) async fn with(
+        specs: Vec<EndpointSpec>,
+        config: FanoutConfig,
+        settings: EndpointsConfig,
+        clock: Arc<dyn Clock>,
+        tasks: TaskGroup,
+    ) -> Self {
         let registry = Registry::new();
-        let settings = EndpointsConfig::default();
-        let endpoints = Endpoints::new(settings, Arc::new(SystemClock), tasks.spawner(), &registry);
+        let endpoints = Endpoints::new(settings, clock, tasks.spawner(), &registry);
         endpoints.replace(specs);
         endpoints.checked_once().await;
         let stores = Arc::clone(&endpoints);
@@ -187,4 +204,15 @@ impl StoreApi for Announcing {
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
         Ok(self.info.clone())
     }
+}
+
+/// Waits for something that other tasks bring about.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(waited.is_ok(), "{what}");
 }

@@ -16,6 +16,8 @@ use rutile_telemetry::{
 use tokio::time::Instant;
 
 const LABELS: [&str; 3] = ["code", "handler", "method"];
+const IN_FLIGHT_LABELS: [&str; 2] = ["handler", "method"];
+const TENANT: &str = "tenant";
 const DURATION_BUCKETS: [f64; 17] = [
     0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0, 240.0, 360.0,
     720.0,
@@ -24,6 +26,7 @@ const DURATION_BUCKETS: [f64; 17] = [
 /// `http_requests_total` and its kin. Clones share the metrics.
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
+    tenants: Option<Tenants>,
     requests: IntCounterVec,
     seconds: HistogramVec,
     request_bytes: HistogramVec,
@@ -31,40 +34,73 @@ pub struct HttpMetrics {
     in_flight: IntGaugeVec,
 }
 
+/// Whose request it is, for the label `tenant`.
+#[derive(Debug, Clone)]
+struct Tenants {
+    header: String,
+    default: String,
+}
+
+impl Tenants {
+    fn of(&self, request: &Request) -> String {
+        let named = request.headers().get(self.header.as_str());
+        let named = named.and_then(|value| value.to_str().ok());
+        named.unwrap_or(&self.default).to_owned()
+    }
+}
+
 impl HttpMetrics {
     /// The metrics in `registry`.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
+        Self::with_labels(registry, None)
+    }
+
+    /// The same with a label `tenant`: the value of the request's `header`, or else `default`.
+    #[must_use]
+    pub fn by_tenant(registry: &Registry, header: &str, default: &str) -> Self {
+        let tenants = Tenants {
+            header: header.to_owned(),
+            default: default.to_owned(),
+        };
+        Self::with_labels(registry, Some(tenants))
+    }
+
+    fn with_labels(registry: &Registry, tenants: Option<Tenants>) -> Self {
+        let tenant = tenants.as_ref().map(|_| TENANT);
+        let labels: Vec<&str> = LABELS.into_iter().chain(tenant).collect();
+        let in_flight_labels: Vec<&str> = IN_FLIGHT_LABELS.into_iter().chain(tenant).collect();
         let sizes = exponential_buckets(64.0, 2.0, 10).unwrap_or_default();
         Self {
             requests: registry.int_counter_vec(
                 "http_requests_total",
                 "Tracks the number of HTTP requests.",
-                &LABELS,
+                &labels,
             ),
             seconds: registry.histogram_vec(
                 "http_request_duration_seconds",
                 "Tracks the latencies for HTTP requests.",
-                &LABELS,
+                &labels,
                 &DURATION_BUCKETS,
             ),
             request_bytes: registry.histogram_vec(
                 "http_request_size_bytes",
                 "Tracks the size of HTTP requests.",
-                &LABELS,
+                &labels,
                 &sizes,
             ),
             response_bytes: registry.histogram_vec(
                 "http_response_size_bytes",
                 "Tracks the size of HTTP responses.",
-                &LABELS,
+                &labels,
                 &sizes,
             ),
             in_flight: registry.int_gauge_vec(
                 "http_inflight_requests",
                 "Current number of HTTP requests the handler is responding to.",
-                &["handler", "method"],
+                &in_flight_labels,
             ),
+            tenants,
         }
     }
 
@@ -83,12 +119,18 @@ impl HttpMetrics {
     async fn observe(&self, handler: &str, request: Request, next: Next) -> Response {
         let upper = known_method(request.method().as_str());
         let method = upper.to_ascii_lowercase();
-        let in_flight = InFlight::enter(self.in_flight.with_label_values(&[handler, upper]));
+        let tenant = self.tenants.as_ref().map(|tenants| tenants.of(&request));
+        let tenant = tenant.as_deref();
+        let labels: Vec<&str> = [handler, upper].into_iter().chain(tenant).collect();
+        let in_flight = InFlight::enter(self.in_flight.with_label_values(&labels));
         let request_bytes = approximate_size(&request);
         let begun = Instant::now();
         let response = next.run(request).await;
         let status = response.status();
-        let labels = [status.as_str(), handler, &method];
+        let labels = [status.as_str(), handler, &method]
+            .into_iter()
+            .chain(tenant);
+        let labels: Vec<&str> = labels.collect();
         self.requests.with_label_values(&labels).inc();
         self.seconds
             .with_label_values(&labels)

@@ -130,8 +130,9 @@ fn one(message: &impl Message) -> Result<SeriesStream> {
     )))))
 }
 
-/// Reads the request, asks, and answers as the request was compressed.
-pub(super) async fn handle<M: Message + Default>(
+/// Serves one call: reads the request, asks, and answers as the request was compressed. For services beside those of
+/// this crate, whose messages travel in the same way.
+pub async fn handle<M: Message + Default>(
     request: Request,
     answer: impl AsyncFnOnce(RequestContext, M) -> Result<SeriesStream>,
 ) -> Response {

@@ -1,0 +1,97 @@
+//! Forms: `name=value&name=value`, percent-encoded.
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use http::{Method, header};
+use percent_encoding::percent_decode;
+
+use super::Params;
+use crate::{Failed, Result};
+
+/// The longest form, as in Go. A query is at most half a MiB.
+const MAX_FORM_BYTES: usize = 10 << 20;
+/// The most parameters of a request.
+const MAX_PARAMETERS: usize = 10_000;
+/// How much of a wrong escape is shown.
+const SHOWN_BYTES: usize = 3;
+
+pub(super) async fn read(request: Request) -> Result<Params> {
+    let (head, body) = request.into_parts();
+    let mut params = Params::default();
+    if head.method != Method::GET && is_form(&head.headers) {
+        let form = to_bytes(body, MAX_FORM_BYTES).await.map_err(|error| {
+            let most = MAX_FORM_BYTES >> 20;
+            Failed::bad_data(format!(
+                "cannot read the form, of at most {most} MiB: {error}"
+            ))
+        })?;
+        decode(&form, &mut params.0)?;
+    }
+    decode(
+        head.uri.query().unwrap_or_default().as_bytes(),
+        &mut params.0,
+    )?;
+    Ok(params)
+}
+
+fn is_form(headers: &http::HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+/// Appends the parameters of a form.
+pub(super) fn decode(form: &[u8], out: &mut Vec<(String, String)>) -> Result<()> {
+    for pair in form
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+    {
+        if out.len() == MAX_PARAMETERS {
+            return Err(Failed::bad_data(format!(
+                "more than {MAX_PARAMETERS} parameters"
+            )));
+        }
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        let mut part = || text(parts.next().unwrap_or_default());
+        let (name, value) = (part()?, part()?);
+        out.push((name, value));
+    }
+    Ok(())
+}
+
+fn text(encoded: &[u8]) -> Result<String> {
+    if let Some(wrong) = wrong_escape(encoded) {
+        let wrong = String::from_utf8_lossy(wrong);
+        return Err(Failed::bad_data(format!(
+            "error parsing form values: invalid URL escape \"{wrong}\""
+        )));
+    }
+    let spaced: Vec<u8> = encoded
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    let decoded: Vec<u8> = percent_decode(&spaced).collect();
+    String::from_utf8(decoded).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failed::bad_data(format!(
+            "error parsing form values: not UTF-8 behind {at} bytes of a value"
+        ))
+    })
+}
+
+/// A percent sign without two digits behind it.
+fn wrong_escape(encoded: &[u8]) -> Option<&[u8]> {
+    let mut rest = encoded;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let escape = &rest[at..];
+        match escape {
+            [_, high, low, behind @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest = behind;
+            }
+            _ => return Some(&escape[..escape.len().min(SHOWN_BYTES)]),
+        }
+    }
+    None
+}

@@ -1,0 +1,234 @@
+//! Answers: the envelope, its headers, and compression.
+
+mod compress;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use rutile_promql::Value;
+
+use crate::error::{Failed, Result};
+use crate::json::{Pieces, push_html_safe};
+use compress::Compression;
+
+/// What every answer of this server needs to know of its request and of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Headers {
+    cors: bool,
+    compression: Compression,
+}
+
+/// A result.
+#[derive(Debug)]
+pub struct Reply {
+    /// What was asked for.
+    pub data: Data,
+    /// What is worth knowing about it: warnings and, as in Thanos, infos.
+    pub warnings: Vec<String>,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Data {
+    /// The result of a query.
+    Query(Box<QueryData>),
+    /// JSON that is written already.
+    Json(Vec<u8>),
+    /// Nothing: the answer has no body.
+    Nothing,
+}
+
+/// The result of a query and what is known about how it came about.
+#[derive(Debug)]
+pub struct QueryData {
+    /// The result.
+    pub value: Value,
+    /// JSON of the statistics, if they were asked for.
+    pub stats: Option<Vec<u8>>,
+}
+
+impl Data {
+    /// The JSON of a value that cannot fail to have one, and null if it does.
+    #[must_use]
+    pub fn json(value: &impl serde::Serialize) -> Self {
+        Self::Json(crate::json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
+    }
+}
+
+impl Reply {
+    /// A result without warnings.
+    #[must_use]
+    pub fn new(data: Data) -> Self {
+        Self {
+            data,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Headers {
+    /// For a request with these headers, with or without CORS.
+    #[must_use]
+    pub fn new(request: &HeaderMap, cors: bool) -> Self {
+        Self {
+            cors,
+            compression: Compression::accepted(request),
+        }
+    }
+
+    /// The answer to a request. A result that may be partial is not to be cached.
+    #[must_use]
+    pub fn respond(self, result: Result<Reply>) -> Response {
+        let (status, pieces, is_cacheable) = match result {
+            Ok(Reply {
+                data: Data::Nothing,
+                ..
+            }) => return self.empty(),
+            Ok(reply) => {
+                let is_cacheable = reply
+                    .warnings
+                    .iter()
+                    .all(|warning| is_of_the_query(warning));
+                (StatusCode::OK, reply.into_pieces(), is_cacheable)
+            }
+            Err(failed) => (failed.kind.status(), failed.into_pieces(), false),
+        };
+        let mut response = self.body(pieces);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        if !is_cacheable {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        self.with_cors(response)
+    }
+
+    /// An answer without a body: 204.
+    fn empty(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        self.with_cors(response)
+    }
+
+    fn body(self, mut pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Response {
+        let first = pieces.next().unwrap_or_default();
+        let second = pieces.next();
+        let compression = self
+            .compression
+            .for_length(second.is_none().then_some(first.len()));
+        let encoder = compression.encoder();
+        let name = encoder.as_ref().map(compress::Encoder::name);
+        let mut response = match (encoder, second) {
+            (None, None) => Response::new(Body::from(first)),
+            (encoder, second) => {
+                let all = std::iter::once(first).chain(second).chain(pieces);
+                let pieces: Box<dyn Iterator<Item = std::io::Result<Bytes>> + Send> = match encoder
+                {
+                    None => Box::new(all.map(Ok)),
+                    Some(encoder) => Box::new(compress::pieces(encoder, all)),
+                };
+                Response::new(Body::from_stream(stream::iter(pieces)))
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        if let Some(name) = name {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        response
+    }
+
+    fn with_cors(self, mut response: Response) -> Response {
+        let pairs: [(HeaderName, &'static str); 4] = [
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "Accept, Accept-Encoding, Authorization, Content-Type, Origin",
+            ),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+        ];
+        if self.cors {
+            for (name, value) in pairs {
+                response
+                    .headers_mut()
+                    .insert(name, HeaderValue::from_static(value));
+            }
+        }
+        response
+    }
+}
+
+/// Whether a warning is about the query itself, and not about what is missing in its result.
+fn is_of_the_query(warning: &str) -> bool {
+    warning.starts_with("PromQL warning") || warning.starts_with("PromQL info")
+}
+
+impl Reply {
+    fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        let mut before = b"{\"status\":\"success\",\"data\":".to_vec();
+        let mut behind = Vec::new();
+        if !self.warnings.is_empty() {
+            behind.extend_from_slice(b",\"warnings\":[");
+            for (i, warning) in self.warnings.iter().enumerate() {
+                if i > 0 {
+                    behind.push(b',');
+                }
+                push_html_safe(&mut behind, warning);
+            }
+            behind.push(b']');
+        }
+        behind.push(b'}');
+        match self.data {
+            Data::Query(data) => Box::new(data.into_pieces(before, &behind)),
+            Data::Json(json) => {
+                before.extend(json);
+                before.append(&mut behind);
+                Box::new(std::iter::once(Bytes::from(before)))
+            }
+            Data::Nothing => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+impl QueryData {
+    fn into_pieces(self, mut before: Vec<u8>, behind: &[u8]) -> Pieces {
+        let kind = match &self.value {
+            Value::Scalar { .. } => "scalar",
+            Value::String { .. } => "string",
+            Value::Vector(_) => "vector",
+            Value::Matrix(_) => "matrix",
+        };
+        before.extend_from_slice(b"{\"resultType\":\"");
+        before.extend_from_slice(kind.as_bytes());
+        before.extend_from_slice(b"\",\"result\":");
+        let mut after = Vec::new();
+        if let Some(stats) = self.stats {
+            after.extend_from_slice(b",\"stats\":");
+            after.extend(stats);
+        }
+        // Thanos has the analysis of a query here, and this where there is none.
+        after.extend_from_slice(b",\"analysis\":{}}");
+        after.extend_from_slice(behind);
+        Pieces::new(before, self.value, after)
+    }
+}
+
+impl Failed {
+    fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        let mut out = b"{\"status\":\"error\",\"errorType\":".to_vec();
+        push_html_safe(&mut out, self.kind.as_str());
+        out.extend_from_slice(b",\"error\":");
+        push_html_safe(&mut out, &self.message);
+        out.push(b'}');
+        Box::new(std::iter::once(Bytes::from(out)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

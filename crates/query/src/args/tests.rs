@@ -1,0 +1,110 @@
+use rutile_dedup::Function;
+
+use super::*;
+
+fn parse(argv: &[&str]) -> Result<QueryArgs, String> {
+    let argv = ["rutile-query"]
+        .iter()
+        .chain(argv)
+        .map(|arg| (*arg).to_owned())
+        .collect();
+    rutile_server::cli::parse("rutile-query", "A test.", argv).map_err(|answer| answer.text)
+}
+
+fn failure<T>(result: Result<T, Failure>) -> String {
+    result
+        .err()
+        .map(|failure| failure.to_string())
+        .unwrap_or_default()
+}
+
+#[test]
+fn defaults_are_those_of_thanos() {
+    let args = parse(&[]).unwrap();
+    let query = &args.query;
+    assert_eq!((query.max_concurrent, query.max_concurrent_select), (20, 4));
+    assert_eq!(query.timeout.as_ms(), 120_000);
+    assert_eq!(query.dedup().unwrap(), Function::Penalty);
+    let engine = query.engine().unwrap();
+    assert_eq!(
+        (engine.lookback_ms, engine.subquery_step_ms),
+        (300_000, 60_000)
+    );
+    assert!(query.dynamic_lookback && query.partial.query && !query.auto_downsampling);
+    assert!(query.replica_labels.is_empty() && query.active_query_folder().is_none());
+    assert_eq!(query.telemetry().seconds.len(), 9);
+    assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 2);
+    assert!(args.endpoints.specs().unwrap().is_empty());
+    assert_eq!(args.web.route_prefix(), "");
+    let tenancy = args.tenancy.tenancy().unwrap();
+    assert_eq!(
+        (tenancy.header.as_str(), tenancy.enforced_label),
+        ("THANOS-TENANT", None)
+    );
+}
+
+#[test]
+fn flags_are_read_as_thanos_reads_them() {
+    let args = parse(&[
+        "--query.replica-label=a,b",
+        "--query.replica-label",
+        "c",
+        "--no-query.partial-response",
+        "--query.lookback-delta=1m",
+        "--deduplication.func=chain",
+        "--web.external-prefix=thanos/",
+        "--query.enforce-tenancy",
+        "--endpoint=a:1",
+        "--endpoint-strict=b:2",
+        "--grpc-compression=snappy",
+        "--selector-label=cluster=\"eu\"",
+        "--query.conn-metric.label=ip_port",
+        "--query.telemetry.request-samples-quantiles=5",
+    ]);
+    let args = args.unwrap();
+    assert_eq!(args.query.replica_labels, ["a", "b", "c"]);
+    assert!(!args.query.partial.query);
+    assert_eq!(args.query.engine().unwrap().lookback_ms, 60_000);
+    assert_eq!(args.query.dedup().unwrap(), Function::Chain);
+    assert_eq!(args.web.route_prefix(), "/thanos");
+    assert_eq!(
+        args.tenancy.tenancy().unwrap().enforced_label.as_deref(),
+        Some("tenant_id")
+    );
+    let specs = args.endpoints.specs().unwrap();
+    let specs: Vec<_> = specs
+        .iter()
+        .map(|spec| (spec.name.as_str(), spec.strict))
+        .collect();
+    assert_eq!(specs, [("a:1", false), ("b:2", true)]);
+    let fanout = args.endpoints.fanout_config().unwrap();
+    assert_eq!(fanout.selector_labels.value("cluster"), "eu");
+    assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 1);
+    assert_eq!(args.query.telemetry().samples, [5.0]);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let specs = |argv: &[&str]| failure(parse(argv).unwrap().endpoints.specs());
+    assert!(specs(&["--endpoint=a"]).starts_with("--endpoint: address \"a\" has no port"));
+    assert!(
+        specs(&["--grpc-client-tls-secure"])
+            .starts_with("--grpc-client-tls-secure is not supported yet")
+    );
+    let engine = |argv: &[&str]| failure(parse(argv).unwrap().query.engine());
+    assert_eq!(
+        engine(&["--query.timeout=0s"]),
+        "--query.timeout must be at least 1ms"
+    );
+    assert_eq!(
+        engine(&["--query.default-step=500ms"]),
+        "--query.default-step must be at least 1s"
+    );
+    let dedup = parse(&["--deduplication.func=x"]).unwrap().query.dedup();
+    assert!(failure(dedup).starts_with("--deduplication.func: unknown deduplication function"));
+    let fanout = |argv: &[&str]| failure(parse(argv).unwrap().endpoints.fanout_config());
+    assert!(fanout(&["--selector-label=x"]).contains("write name=\"value\""));
+    let rule = "--selector.relabel-config=[{action: replace, source_labels: [a], target_label: b}]";
+    assert!(fanout(&[rule]).contains("use only the actions keep, drop and hashmod"));
+    assert!(parse(&["--query.tenant-certificate-field=x"]).is_err());
+}

@@ -1,0 +1,190 @@
+//! `rutile-query` as a process: finds its endpoints, serves, drains.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rutile_fanout::{Endpoints, Fanout};
+use rutile_model::ErrorKind;
+use rutile_runtime::TaskGroup;
+use rutile_server::{
+    Component, Context, Failure, GrpcServer, GrpcServices, HttpMetrics, HttpServer,
+};
+use rutile_storeapi::StoreApi;
+use rutile_storeapi::grpc::{InfoServer, StoreServer};
+
+use crate::args::QueryArgs;
+use crate::{
+    ActiveQueries, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web, WebConfig,
+};
+
+/// How long the start waits for endpoints to say what they serve.
+const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
+
+/// The querier and its listeners.
+#[derive(Debug)]
+pub struct QueryComponent {
+    endpoints: Arc<Endpoints>,
+    store: Arc<QuerierStore>,
+    queries: QueryServer,
+    web: Web,
+    http_metrics: HttpMetrics,
+    tasks: TaskGroup,
+    http: HttpServer,
+    grpc: GrpcServer,
+}
+
+impl Component for QueryComponent {
+    const NAME: &'static str = "query";
+    const PROGRAM: &'static str = "rutile-query";
+    const ABOUT: &'static str =
+        "Evaluates PromQL over the data of many stores, and serves them as one store.";
+    type Args = QueryArgs;
+
+    async fn build(args: QueryArgs, context: &Context) -> Result<Self, Failure> {
+        let config = querier_config(&args)?;
+        let tenancy = config.tenancy.clone();
+        let log = args.request_logging.request_log()?;
+        let specs = args.endpoints.specs()?;
+        let tasks = context.tasks.child("calls");
+        let clock = Arc::clone(&context.clock);
+        let endpoints_config = args.endpoints.endpoints_config();
+        let endpoints = Endpoints::new(endpoints_config, clock, tasks.spawner(), &context.registry);
+        let fanout = Arc::new(Fanout::new(
+            args.endpoints.fanout_config()?,
+            Arc::clone(&endpoints) as _,
+            tasks.spawner(),
+            context.ledger.clone(),
+            &context.registry,
+        ));
+        let parts = Parts {
+            fanout: Arc::clone(&fanout),
+            cpu: context.cpu.clone(),
+            ledger: context.ledger.clone(),
+            registry: context.registry.clone(),
+            active: active_queries(&args, context)?,
+        };
+        let querier = Arc::new(Querier::new(parts, config));
+        let queries = QueryServer::new(
+            Arc::clone(&querier),
+            Arc::clone(&context.clock),
+            args.query.replica_labels.clone(),
+            args.query.instant_resolution.to_std(),
+        );
+        let limits = args.query.limits.limits();
+        let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
+        let web_config = web_config(&args, context);
+        let clock = Arc::clone(&context.clock);
+        let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
+        let http = HttpServer::bind(&args.http, context).await?;
+        let grpc = GrpcServer::bind(&args.grpc, context).await?;
+        endpoints.replace(specs);
+        Ok(Self {
+            endpoints,
+            store,
+            queries,
+            web,
+            http_metrics: HttpMetrics::by_tenant(
+                &context.registry,
+                &tenancy.header,
+                &tenancy.default,
+            ),
+            tasks,
+            http: http.log_requests(&log, context),
+            grpc: grpc.log_requests(&log),
+        })
+    }
+
+    async fn run(self, context: Context) -> Result<(), Failure> {
+        let Self {
+            endpoints,
+            store,
+            queries,
+            web,
+            http_metrics,
+            tasks,
+            http,
+            grpc,
+        } = self;
+        let routes = web.routes(&http_metrics);
+        let http = context
+            .tasks
+            .spawn("http", http.serve(routes, context.shutdown.clone()));
+        let checked = tokio::time::timeout(FIRST_CHECK_WITHIN, endpoints.checked_once());
+        tokio::select! {
+            biased;
+            () = context.shutdown.cancelled() => {}
+            checked = checked => if checked.is_err() {
+                tracing::warn!("some endpoints did not say yet what they serve");
+            },
+        }
+        let store: Arc<dyn StoreApi> = store;
+        let services = GrpcServices::new()
+            .add_service(StoreServer::new(Arc::clone(&store)))
+            .add_service(InfoServer::new(store))
+            .add_service(queries)
+            .descriptors(rutile_proto::FILE_DESCRIPTOR_SET);
+        if !context.shutdown.is_cancelled() {
+            context.probe.set_ready();
+        }
+        let served = grpc.serve(services, context.shutdown.clone()).await;
+        // The HTTP server drains by the same token; its report is in the log.
+        drop(http.await);
+        endpoints.replace(Vec::new());
+        drop(tasks);
+        served.map(drop)
+    }
+
+    fn drain_limit(args: &QueryArgs) -> Duration {
+        args.http
+            .http_grace_period
+            .to_std()
+            .max(args.grpc.grpc_grace_period.to_std())
+    }
+}
+
+fn querier_config(args: &QueryArgs) -> Result<QuerierConfig, Failure> {
+    let flags = &args.query;
+    let mut engine = flags.engine()?;
+    args.features.apply(&mut engine)?;
+    Ok(QuerierConfig {
+        engine,
+        dynamic_lookback: flags.dynamic_lookback,
+        timeout: flags.timeout.to_std(),
+        max_concurrent: flags.max_concurrent,
+        max_concurrent_selects: flags.max_concurrent_select,
+        dedup: flags.dedup()?,
+        tenancy: args.tenancy.tenancy()?,
+        telemetry: flags.telemetry(),
+    })
+}
+
+fn web_config(args: &QueryArgs, context: &Context) -> WebConfig {
+    let flags = &args.query;
+    WebConfig {
+        cors: !args.web.disable_cors,
+        prefix: args.web.route_prefix(),
+        replica_labels: flags.replica_labels.clone(),
+        auto_downsampling: flags.auto_downsampling,
+        instant_max_resolution: flags.instant_resolution.to_std(),
+        default_step: flags.default_step.to_std(),
+        partial_response: flags.partial.query,
+        metadata_range: flags.metadata_range.to_std(),
+        flags: context.flags.as_ref().clone(),
+    }
+}
+
+fn active_queries(args: &QueryArgs, context: &Context) -> Result<Option<ActiveQueries>, Failure> {
+    let Some(folder) = args.query.active_query_folder() else {
+        return Ok(None);
+    };
+    let clock = Arc::clone(&context.clock);
+    let log = ActiveQueries::open(
+        &folder,
+        args.query.max_concurrent,
+        clock,
+        context.files.clone(),
+    );
+    log.map(Some).map_err(|error| {
+        Failure::new(ErrorKind::Invalid, &error).context("--query.active-query-path")
+    })
+}

@@ -1,0 +1,136 @@
+//! The querier as a store: what it tells of itself, and what a call may take.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use rutile_fanout::Fanout;
+use rutile_model::ErrorKind;
+use rutile_proto::thanos::info::{InfoResponse, QueryApiInfo};
+use rutile_proto::thanos::{
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Series,
+    SeriesRequest,
+};
+use rutile_storeapi::{Error, Item, RequestContext, Result, SeriesStream, StoreApi, encode_items};
+use rutile_telemetry::{IntCounterVec, Registry};
+
+/// Samples that a chunk counts as.
+const SAMPLES_PER_CHUNK: u64 = 120;
+
+/// What a Series call may take; 0: no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallLimits {
+    /// Series.
+    pub series: u64,
+    /// Samples, counted as 120 a chunk.
+    pub samples: u64,
+}
+
+/// All stores of a fan-out as one, which also answers queries.
+#[derive(Debug)]
+pub struct QuerierStore {
+    fanout: Arc<Fanout>,
+    limits: CallLimits,
+    dropped: IntCounterVec,
+}
+
+/// Counts what was sent.
+struct Sent {
+    limits: CallLimits,
+    series: u64,
+    samples: u64,
+    dropped: IntCounterVec,
+}
+
+impl QuerierStore {
+    /// Over `fanout`, within `limits`.
+    #[must_use]
+    pub fn new(fanout: Arc<Fanout>, limits: CallLimits, registry: &Registry) -> Self {
+        Self {
+            fanout,
+            limits,
+            dropped: registry.int_counter_vec(
+                "thanos_store_selects_dropped_total",
+                "Series calls that a limit failed.",
+                &["reason"],
+            ),
+        }
+    }
+}
+
+impl Sent {
+    fn count(&mut self, item: Item) -> Result<Item> {
+        match &item {
+            Item::Series(series) => self.add(series)?,
+            Item::Batch(batch) => batch
+                .series
+                .iter()
+                .try_for_each(|series| self.add(series))?,
+            Item::Warning(_) | Item::Hints(_) => {}
+        }
+        Ok(item)
+    }
+
+    fn add(&mut self, series: &Series) -> Result<()> {
+        self.series += 1;
+        self.samples += series.chunks.len() as u64 * SAMPLES_PER_CHUNK;
+        let counts = [
+            ("series", "series", self.series, self.limits.series),
+            ("chunks", "samples", self.samples, self.limits.samples),
+        ];
+        for (reason, what, got, limit) in counts {
+            if limit > 0 && got > limit {
+                self.dropped.with_label_values(&[reason]).inc();
+                let message = format!("failed to send {what}: limit {limit} violated (got {got})");
+                return Err(Error::new(ErrorKind::Exhausted, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StoreApi for QuerierStore {
+    async fn series(
+        &self,
+        context: RequestContext,
+        request: SeriesRequest,
+    ) -> Result<SeriesStream> {
+        let CallLimits { series, samples } = self.limits;
+        if series == 0 && samples == 0 {
+            return self.fanout.series(context, request).await;
+        }
+        let batch_size = usize::try_from(request.response_batch_size).unwrap_or(0);
+        let items = self.fanout.series_items(&context, request, &[])?;
+        let mut sent = Sent {
+            limits: self.limits,
+            series: 0,
+            samples: 0,
+            dropped: self.dropped.clone(),
+        };
+        let counted = items.map(move |item| sent.count(item?));
+        Ok(encode_items(counted.boxed(), batch_size, 0))
+    }
+
+    async fn label_names(
+        &self,
+        context: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        self.fanout.label_names(context, request).await
+    }
+
+    async fn label_values(
+        &self,
+        context: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        self.fanout.label_values(context, request).await
+    }
+
+    async fn info(&self, context: RequestContext) -> Result<InfoResponse> {
+        let mut info = self.fanout.info(context).await?;
+        info.query = Some(QueryApiInfo {});
+        Ok(info)
+    }
+}

@@ -1,0 +1,270 @@
+//! Evaluates queries: waits for a turn, limits the time, and turns failures into those of the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rutile_api::{ErrorType, Failed, Result};
+use rutile_dedup::Function;
+use rutile_fanout::Fanout;
+use rutile_model::ErrorKind;
+use rutile_promql::{Answer, Engine, EngineOptions, Error, Source};
+use rutile_runtime::{CpuPool, Ledger};
+use rutile_storeapi::RequestContext;
+use rutile_telemetry::Registry;
+use tokio::time::Instant;
+
+use crate::active::ActiveQueries;
+use crate::gate::{Gate, GateMetrics};
+use crate::lookback::lookback_ms;
+use crate::metrics::{Metrics, TelemetryBounds};
+use crate::source::{Figures, Selection, StoreSource};
+use crate::tenancy::Tenancy;
+
+/// How queries are evaluated.
+#[derive(Debug, Clone)]
+pub struct QuerierConfig {
+    /// The engine; its lookback is that of raw data.
+    pub engine: EngineOptions,
+    /// Whether to look back further for coarse data.
+    pub dynamic_lookback: bool,
+    /// The most time that a query may take, its wait included.
+    pub timeout: Duration,
+    /// Queries that run at a time; 0: no limit.
+    pub max_concurrent: usize,
+    /// Selects of a query that run at a time; 0: no limit.
+    pub max_concurrent_selects: usize,
+    /// How replicas become one series.
+    pub dedup: Function,
+    /// Who may see what.
+    pub tenancy: Tenancy,
+    /// Of a metric.
+    pub telemetry: TelemetryBounds,
+}
+
+/// What a querier works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The stores.
+    pub fanout: Arc<Fanout>,
+    /// Where queries are computed.
+    pub cpu: CpuPool,
+    /// The memory of the process.
+    pub ledger: Ledger,
+    /// Metrics.
+    pub registry: Registry,
+    /// The log of queries that run, if there is one.
+    pub active: Option<ActiveQueries>,
+}
+
+/// A query and how it is to be evaluated.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The text.
+    pub query: String,
+    /// Who asks.
+    pub tenant: String,
+    /// The id of the request, for the logs of stores.
+    pub request_id: Option<Arc<str>>,
+    /// How series are selected.
+    pub selection: Selection,
+    /// How far to look back, ms; none: as the settings say.
+    pub lookback_ms: Option<i64>,
+    /// The most time it may take, unless the settings allow less.
+    pub timeout: Option<Duration>,
+}
+
+/// When a query is evaluated, ms since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// Once.
+    At(i64),
+    /// At every step from the first time to the last one.
+    Range {
+        /// The first time.
+        start: i64,
+        /// No time is later.
+        end: i64,
+        /// Between two times.
+        step: i64,
+    },
+}
+
+/// What came of a query.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// The result.
+    pub answer: Answer,
+    /// What is worth knowing about it, as text: what stores say, warnings, infos.
+    pub warnings: Vec<String>,
+    /// How it came about.
+    pub stats: Stats,
+}
+
+/// How a result came about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stats {
+    /// Time until the query had its turn.
+    pub queued: Duration,
+    /// Time of the evaluation.
+    pub evaluated: Duration,
+    /// Samples that stores sent.
+    pub samples: u64,
+}
+
+/// Evaluates queries over the stores behind a fan-out.
+#[derive(Debug)]
+pub struct Querier {
+    pub(crate) config: QuerierConfig,
+    pub(crate) fanout: Arc<Fanout>,
+    cpu: CpuPool,
+    pub(crate) ledger: Ledger,
+    gate: Gate,
+    select_metrics: Arc<GateMetrics>,
+    metrics: Metrics,
+    active: Option<ActiveQueries>,
+}
+
+impl Querier {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(parts: Parts, config: QuerierConfig) -> Self {
+        let gate_metrics = Arc::new(GateMetrics::of_queries(&parts.registry));
+        Self {
+            gate: Gate::new(config.max_concurrent, gate_metrics),
+            select_metrics: Arc::new(GateMetrics::of_selects(&parts.registry)),
+            metrics: Metrics::new(&parts.registry, config.telemetry.clone()),
+            fanout: parts.fanout,
+            cpu: parts.cpu,
+            ledger: parts.ledger,
+            active: parts.active,
+            config,
+        }
+    }
+
+    /// Evaluates a query. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// `BadData` for a wrong query, `Timeout` when the time is up, else `Execution`.
+    pub async fn evaluate(&self, question: Question, times: Times) -> Result<Evaluated> {
+        let parser = &self.config.engine.parser;
+        let query =
+            self.config
+                .tenancy
+                .restrict_query(&question.query, &question.tenant, parser)?;
+        let begun = Instant::now();
+        let timeout = question.timeout.map_or(self.config.timeout, |timeout| {
+            timeout.min(self.config.timeout)
+        });
+        let deadline = begun.checked_add(timeout);
+        let evaluation = self.in_turn(question, &query, times, deadline);
+        let Some(deadline) = deadline else {
+            return evaluation.await;
+        };
+        tokio::time::timeout_at(deadline, evaluation)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    async fn in_turn(
+        &self,
+        question: Question,
+        query: &str,
+        times: Times,
+        deadline: Option<Instant>,
+    ) -> Result<Evaluated> {
+        let arrived = Instant::now();
+        let turn = self.gate.turn().await;
+        let _turn = turn.map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
+        let _active = match &self.active {
+            Some(active) => Some(active.enter(query).await),
+            None => None,
+        };
+        let begun = Instant::now();
+        let queued = begun - arrived;
+        let figures = Arc::new(Figures::default());
+        let tenant = question.tenant.clone();
+        let options = self.options(&question);
+        let source = self.source(question, &figures, deadline);
+        let engine = Engine::new(options, self.cpu.clone());
+        let answer = match times {
+            Times::At(time) => engine.instant(&source, query, time).await,
+            Times::Range { start, end, step } => {
+                self.metrics.requested(end.saturating_sub(start));
+                engine.range(&source, query, (start, end), step).await
+            }
+        };
+        let evaluated = begun.elapsed();
+        self.metrics.selected(&tenant, &figures, evaluated);
+        let answer = answer.map_err(|error| failed(&error))?;
+        let annotations = answer
+            .annotations
+            .iter()
+            .map(|annotation| annotation.render(query));
+        Ok(Evaluated {
+            warnings: answer.warnings.iter().cloned().chain(annotations).collect(),
+            stats: Stats {
+                queued,
+                evaluated,
+                samples: figures.samples.load(std::sync::atomic::Ordering::Relaxed),
+            },
+            answer,
+        })
+    }
+
+    fn options(&self, question: &Question) -> EngineOptions {
+        let by_settings = || {
+            let resolution = question.selection.max_resolution_ms;
+            lookback_ms(
+                self.config.engine.lookback_ms,
+                self.config.dynamic_lookback,
+                resolution,
+            )
+        };
+        EngineOptions {
+            lookback_ms: question.lookback_ms.unwrap_or_else(by_settings),
+            ..self.config.engine
+        }
+    }
+
+    fn source(
+        &self,
+        question: Question,
+        figures: &Arc<Figures>,
+        deadline: Option<Instant>,
+    ) -> Arc<dyn Source> {
+        Arc::new(StoreSource {
+            fanout: Arc::clone(&self.fanout),
+            context: RequestContext {
+                tenant: question.tenant.as_str().into(),
+                request_id: question.request_id,
+                deadline,
+            },
+            selection: question.selection,
+            dedup: self.config.dedup,
+            gate: Gate::new(
+                self.config.max_concurrent_selects,
+                Arc::clone(&self.select_metrics),
+            ),
+            account: self.ledger.account("query"),
+            figures: Arc::clone(figures),
+        })
+    }
+}
+
+fn timed_out() -> Failed {
+    Failed::new(
+        ErrorType::Timeout,
+        "query timed out in expression evaluation",
+    )
+}
+
+/// The failure of the API for one of the engine.
+fn failed(error: &Error) -> Failed {
+    match error {
+        Error::Parse(_) | Error::Invalid(_) => Failed::parameter("query", error),
+        Error::Source(source) if source.kind == ErrorKind::Canceled => timed_out(),
+        Error::Source(_) | Error::Execution(_) | Error::TooMany(_) => {
+            Failed::new(ErrorType::Execution, error.to_string())
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Series for the engine: from the stores behind the fan-out.
+//!
+//! A select is one Series call. Its answer is handed on in parts, as it arrives; chunks are decoded only when the
+//! engine asks, on the thread that needs them. Their memory is reserved in the query's account. Dropping the stream
+//! cancels the call.
+
+mod decode;
+mod series;
+mod take;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use rutile_dedup::{Function, is_counter_function};
+use rutile_fanout::Fanout;
+use rutile_model::{ErrorKind, Matcher};
+use rutile_promql::{Select, Selected, SelectedStream, Source, SourceError};
+use rutile_proto::thanos::{
+    Func, PartialResponseStrategy, QueryHints, Range, Series, SeriesRequest, ShardInfo,
+};
+use rutile_runtime::{Account, Exhausted};
+use rutile_storeapi::{Item, ItemStream, RequestContext};
+
+use crate::gate::{Gate, Turn};
+use crate::matchers::to_wire;
+use series::{ChunkSeries, Reading};
+use take::{Take, max_resolution_ms};
+
+pub(crate) use series::{bytes_of, labels_of};
+
+/// Series in a frame of a store's answer, as Thanos asks for.
+pub(crate) const BATCH_SIZE: i64 = 64;
+/// The most series that are handed on at a time.
+const PART_SERIES: usize = 1024;
+
+/// What a request says about how series are selected.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Labels that tell replicas apart; empty: no deduplication.
+    pub replica_labels: Vec<String>,
+    /// Sets of matchers, one of which must match a store (`storeMatch[]`); empty: all stores.
+    pub store_matchers: Vec<Vec<Matcher>>,
+    /// The coarsest resolution that the answer may have, ms.
+    pub max_resolution_ms: i64,
+    /// Whether the answer of some stores is better than none.
+    pub partial_response: bool,
+    /// The part of all series that is wanted.
+    pub shard: Option<ShardInfo>,
+}
+
+/// The series of all stores, for one query.
+#[derive(Debug)]
+pub(crate) struct StoreSource {
+    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) context: RequestContext,
+    pub(crate) selection: Selection,
+    pub(crate) dedup: Function,
+    /// Of this query alone.
+    pub(crate) gate: Gate,
+    pub(crate) account: Account,
+    pub(crate) figures: Arc<Figures>,
+}
+
+/// What was selected so far.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) series: AtomicU64,
+    pub(crate) chunks: AtomicU64,
+    pub(crate) samples: AtomicU64,
+}
+
+impl Figures {
+    fn count(&self, series: &Series) {
+        let raw_or_count = series
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.raw.as_ref().or(chunk.count.as_ref()));
+        let samples = raw_or_count.filter_map(|part| part.data.first_chunk());
+        let samples: u64 = samples
+            .map(|count| u64::from(u16::from_be_bytes(*count)))
+            .sum();
+        self.series.fetch_add(1, Ordering::Relaxed);
+        self.chunks
+            .fetch_add(series.chunks.len() as u64, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+}
+
+impl StoreSource {
+    fn request(&self, select: &Select) -> SeriesRequest {
+        let Selection {
+            replica_labels,
+            store_matchers: _,
+            max_resolution_ms: max_ms,
+            partial_response,
+            shard,
+        } = &self.selection;
+        SeriesRequest {
+            min_time: select.min_time,
+            max_time: select.max_time,
+            matchers: to_wire(&select.matchers),
+            max_resolution_window: max_resolution_ms(*max_ms, select.range_ms, select.function),
+            aggregates: Take::of(select.function).aggregates(),
+            partial_response_strategy: strategy(*partial_response),
+            query_hints: Some(QueryHints {
+                step_millis: select.step_ms,
+                func: select.function.map(|name| Func {
+                    name: name.to_owned(),
+                }),
+                range: (select.range_ms > 0).then_some(Range {
+                    millis: select.range_ms,
+                }),
+                ..QueryHints::default()
+            }),
+            shard_info: shard.clone(),
+            without_replica_labels: replica_labels.clone(),
+            response_batch_size: BATCH_SIZE,
+            ..SeriesRequest::default()
+        }
+    }
+}
+
+/// What a failing store means, as the wire has it.
+pub(crate) fn strategy(partial_response: bool) -> i32 {
+    if partial_response {
+        PartialResponseStrategy::Warn.into()
+    } else {
+        PartialResponseStrategy::Abort.into()
+    }
+}
+
+#[async_trait]
+impl Source for StoreSource {
+    async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
+        let turn = self.gate.turn().await.map_err(|error| failed(&error))?;
+        let request = self.request(select);
+        let items =
+            self.fanout
+                .series_items(&self.context, request, &self.selection.store_matchers);
+        let items = items.map_err(|error| failed(&error))?;
+        let is_dedup = !self.selection.replica_labels.is_empty();
+        let reading = Reading {
+            take: Take::of(select.function),
+            dedup: is_dedup.then_some(self.dedup),
+            counter: select.function.is_some_and(is_counter_function),
+            min_time: select.min_time,
+            max_time: select.max_time,
+        };
+        let parts = Parts {
+            items: items.ready_chunks(PART_SERIES),
+            reading: Arc::new(reading),
+            account: self.account.clone(),
+            figures: Arc::clone(&self.figures),
+            _turn: turn,
+        };
+        Ok(stream::try_unfold(parts, Parts::next).boxed())
+    }
+}
+
+/// The rest of an answer.
+struct Parts {
+    items: stream::ReadyChunks<ItemStream>,
+    reading: Arc<Reading>,
+    account: Account,
+    figures: Arc<Figures>,
+    _turn: Turn,
+}
+
+impl Parts {
+    async fn next(mut self) -> Result<Option<(Selected, Self)>, SourceError> {
+        let Some(items) = self.items.next().await else {
+            return Ok(None);
+        };
+        let (mut series, mut warnings) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            match item.map_err(|error| failed(&error))? {
+                Item::Series(one) => series.push(one),
+                Item::Batch(batch) => series.extend(batch.series),
+                Item::Warning(warning) => warnings.push(warning),
+                Item::Hints(_) => {}
+            }
+        }
+        let bytes = series.iter().map(bytes_of).sum();
+        let memory = self
+            .account
+            .reserve(bytes)
+            .await
+            .map_err(|error| exhausted(&error))?;
+        let memory = Arc::new(memory);
+        let series = series.into_iter().map(|series| {
+            self.figures.count(&series);
+            let series = ChunkSeries::new(series, Arc::clone(&self.reading), Arc::clone(&memory));
+            Arc::new(series) as _
+        });
+        let selected = Selected {
+            series: series.collect(),
+            warnings,
+        };
+        Ok(Some((selected, self)))
+    }
+}
+
+fn failed(error: &rutile_storeapi::Error) -> SourceError {
+    SourceError {
+        kind: error.kind(),
+        message: format!("expanding series: {error}"),
+    }
+}
+
+fn exhausted(error: &Exhausted) -> SourceError {
+    SourceError {
+        kind: ErrorKind::Exhausted,
+        message: format!("expanding series: {error}"),
+    }
+}

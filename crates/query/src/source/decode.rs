@@ -1,0 +1,203 @@
+//! From the chunks of a replica to columns.
+//!
+//! Chunks are in order of their first time and do not overlap much; of what does, what came first counts. Source of
+//! the rules: Thanos 0.43, `pkg/query/iter.go` and `pkg/compact/downsample/downsample.go`.
+
+use std::sync::Arc;
+
+use rutile_chunk::{Chunk, Value, WireEncoding, decode_floats};
+use rutile_model::{FloatHistogram, Samples};
+use rutile_proto::thanos;
+
+use super::take::Take;
+
+/// Why a series cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error(transparent)]
+    Chunk(#[from] rutile_chunk::Error),
+    #[error("chunk encoding {0} is unknown")]
+    Encoding(i32),
+    #[error("no valid chunk found")]
+    NoPart,
+    #[error("sum and count of a downsampled chunk are not aligned")]
+    NotAligned,
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// Appends the samples of chunks, each time once.
+pub(crate) fn append<'a>(
+    chunks: impl Iterator<Item = &'a thanos::AggrChunk> + Clone,
+    take: Take,
+    out: &mut Samples,
+) -> Result<()> {
+    let is_counter = take == Take::Counter && chunks.clone().any(|chunk| chunk.counter.is_some());
+    if is_counter {
+        return append_counter(chunks, out);
+    }
+    for chunk in chunks {
+        let from = out.len();
+        match (take.part(chunk), &chunk.count, &chunk.sum) {
+            (Some(part), _, _) => append_part(part, out)?,
+            (None, Some(count), Some(sum)) if take == Take::Average => {
+                append_average(count, sum, out)?;
+            }
+            (None, _, _) => return Err(DecodeError::NoPart),
+        }
+        drop_old(from, out);
+    }
+    Ok(())
+}
+
+/// Takes out what begins at `from` and is not later than what stands before it.
+fn drop_old(from: usize, out: &mut Samples) {
+    let Some(last) = from.checked_sub(1).map(|last| out.times[last]) else {
+        return;
+    };
+    let old = out.times[from..]
+        .iter()
+        .take_while(|time| **time <= last)
+        .count();
+    if old == 0 {
+        return;
+    }
+    let old = from..from + old;
+    out.times.drain(old.clone());
+    out.floats.drain(old.clone());
+    if !out.histograms.is_empty() {
+        out.histograms.drain(old);
+    }
+}
+
+fn open(part: &thanos::Chunk) -> Result<Chunk<'_>> {
+    let encoding = WireEncoding::from_i32(part.r#type).ok_or(DecodeError::Encoding(part.r#type))?;
+    Ok(Chunk {
+        encoding: encoding.into(),
+        data: &part.data,
+    })
+}
+
+fn append_part(part: &thanos::Chunk, out: &mut Samples) -> Result<()> {
+    if part.r#type == WireEncoding::Xor.as_i32() {
+        decode_floats(&part.data, &mut out.times, &mut out.floats)?;
+        if !out.histograms.is_empty() {
+            out.histograms.resize(out.times.len(), None);
+        }
+        return Ok(());
+    }
+    for sample in open(part)?.iter()? {
+        let sample = sample?;
+        push(out, sample.time_ms, sample.value);
+    }
+    Ok(())
+}
+
+fn push(out: &mut Samples, time_ms: i64, value: Value) {
+    match value {
+        Value::Float(value) => out.push_float(time_ms, value),
+        Value::Histogram(value) => out.push_histogram(time_ms, Arc::new(value.to_float())),
+        Value::FloatHistogram(value) => out.push_histogram(time_ms, Arc::new(value)),
+    }
+}
+
+/// The average of each window: its sum by its count.
+fn append_average(count: &thanos::Chunk, sum: &thanos::Chunk, out: &mut Samples) -> Result<()> {
+    let from = out.len();
+    append_part(sum, out)?;
+    let mut counts = Samples::default();
+    append_part(count, &mut counts)?;
+    if out.times[from..] != counts.times || !counts.histograms.is_empty() {
+        return Err(DecodeError::NotAligned);
+    }
+    for (i, count) in counts.floats.iter().enumerate() {
+        match out.histograms.get_mut(from + i) {
+            Some(Some(histogram)) => divide(Arc::make_mut(histogram), *count),
+            Some(None) | None => out.floats[from + i] /= count,
+        }
+    }
+    Ok(())
+}
+
+fn divide(histogram: &mut FloatHistogram, by: f64) {
+    let FloatHistogram {
+        count,
+        zero_count,
+        sum,
+        positive_buckets,
+        negative_buckets,
+        ..
+    } = histogram;
+    let buckets = positive_buckets.iter_mut().chain(negative_buckets);
+    for value in [count, zero_count, sum].into_iter().chain(buckets) {
+        *value /= by;
+    }
+}
+
+/// The running total of a counter over chunks of which some are downsampled: a sample at the time of the one before it
+/// tells the last raw value, by which a reset between two chunks shows. Source: Thanos,
+/// `ApplyCounterResetsSeriesIterator`.
+fn append_counter<'a>(
+    chunks: impl Iterator<Item = &'a thanos::AggrChunk>,
+    out: &mut Samples,
+) -> Result<()> {
+    let mut part_samples = Samples::default();
+    let mut state: Option<Total> = None;
+    for chunk in chunks {
+        part_samples.clear();
+        append_part(
+            Take::Counter.part(chunk).ok_or(DecodeError::NoPart)?,
+            &mut part_samples,
+        )?;
+        for (i, time) in part_samples.times.iter().enumerate() {
+            let last = out.times.last().copied();
+            if let Some(histogram) = part_samples.histogram(i) {
+                if last.is_none_or(|last| *time > last) {
+                    out.push_histogram(*time, Arc::clone(histogram));
+                }
+                continue;
+            }
+            let value = part_samples.floats[i];
+            if value.is_nan() {
+                continue;
+            }
+            match &mut state {
+                Some(total) if last.is_some_and(|last| *time <= last) => {
+                    if last == Some(*time) {
+                        total.last = value;
+                    }
+                }
+                Some(total) => out.push_float(*time, total.add(value)),
+                None => {
+                    state = Some(Total {
+                        last: value,
+                        total: value,
+                    });
+                    out.push_float(*time, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a counter has counted so far.
+struct Total {
+    last: f64,
+    total: f64,
+}
+
+impl Total {
+    fn add(&mut self, value: f64) -> f64 {
+        self.total += if value >= self.last {
+            value - self.last
+        } else {
+            value
+        };
+        self.last = value;
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! A series of a store, decoded when it is needed.
+
+use std::sync::Arc;
+
+use rutile_dedup::{Function, pseudo_replicas};
+use rutile_model::{ErrorKind, Labels, Samples};
+use rutile_promql::{Series, SourceError};
+use rutile_proto::thanos::{self, AggrChunk};
+use rutile_runtime::Reservation;
+
+use super::decode::{self, DecodeError};
+use super::take::Take;
+
+/// What all series of a select have in common.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) take: Take,
+    /// How replicas become one series; none: chunks are taken one after the other.
+    pub(crate) dedup: Option<Function>,
+    /// Whether values that go down are resets, as far as deduplication is concerned.
+    pub(crate) counter: bool,
+    /// What was asked for, ms, inclusive: replicas are cut to it before they are compared.
+    pub(crate) min_time: i64,
+    pub(crate) max_time: i64,
+}
+
+/// Chunks of one series, in the order of the proxy.
+#[derive(Debug)]
+pub(crate) struct ChunkSeries {
+    labels: Labels,
+    chunks: Vec<AggrChunk>,
+    reading: Arc<Reading>,
+    /// Gives the memory of the chunks back, with the last series of the part in which they came.
+    _memory: Arc<Reservation>,
+}
+
+impl ChunkSeries {
+    pub(crate) fn new(
+        series: thanos::Series,
+        reading: Arc<Reading>,
+        memory: Arc<Reservation>,
+    ) -> Self {
+        Self {
+            labels: labels_of(&series.labels),
+            chunks: series.chunks,
+            reading,
+            _memory: memory,
+        }
+    }
+
+    fn decode_into(&self, out: &mut Samples) -> Result<(), DecodeError> {
+        let Reading { take, dedup, .. } = *self.reading;
+        let Some(function) = dedup else {
+            return decode::append(self.chunks.iter(), take, out);
+        };
+        let times = self
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.min_time, chunk.max_time));
+        let replica_of = pseudo_replicas(times);
+        let count = replica_of.iter().max().map_or(0, |last| last + 1);
+        if count <= 1 {
+            return decode::append(self.chunks.iter(), take, out);
+        }
+        let mut replicas = Vec::with_capacity(count);
+        for replica in 0..count {
+            let chunks = self.chunks.iter().zip(&replica_of);
+            let chunks = chunks
+                .filter(|(_, of)| **of == replica)
+                .map(|(chunk, _)| chunk);
+            let mut samples = Samples::default();
+            decode::append(chunks, take, &mut samples)?;
+            self.cut(&mut samples);
+            replicas.push(samples);
+        }
+        *out = rutile_dedup::dedup(function, replicas, self.reading.counter);
+        Ok(())
+    }
+
+    /// Leaves what was asked for.
+    fn cut(&self, samples: &mut Samples) {
+        let from = samples
+            .times
+            .partition_point(|time| *time < self.reading.min_time);
+        let to = samples
+            .times
+            .partition_point(|time| *time <= self.reading.max_time);
+        samples.times.truncate(to);
+        samples.floats.truncate(to);
+        samples.histograms.truncate(to);
+        samples.times.drain(..from);
+        samples.floats.drain(..from);
+        samples
+            .histograms
+            .drain(..from.min(samples.histograms.len()));
+    }
+}
+
+impl Series for ChunkSeries {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn decode(&self, out: &mut Samples) -> Result<(), SourceError> {
+        out.clear();
+        self.decode_into(out).map_err(|error| SourceError {
+            kind: ErrorKind::Corrupt,
+            message: format!("cannot decode series {}: {error}", self.labels),
+        })
+    }
+}
+
+/// The labels of a message, sorted by name.
+pub(crate) fn labels_of(labels: &[thanos::Label]) -> Labels {
+    labels
+        .iter()
+        .map(|label| (label.name.as_str(), label.value.as_str()))
+        .collect()
+}
+
+/// About what a series holds, bytes.
+pub(crate) fn bytes_of(series: &thanos::Series) -> u64 {
+    let labels = series
+        .labels
+        .iter()
+        .map(|label| label.name.len() + label.value.len() + size_of::<thanos::Label>());
+    let chunks = series.chunks.iter().map(|chunk| {
+        let parts = [
+            &chunk.raw,
+            &chunk.count,
+            &chunk.sum,
+            &chunk.min,
+            &chunk.max,
+            &chunk.counter,
+        ];
+        let data = parts.into_iter().flatten().map(|part| part.data.len());
+        size_of::<AggrChunk>() + data.sum::<usize>()
+    });
+    (labels.sum::<usize>() + chunks.sum::<usize>()) as u64
+}

@@ -1,0 +1,64 @@
+//! `/status/…`: about the process, and about the data of its endpoints.
+
+use rutile_api::{Data, Reply, Result};
+use rutile_model::time::format_rfc3339;
+use rutile_telemetry::BuildInfo;
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::{Asked, Web};
+
+/// `/status/flags`
+pub(super) fn flags(web: &Web, _: &Asked) -> Result<Reply> {
+    Ok(Reply::new(Data::json(&web.0.config.flags)))
+}
+
+/// `/status/buildinfo`
+pub(super) fn build(_: &Web, _: &Asked) -> Result<Reply> {
+    let BuildInfo {
+        version,
+        revision,
+        branch,
+        compiler,
+    } = BuildInfo::CURRENT;
+    Ok(Reply::new(Data::json(&json!({
+        "version": version,
+        "revision": revision,
+        "branch": branch,
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": compiler,
+    }))))
+}
+
+/// `/status/runtimeinfo`
+pub(super) fn runtime(web: &Web, _: &Asked) -> Result<Reply> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let metrics = Handle::current().metrics();
+    Ok(Reply::new(Data::json(&json!({
+        "startTime": format_rfc3339(web.0.started_ms),
+        "CWD": folder.to_string_lossy(),
+        "goroutineCount": metrics.num_alive_tasks(),
+        "GOMAXPROCS": metrics.num_workers(),
+        "GOGC": "",
+        "GODEBUG": "",
+        "GOMEMLIMIT": 0,
+    }))))
+}
+
+/// `/status/tsdb`: no endpoint is asked for its statistics yet, and the answer says so.
+pub(super) fn tsdb(_: &Web, asked: &Asked) -> Result<Reply> {
+    asked.params.limit("limit")?;
+    asked.params.selectors("match[]")?;
+    let data = json!({
+        "headStats": {"numSeries": 0, "numLabelPairs": 0, "chunkCount": 0, "minTime": 0, "maxTime": 0},
+        "seriesCountByMetricName": [],
+        "labelValueCountByLabelName": [],
+        "memoryInBytesByLabelName": [],
+        "seriesCountByLabelValuePair": [],
+    });
+    Ok(Reply {
+        data: Data::json(&data),
+        warnings: vec!["statistics of endpoints are not collected yet".to_owned()],
+    })
+}

@@ -1,0 +1,54 @@
+//! `/stores`: whom the querier asks.
+
+use std::collections::BTreeMap;
+
+use rutile_api::{Data, Reply, Result};
+use rutile_fanout::EndpointStatus;
+use rutile_model::Labels;
+use rutile_model::time::format_rfc3339;
+use serde::Serialize;
+
+use super::{Asked, Web};
+
+/// When an endpoint that never answered did so last: Go's zero time.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Store {
+    name: String,
+    last_check: String,
+    last_error: Option<String>,
+    label_sets: Vec<Labels>,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl From<EndpointStatus> for Store {
+    fn from(status: EndpointStatus) -> Self {
+        Self {
+            name: status.name,
+            last_check: status
+                .last_check_ms
+                .map_or_else(|| NEVER.to_owned(), format_rfc3339),
+            last_error: status.last_error,
+            label_sets: status.label_sets,
+            min_time: status.min_time,
+            max_time: status.max_time,
+        }
+    }
+}
+
+/// `/stores`: by kind of component. Those whose kind is not known yet are left out.
+pub(super) fn stores(web: &Web, _: &Asked) -> Result<Reply> {
+    let mut kinds: BTreeMap<String, Vec<Store>> = BTreeMap::new();
+    for status in web.0.endpoints.statuses() {
+        if !status.component.is_empty() {
+            kinds
+                .entry(status.component.clone())
+                .or_default()
+                .push(status.into());
+        }
+    }
+    Ok(Reply::new(Data::json(&kinds)))
+}

@@ -1,0 +1,283 @@
+//! What is wrong is refused: with the type and the code of Prometheus, and with what to change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use rutile_model::ErrorKind;
+use rutile_proto::thanos::info::{InfoResponse, StoreInfo};
+use rutile_proto::thanos::{
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
+};
+use rutile_runtime::TaskGroup;
+use rutile_storeapi::{Error, RequestContext, Result, SeriesStream, StoreApi};
+
+use crate::support::{Cluster, querier_config};
+
+async fn check(cluster: &Cluster, path: &str, code: u16, kind: &str, message: &str) {
+    let answer = cluster.get(path).await;
+    let json = answer.json();
+    assert_eq!(
+        (answer.status, &json["errorType"]),
+        (code, &kind.into()),
+        "{path}: {json}"
+    );
+    let error = json["error"].as_str().unwrap();
+    assert!(error.contains(message), "{path}: {error}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let cluster = Cluster::on(&[]).await;
+    let bad =
+        async |path: &str, message: &str| check(&cluster, path, 400, "bad_data", message).await;
+    bad(
+        "/query?query=up%7B",
+        "invalid parameter \"query\": 1:4: parse error: unexpected end of input",
+    )
+    .await;
+    bad("/query?query=", "no expression found in input").await;
+    bad(
+        "/query?query=rate(up)",
+        "1:6: parse error: expected type range vector in call to function \"rate\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&time=x",
+        "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp",
+    )
+    .await;
+    bad(
+        "/query?query=up&timeout=x",
+        "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
+    )
+    .await;
+    bad(
+        "/query?query=up&dedup=x",
+        "invalid parameter \"dedup\": cannot parse \"x\" to true or false",
+    )
+    .await;
+    bad(
+        "/query?query=up&partial_response=x",
+        "invalid parameter \"partial_response\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&lookback_delta=x",
+        "invalid parameter \"lookback_delta\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&max_source_resolution=x",
+        "invalid parameter \"max_source_resolution\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&max_source_resolution=-1",
+        "negative 'max_source_resolution' is not accepted",
+    )
+    .await;
+    bad(
+        "/query?query=up&shard_info=x",
+        "invalid parameter \"shard_info\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&storeMatch[]=x%7B",
+        "invalid parameter \"storeMatch[]\"",
+    )
+    .await;
+    bad(
+        "/query?query=up&engine=x",
+        "invalid parameter \"engine\": 'x' bad engine",
+    )
+    .await;
+    bad(
+        "/query?query=up&limit=-1",
+        "invalid parameter \"limit\": limit must be non-negative",
+    )
+    .await;
+    bad("/query?query=%zz", "invalid URL escape \"%zz\"").await;
+    bad(
+        "/query_range?query=up&end=1&step=1",
+        "invalid parameter \"start\": cannot parse \"\"",
+    )
+    .await;
+    bad(
+        "/query_range?query=up&start=1&step=1",
+        "invalid parameter \"end\": cannot parse \"\"",
+    )
+    .await;
+    bad(
+        "/query_range?query=up&start=2&end=1&step=1",
+        "end timestamp must not be before start time",
+    )
+    .await;
+    bad(
+        "/query_range?query=up&start=1&end=2&step=0",
+        "zero or negative query resolution step widths",
+    )
+    .await;
+    bad(
+        "/query_range?query=up&start=1&end=2&step=x",
+        "invalid parameter \"step\"",
+    )
+    .await;
+    bad(
+        "/query_range?query=up&start=0&end=11001&step=1",
+        "exceeded maximum resolution of 11,000 points",
+    )
+    .await;
+    bad(
+        "/query_range?query=up[5m]&start=0&end=1&step=1",
+        "invalid expression type \"range vector\"",
+    )
+    .await;
+    bad("/query_explain?query=up", "engine type must be 'thanos'").await;
+    bad("/series", "no match[] parameter provided").await;
+    bad("/series?match[]=%7B%7D", "it must contain at least one").await;
+    bad(
+        "/series?match[]=up&start=2&end=1",
+        "invalid parameter \"end\"",
+    )
+    .await;
+    bad("/labels?match[]=up%7B", "invalid parameter \"match[]\"").await;
+    bad(
+        "/label/x/values?limit=x",
+        "invalid parameter \"limit\": cannot parse \"x\" to a valid limit",
+    )
+    .await;
+    bad("/format_query?query=1%2B", "invalid parameter \"query\"").await;
+    bad("/parse_query?query=1%2B", "invalid parameter \"query\"").await;
+    let most = cluster
+        .get("/query_range?query=1&start=0&end=11000&step=1")
+        .await;
+    assert_eq!(most.status, 200, "{}", most.text());
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused() {
+    let cluster = Cluster::on(&[]).await;
+    let bad = async |query: String, message: &str| {
+        let answer = cluster.post("/query", &format!("query={query}")).await;
+        let json = answer.json();
+        assert_eq!(
+            (answer.status, &json["errorType"]),
+            (400, &"bad_data".into()),
+            "{json}"
+        );
+        let error = json["error"].as_str().unwrap();
+        assert!(error.len() < 2000 && error.contains(message), "{error}");
+    };
+    bad("a".repeat(1 << 20), "").await;
+    bad(format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000)), "").await;
+    bad(format!("1{}", "%2B1".repeat(10_000)), "").await;
+    bad(
+        format!("up{{a=~\"({}\"}}", "(a{1000}){1000}".repeat(10)),
+        "",
+    )
+    .await;
+    bad("a".repeat(11 << 20), "at most 10 MiB").await;
+}
+
+/// A store that fails each call, or never answers.
+struct Broken {
+    hangs: bool,
+}
+
+#[async_trait]
+impl StoreApi for Broken {
+    async fn series(&self, _: RequestContext, _: SeriesRequest) -> Result<SeriesStream> {
+        if self.hangs {
+            return Ok(futures::stream::pending().boxed());
+        }
+        Err(Error::new(ErrorKind::Exhausted, "the disk is on fire"))
+    }
+
+    async fn label_names(
+        &self,
+        _: RequestContext,
+        _: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        Err(Error::new(ErrorKind::Exhausted, "the disk is on fire"))
+    }
+
+    async fn label_values(
+        &self,
+        _: RequestContext,
+        _: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        Err(Error::new(ErrorKind::Exhausted, "the disk is on fire"))
+    }
+
+    async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
+        let store = StoreInfo {
+            min_time: i64::MIN,
+            max_time: i64::MAX,
+            supports_without_replica_labels: true,
+            supports_sharding: true,
+            ..StoreInfo::default()
+        };
+        Ok(InfoResponse {
+            component_type: "store".to_owned(),
+            store: Some(store),
+            ..InfoResponse::default()
+        })
+    }
+}
+
+async fn over(broken: Broken, timeout: Duration) -> Cluster {
+    let mut config = querier_config();
+    config.timeout = timeout;
+    Cluster::over(vec![Arc::new(broken)], config, TaskGroup::new("cluster")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_store_is_a_warning_or_an_error() {
+    let cluster = over(Broken { hangs: false }, Duration::from_mins(2)).await;
+    for path in [
+        "/query?query=up",
+        "/series?match[]=up",
+        "/labels?match[]=up",
+        "/label/a/values",
+    ] {
+        let answer = cluster.get(path).await;
+        let warning = answer.json()["warnings"][0].as_str().unwrap().to_owned();
+        assert!(
+            answer.status == 200 && warning.contains("the disk is on fire"),
+            "{path}: {warning}"
+        );
+        assert_eq!(answer.header("cache-control"), "no-store");
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let strict = format!("{path}{separator}partial_response=false");
+        check(&cluster, &strict, 422, "execution", "the disk is on fire").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_runs_out() {
+    let cluster = over(Broken { hangs: true }, Duration::from_mins(2)).await;
+    let path = "/query?query=up&partial_response=false&timeout=0.2";
+    check(&cluster, path, 503, "timeout", "query timed out").await;
+    let cluster = over(Broken { hangs: true }, Duration::from_millis(200)).await;
+    check(
+        &cluster,
+        "/query?query=up&partial_response=0&timeout=1h",
+        503,
+        "timeout",
+        "query timed out",
+    )
+    .await;
+    check(
+        &cluster,
+        "/series?match[]=up&partial_response=0",
+        503,
+        "timeout",
+        "did not answer in time",
+    )
+    .await;
+    let metrics = cluster.registry.render();
+    assert!(metrics.contains("thanos_query_concurrent_gate_queries_in_flight 0\n"));
+}

@@ -1,0 +1,5 @@
+//! The querier over real stores, through real gRPC.
+
+mod answers;
+mod bad_input;
+mod support;
