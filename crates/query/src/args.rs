@@ -55,7 +55,7 @@ config_flag!(
 );
 config_flag!(
     /// Endpoints, with how to connect to them.
-    EndpointSd, "endpoint.sd-config", "endpoints, and how to connect to them (not supported yet)"
+    EndpointSd, "endpoint.sd-config", "endpoints, and how to connect to them; a file is read again when it changes"
 );
 
 fn invalid(message: impl Into<String>) -> Failure {

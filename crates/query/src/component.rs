@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rutile_fanout::{Endpoints, Fanout};
+use rutile_discovery::{Discovery, Dns};
+use rutile_fanout::{Endpoints, Fanout, endpoint_dns_metrics, group_dns_metrics};
 use rutile_model::ErrorKind;
 use rutile_runtime::TaskGroup;
 use rutile_server::{
@@ -23,6 +24,7 @@ const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
 /// The querier and its listeners.
 #[derive(Debug)]
 pub struct QueryComponent {
+    discovery: Discovery,
     endpoints: Arc<Endpoints>,
     store: Arc<QuerierStore>,
     queries: QueryServer,
@@ -44,7 +46,7 @@ impl Component for QueryComponent {
         let config = querier_config(&args)?;
         let tenancy = config.tenancy.clone();
         let log = args.request_logging.request_log()?;
-        let specs = args.endpoints.specs()?;
+        let discovery = discovery(&args, context).await?;
         let tasks = context.tasks.child("calls");
         let clock = Arc::clone(&context.clock);
         let endpoints_config = args.endpoints.endpoints_config();
@@ -77,8 +79,8 @@ impl Component for QueryComponent {
         let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
         let http = HttpServer::bind(&args.http, context).await?;
         let grpc = GrpcServer::bind(&args.grpc, context).await?;
-        endpoints.replace(specs);
         Ok(Self {
+            discovery,
             endpoints,
             store,
             queries,
@@ -96,6 +98,7 @@ impl Component for QueryComponent {
 
     async fn run(self, context: Context) -> Result<(), Failure> {
         let Self {
+            mut discovery,
             endpoints,
             store,
             queries,
@@ -109,14 +112,23 @@ impl Component for QueryComponent {
         let http = context
             .tasks
             .spawn("http", http.serve(routes, context.shutdown.clone()));
-        let checked = tokio::time::timeout(FIRST_CHECK_WITHIN, endpoints.checked_once());
+        let specs = discovery.watch();
+        let first_check = async {
+            discovery.update(false).await;
+            endpoints.replace(specs.borrow().clone());
+            endpoints.checked_once().await;
+        };
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => {}
-            checked = checked => if checked.is_err() {
-                tracing::warn!("some endpoints did not say yet what they serve");
+            checked = tokio::time::timeout(FIRST_CHECK_WITHIN, first_check) => if checked.is_err() {
+                tracing::warn!("some endpoints were not found, or did not say yet what they serve");
             },
         }
+        let following = Arc::clone(&endpoints);
+        let following = async move { following.follow(specs).await };
+        let _discovering = tasks.spawn("discovery", discovery.run()).abort_on_drop();
+        let _following = tasks.spawn("endpoints", following).abort_on_drop();
         let store: Arc<dyn StoreApi> = store;
         let services = GrpcServices::new()
             .add_service(StoreServer::new(Arc::clone(&store)))
@@ -140,6 +152,16 @@ impl Component for QueryComponent {
             .to_std()
             .max(args.grpc.grpc_grace_period.to_std())
     }
+}
+
+async fn discovery(args: &QueryArgs, context: &Context) -> Result<Discovery, Failure> {
+    let wrong = |error: rutile_discovery::Error| Failure::new(error.kind(), &error);
+    let registry = &context.registry;
+    let endpoints = Dns::system(endpoint_dns_metrics(registry)).map_err(wrong)?;
+    let groups = Dns::system(group_dns_metrics(registry)).map_err(wrong)?;
+    Discovery::new(args.endpoints.discovery()?, endpoints, groups)
+        .await
+        .map_err(wrong)
 }
 
 fn querier_config(args: &QueryArgs) -> Result<QuerierConfig, Failure> {

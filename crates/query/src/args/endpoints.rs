@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rutile_discovery::{Address, EndpointSpec};
+use rutile_discovery::{ClientConfig, Compression, DiscoveryConfig, Entry, Source, TlsConfig};
 use rutile_fanout::{ConnectionLabel, EndpointsConfig, FanoutConfig, Retrieval};
 use rutile_model::config::parse_yaml;
 use rutile_model::{GoDuration, Labels, MatchOp, Matcher, RelabelAction, RelabelConfig};
 use rutile_server::{Failure, PathOrContent};
 
-use super::{EndpointSd, Selector, invalid, refuse};
+use super::{EndpointSd, Selector, invalid};
 
 /// Endpoints and connections.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Endpoints")]
 pub(crate) struct EndpointArgs {
-    /// Address of an endpoint: host:port; repeatable. What it serves, its Info says.
+    /// Address of an endpoint: host:port, or a name to be looked up (dns+, dnssrv+); repeatable. What it serves, its
+    /// Info says.
     #[arg(long, value_name = "ADDRESS")]
     endpoint: Vec<String>,
-    /// Address of endpoints that serve the same data: one of them is asked at a time (not supported yet).
+    /// Address of endpoints that serve the same data: one of them is asked at a time.
     #[arg(long, value_name = "ADDRESS")]
     endpoint_group: Vec<String>,
     /// Address of an endpoint that is always asked, even while its Info fails: host:port; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     endpoint_strict: Vec<String>,
-    /// Likewise, of a group (not supported yet).
+    /// Likewise, of a group; it is not looked up.
     #[arg(long, value_name = "ADDRESS")]
     endpoint_group_strict: Vec<String>,
     #[command(flatten)]
@@ -36,7 +37,7 @@ pub(crate) struct EndpointArgs {
         value_name = "DURATION"
     )]
     sd_reload: GoDuration,
-    /// Path of a file with lists of endpoints, repeatable (not supported yet).
+    /// Path of a file with lists of endpoints, repeatable.
     #[arg(long = "store.sd-files", value_name = "PATH")]
     sd_files: Vec<String>,
     /// How often these files are read again.
@@ -107,22 +108,22 @@ pub(crate) struct EndpointArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections to endpoints")]
 struct ClientArgs {
-    /// Use TLS (not supported yet).
+    /// Use TLS.
     #[arg(long)]
     grpc_client_tls_secure: bool,
-    /// Take any certificate (not supported yet).
+    /// Take any certificate.
     #[arg(long)]
     grpc_client_tls_skip_verify: bool,
-    /// Certificate of the client (not supported yet).
+    /// Certificate of the client.
     #[arg(long, default_value = "", value_name = "PATH")]
     grpc_client_tls_cert: String,
-    /// Key of the client (not supported yet).
+    /// Key of the client.
     #[arg(long, default_value = "", value_name = "PATH")]
     grpc_client_tls_key: String,
-    /// Whom to trust (not supported yet).
+    /// Whom to trust.
     #[arg(long, default_value = "", value_name = "PATH")]
     grpc_client_tls_ca: String,
-    /// Name in the certificates of servers (not supported yet).
+    /// Name in the certificates of servers.
     #[arg(long, default_value = "", value_name = "NAME")]
     grpc_client_server_name: String,
     /// Lowest TLS version (of no effect without TLS).
@@ -141,72 +142,51 @@ enum Strategy {
 }
 
 impl EndpointArgs {
-    /// The endpoints.
+    /// Where endpoints come from.
     ///
     /// # Errors
     /// A failure that says which flag to change.
-    pub(crate) fn specs(&self) -> Result<Vec<EndpointSpec>, Failure> {
-        self.check()?;
-        let compression = match self.client.grpc_compression.as_str() {
-            "snappy" => rutile_discovery::Compression::Snappy,
-            _ => rutile_discovery::Compression::None,
-        };
-        let spec = |flag: &str, text: &String, strict: bool| {
-            let address =
-                Address::parse(text).map_err(|error| invalid(format!("{flag}: {error}")))?;
-            if address.lookup().is_some() {
-                return Err(Failure::unsupported_flag(&format!(
-                    "{flag} with an address to be looked up, {text},"
-                )));
-            }
-            let mut spec = EndpointSpec::fixed(text.as_str());
-            spec.strict = strict;
-            spec.client.compression = compression;
-            Ok(spec)
-        };
-        let plain = self
-            .endpoint
-            .iter()
-            .map(|text| spec("--endpoint", text, false));
-        let strict = self
-            .endpoint_strict
-            .iter()
-            .map(|text| spec("--endpoint-strict", text, true));
-        plain.chain(strict).collect()
-    }
-
-    fn check(&self) -> Result<(), Failure> {
-        let client = &self.client;
-        refuse(&[
-            ("--endpoint-group", !self.endpoint_group.is_empty()),
+    pub(crate) fn discovery(&self) -> Result<DiscoveryConfig, Failure> {
+        let client = self.client.config()?;
+        let lists = [
+            ("--endpoint", &self.endpoint, false, false),
+            ("--endpoint-group", &self.endpoint_group, false, true),
+            ("--endpoint-strict", &self.endpoint_strict, true, false),
             (
                 "--endpoint-group-strict",
-                !self.endpoint_group_strict.is_empty(),
+                &self.endpoint_group_strict,
+                true,
+                true,
             ),
-            ("--endpoint.sd-config", self.sd.is_set()),
-            ("--store.sd-files", !self.sd_files.is_empty()),
-            ("--grpc-client-tls-secure", client.grpc_client_tls_secure),
-            (
-                "--grpc-client-tls-skip-verify",
-                client.grpc_client_tls_skip_verify,
-            ),
-            (
-                "--grpc-client-tls-cert",
-                !client.grpc_client_tls_cert.is_empty(),
-            ),
-            (
-                "--grpc-client-tls-key",
-                !client.grpc_client_tls_key.is_empty(),
-            ),
-            (
-                "--grpc-client-tls-ca",
-                !client.grpc_client_tls_ca.is_empty(),
-            ),
-            (
-                "--grpc-client-server-name",
-                !client.grpc_client_server_name.is_empty(),
-            ),
-        ])
+        ];
+        let mut entries = Vec::new();
+        for (flag, addresses, strict, group) in lists {
+            for address in addresses {
+                let entry = Entry::new(address, strict, group, client.clone());
+                entries.push(entry.map_err(|error| invalid(format!("{flag}: {error}")))?);
+            }
+        }
+        let every = |interval: GoDuration| {
+            let interval = interval.to_std();
+            (!interval.is_zero()).then_some(interval)
+        };
+        Ok(DiscoveryConfig {
+            entries,
+            config: self.sd_source()?,
+            config_interval: every(self.sd_reload),
+            files: self.sd_files.clone(),
+            files_interval: every(self.sd_interval),
+            dns_interval: self.dns_interval.to_std().max(Duration::from_secs(1)),
+            client,
+        })
+    }
+
+    fn sd_source(&self) -> Result<Option<Source>, Failure> {
+        let content = self.sd.expanded_content()?;
+        Ok(match self.sd.path() {
+            Some(path) => Some(Source::File(path.into())),
+            None => content.map(Source::Text),
+        })
     }
 
     /// The settings of the endpoint set.
@@ -216,8 +196,10 @@ impl EndpointArgs {
             "ip_port" => ConnectionLabel::IpPort,
             _ => ConnectionLabel::StoreType,
         };
+        let info_timeout = self.info_timeout.to_std().max(Duration::from_millis(100));
         EndpointsConfig {
-            info_interval: self.info_timeout.to_std().max(Duration::from_millis(100)),
+            info_interval: info_timeout,
+            info_timeout,
             unhealthy_timeout: self.unhealthy_timeout.to_std(),
             connection_labels: self.connection_labels.iter().map(label).collect(),
         }
@@ -278,5 +260,33 @@ impl EndpointArgs {
             Ok((matcher.name().to_owned(), matcher.value().to_owned()))
         };
         self.selector_label.iter().map(label).collect()
+    }
+}
+
+impl ClientArgs {
+    fn config(&self) -> Result<ClientConfig, Failure> {
+        let path = |text: &String| (!text.is_empty()).then(|| text.into());
+        let tls = TlsConfig {
+            insecure_skip_verify: self.grpc_client_tls_skip_verify,
+            cert_file: path(&self.grpc_client_tls_cert),
+            key_file: path(&self.grpc_client_tls_key),
+            ca_file: path(&self.grpc_client_tls_ca),
+            server_name: (!self.grpc_client_server_name.is_empty())
+                .then(|| self.grpc_client_server_name.clone()),
+            allow_tls12: self.grpc_client_tls_min_version != "1.3",
+        };
+        if tls.cert_file.is_some() != tls.key_file.is_some() {
+            return Err(invalid(
+                "--grpc-client-tls-cert and --grpc-client-tls-key go together: set both or none",
+            ));
+        }
+        let compression = match self.grpc_compression.as_str() {
+            "snappy" => Compression::Snappy,
+            _ => Compression::None,
+        };
+        Ok(ClientConfig {
+            tls: self.grpc_client_tls_secure.then_some(tls),
+            compression,
+        })
     }
 }

@@ -34,7 +34,13 @@ fn defaults_are_those_of_thanos() {
     assert!(query.replica_labels.is_empty() && query.active_query_folder().is_none());
     assert_eq!(query.telemetry().seconds.len(), 9);
     assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 2);
-    assert!(args.endpoints.specs().unwrap().is_empty());
+    let discovery = args.endpoints.discovery().unwrap();
+    assert!(
+        discovery.entries.is_empty()
+            && discovery.config.is_none()
+            && discovery.client.tls.is_none()
+    );
+    assert_eq!(discovery.dns_interval.as_secs(), 30);
     assert_eq!(args.web.route_prefix(), "");
     let tenancy = args.tenancy.tenancy().unwrap();
     assert_eq!(
@@ -56,7 +62,10 @@ fn flags_are_read_as_thanos_reads_them() {
         "--query.enforce-tenancy",
         "--endpoint=a:1",
         "--endpoint-strict=b:2",
+        "--endpoint-group=dns+c:3",
         "--grpc-compression=snappy",
+        "--grpc-client-tls-secure",
+        "--endpoint.sd-config=endpoints: []",
         "--selector-label=cluster=\"eu\"",
         "--query.conn-metric.label=ip_port",
         "--query.telemetry.request-samples-quantiles=5",
@@ -71,12 +80,18 @@ fn flags_are_read_as_thanos_reads_them() {
         args.tenancy.tenancy().unwrap().enforced_label.as_deref(),
         Some("tenant_id")
     );
-    let specs = args.endpoints.specs().unwrap();
-    let specs: Vec<_> = specs
+    let discovery = args.endpoints.discovery().unwrap();
+    let entries = discovery
+        .entries
         .iter()
-        .map(|spec| (spec.name.as_str(), spec.strict))
-        .collect();
-    assert_eq!(specs, [("a:1", false), ("b:2", true)]);
+        .map(|entry| (entry.address.as_str(), entry.strict, entry.group));
+    let expected = [
+        ("a:1", false, false),
+        ("dns+c:3", false, true),
+        ("b:2", true, false),
+    ];
+    assert_eq!(entries.collect::<Vec<_>>(), expected);
+    assert!(discovery.client.tls.is_some() && discovery.config.is_some());
     let fanout = args.endpoints.fanout_config().unwrap();
     assert_eq!(fanout.selector_labels.value("cluster"), "eu");
     assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 1);
@@ -85,12 +100,10 @@ fn flags_are_read_as_thanos_reads_them() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let specs = |argv: &[&str]| failure(parse(argv).unwrap().endpoints.specs());
-    assert!(specs(&["--endpoint=a"]).starts_with("--endpoint: address \"a\" has no port"));
-    assert!(
-        specs(&["--grpc-client-tls-secure"])
-            .starts_with("--grpc-client-tls-secure is not supported yet")
-    );
+    let endpoints = |argv: &[&str]| failure(parse(argv).unwrap().endpoints.discovery());
+    assert!(endpoints(&["--endpoint=a"]).starts_with("--endpoint: address \"a\" has no port"));
+    assert!(endpoints(&["--endpoint-strict=dns+a:1"]).contains("must be host:port"));
+    assert!(endpoints(&["--grpc-client-tls-cert=x"]).contains("go together"));
     let engine = |argv: &[&str]| failure(parse(argv).unwrap().query.engine());
     assert_eq!(
         engine(&["--query.timeout=0s"]),

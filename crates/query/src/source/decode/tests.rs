@@ -125,7 +125,7 @@ fn floats_and_histograms_stand_in_one_order() {
         ..Histogram::default()
     };
     for time in [3, 4] {
-        appender.append(time, &histogram, None).unwrap();
+        drop(appender.append(time, &histogram, None).unwrap());
     }
     let chunk = thanos::Chunk {
         r#type: WireEncoding::Histogram.as_i32(),
