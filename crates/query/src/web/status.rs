@@ -45,20 +45,3 @@ pub(super) fn runtime(web: &Web, _: &Asked) -> Result<Reply> {
         "GOMEMLIMIT": 0,
     }))))
 }
-
-/// `/status/tsdb`: no endpoint is asked for its statistics yet, and the answer says so.
-pub(super) fn tsdb(_: &Web, asked: &Asked) -> Result<Reply> {
-    asked.params.limit("limit")?;
-    asked.params.selectors("match[]")?;
-    let data = json!({
-        "headStats": {"numSeries": 0, "numLabelPairs": 0, "chunkCount": 0, "minTime": 0, "maxTime": 0},
-        "seriesCountByMetricName": [],
-        "labelValueCountByLabelName": [],
-        "memoryInBytesByLabelName": [],
-        "seriesCountByLabelValuePair": [],
-    });
-    Ok(Reply {
-        data: Data::json(&data),
-        warnings: vec!["statistics of endpoints are not collected yet".to_owned()],
-    })
-}
