@@ -152,10 +152,10 @@ impl Component for QueryComponent {
             .add_service(StoreServer::new(Arc::clone(&store)))
             .add_service(InfoServer::new(store))
             .add_service(queries)
-            .add_service(MethodServer::<Rules>::new(proxies.clone()))
-            .add_service(MethodServer::<Targets>::new(proxies.clone()))
-            .add_service(MethodServer::<MetricMetadata>::new(proxies.clone()))
-            .add_service(MethodServer::<Exemplars>::new(proxies.clone()))
+            .add_service(MethodServer::<Rules>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<Targets>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<MetricMetadata>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<Exemplars>::new(Arc::clone(&proxies)))
             .add_service(MethodServer::<TsdbStatistics>::new(proxies))
             .descriptors(rutile_proto::FILE_DESCRIPTOR_SET);
         if !context.shutdown.is_cancelled() {

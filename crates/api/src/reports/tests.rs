@@ -11,18 +11,18 @@ use rutile_proto::thanos::{
 use super::*;
 use crate::Data;
 
-fn set(labels: &[(&str, &str)]) -> Option<ZLabelSet> {
+fn set(labels: &[(&str, &str)]) -> ZLabelSet {
     let label = |(name, value): &(&str, &str)| Label {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
     };
-    Some(ZLabelSet {
+    ZLabelSet {
         labels: labels.iter().map(label).collect(),
-    })
+    }
 }
 
-fn at(seconds: i64, nanos: i32) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos })
+fn at(seconds: i64, nanos: i32) -> Timestamp {
+    Timestamp { seconds, nanos }
 }
 
 #[track_caller]
@@ -36,10 +36,10 @@ fn check(data: Data, expected: &str) {
 /// Alerts, one with all that it may have and one with as little.
 fn instances() -> Vec<AlertInstance> {
     let full = AlertInstance {
-        labels: set(&[("z", "1"), ("a", "<b>&\u{2028}\"é\u{1}")]),
-        annotations: set(&[("summary", "x > 1")]),
+        labels: Some(set(&[("z", "1"), ("a", "<b>&\u{2028}\"é\u{1}")])),
+        annotations: Some(set(&[("summary", "x > 1")])),
         state: AlertState::Firing.into(),
-        active_at: at(1_700_000_000, 123_456_789),
+        active_at: Some(at(1_700_000_000, 123_456_789)),
         value: "1e+00".to_owned(),
         ..AlertInstance::default()
     };
@@ -72,12 +72,12 @@ fn groups() -> Vec<RuleGroup> {
             query: "up == 0 and x < 5".to_owned(),
             duration_seconds: 300.0,
             keep_firing_for_seconds: 60.0,
-            labels: set(&[("sev", "page")]),
-            annotations: set(&[("d", "{{ $value }}")]),
+            labels: Some(set(&[("sev", "page")])),
+            annotations: Some(set(&[("d", "{{ $value }}")])),
             alerts: instances(),
             health: "ok".to_owned(),
             evaluation_duration_seconds: 1.5e-7,
-            last_evaluation: at(1_700_000_000, 0),
+            last_evaluation: Some(at(1_700_000_000, 0)),
             ..Alert::default()
         }),
         alert(Alert {
@@ -94,13 +94,13 @@ fn groups() -> Vec<RuleGroup> {
             query: "sum(x)".to_owned(),
             health: "unknown".to_owned(),
             evaluation_duration_seconds: 123_456_789.25,
-            last_evaluation: at(1_700_000_000, 123_456_789),
+            last_evaluation: Some(at(1_700_000_000, 123_456_789)),
             ..RecordingRule::default()
         }),
         recording(RecordingRule {
             name: "a:c".to_owned(),
             query: "sum(x)".to_owned(),
-            labels: set(&[("x", "y")]),
+            labels: Some(set(&[("x", "y")])),
             health: "err".to_owned(),
             last_error: "e".to_owned(),
             ..RecordingRule::default()
@@ -113,7 +113,7 @@ fn groups() -> Vec<RuleGroup> {
         rules,
         interval: 30.0,
         evaluation_duration_seconds: 0.000_123,
-        last_evaluation: at(1_700_000_001, 120_000_000),
+        last_evaluation: Some(at(1_700_000_001, 120_000_000)),
         limit: 5,
         partial_response_strategy: PartialResponseStrategy::Abort.into(),
     };
@@ -162,12 +162,12 @@ fn targets_of_both_kinds() {
         r#"{"activeTargets":[],"droppedTargets":[]}"#,
     );
     let up = ActiveTarget {
-        discovered_labels: set(&[("__address__", "h:1"), ("__scheme__", "http")]),
-        labels: set(&[("instance", "h:1"), ("a", "&")]),
+        discovered_labels: Some(set(&[("__address__", "h:1"), ("__scheme__", "http")])),
+        labels: Some(set(&[("instance", "h:1"), ("a", "&")])),
         scrape_pool: "p".to_owned(),
         scrape_url: "http://h:1/metrics?a=1&b=2".to_owned(),
         global_url: "http://g:1/metrics".to_owned(),
-        last_scrape: at(1_700_000_000, 123_456_789),
+        last_scrape: Some(at(1_700_000_000, 123_456_789)),
         last_scrape_duration: 0.0125,
         health: TargetHealth::Up.into(),
         ..ActiveTarget::default()
@@ -183,7 +183,7 @@ fn targets_of_both_kinds() {
     let found = TargetDiscovery {
         active_targets: vec![up, down, unknown],
         dropped_targets: vec![DroppedTarget {
-            discovered_labels: set(&[("b", "2"), ("a", "1")]),
+            discovered_labels: Some(set(&[("b", "2"), ("a", "1")])),
         }],
     };
     let expected = [
@@ -221,12 +221,12 @@ fn metadata_of_metrics() {
 fn exemplars_of_series() {
     check(exemplars(&[]), "[]");
     let exemplar = |labels: &[_], value, ts| Exemplar {
-        labels: set(labels),
+        labels: Some(set(labels)),
         value,
         ts,
     };
     let found = [ExemplarData {
-        series_labels: set(&[("__name__", "x"), ("j", "<")]),
+        series_labels: Some(set(&[("__name__", "x"), ("j", "<")])),
         exemplars: vec![
             exemplar(&[("trace_id", "abc")], 0.1, 1_600_000_000_120),
             exemplar(&[], f64::INFINITY, -1500),
@@ -291,7 +291,7 @@ fn hostile_values() {
     let group = RuleGroup {
         interval: f64::NAN,
         evaluation_duration_seconds: f64::NEG_INFINITY,
-        last_evaluation: at(i64::MIN, i32::MIN),
+        last_evaluation: Some(at(i64::MIN, i32::MIN)),
         partial_response_strategy: 7,
         ..RuleGroup::default()
     };

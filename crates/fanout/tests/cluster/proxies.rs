@@ -63,14 +63,14 @@ impl Apis {
         })
     }
 
-    fn labels(&self) -> Option<ZLabelSet> {
+    fn labels(&self) -> ZLabelSet {
         let label = Label {
             name: "replica".to_owned(),
             value: self.name.to_owned(),
         };
-        Some(ZLabelSet {
+        ZLabelSet {
             labels: vec![label],
-        })
+        }
     }
 
     /// The message, and what is to happen then.
@@ -79,10 +79,10 @@ impl Apis {
         asked: String,
         message: R,
         warning: impl FnOnce(&str) -> R,
-    ) -> Result<MessageStream<R>> {
+    ) -> MessageStream<R> {
         self.asked.lock().push(asked);
         let first = stream::iter([Ok(message)]);
-        Ok(match self.then {
+        match self.then {
             Then::End => first.boxed(),
             Then::Fail(kind, message) => first
                 .chain(stream::iter([Err(Error::new(kind, message))]))
@@ -90,7 +90,7 @@ impl Apis {
             Then::Hang => first.chain(stream::pending()).boxed(),
             Then::Warn(text) => first.chain(stream::iter([Ok(warning(text))])).boxed(),
             Then::Garbage => first.chain(stream::iter([Ok(R::default())])).boxed(),
-        })
+        }
     }
 }
 
@@ -111,11 +111,11 @@ impl Answers<Rules> for Apis {
         let message = |result| RulesResponse {
             result: Some(result),
         };
-        self.answer(
+        Ok(self.answer(
             Rules::PATH.to_owned(),
             message(rules_response::Result::Group(group(self.name))),
             |text| message(rules_response::Result::Warning(text.to_owned())),
-        )
+        ))
     }
 }
 
@@ -131,18 +131,18 @@ impl Answers<Targets> for Apis {
         };
         let found = TargetDiscovery {
             active_targets: vec![ActiveTarget {
-                labels: self.labels(),
+                labels: Some(self.labels()),
                 ..ActiveTarget::default()
             }],
             dropped_targets: vec![DroppedTarget {
-                discovered_labels: self.labels(),
+                discovered_labels: Some(self.labels()),
             }],
         };
-        self.answer(
+        Ok(self.answer(
             Targets::PATH.to_owned(),
             message(targets_response::Result::Targets(found)),
             |text| message(targets_response::Result::Warning(text.to_owned())),
-        )
+        ))
     }
 }
 
@@ -164,11 +164,11 @@ impl Answers<MetricMetadata> for Apis {
         let found = Found {
             metadata: [("up".to_owned(), entry)].into(),
         };
-        self.answer(
+        Ok(self.answer(
             MetricMetadata::PATH.to_owned(),
             message(metric_metadata_response::Result::Metadata(found)),
             |text| message(metric_metadata_response::Result::Warning(text.to_owned())),
-        )
+        ))
     }
 }
 
@@ -183,17 +183,17 @@ impl Answers<Exemplars> for Apis {
             result: Some(result),
         };
         let data = ExemplarData {
-            series_labels: self.labels(),
+            series_labels: Some(self.labels()),
             exemplars: vec![Exemplar {
                 ts: request.start,
                 ..Exemplar::default()
             }],
         };
-        self.answer(
+        Ok(self.answer(
             request.query,
             message(exemplars_response::Result::Data(data)),
             |text| message(exemplars_response::Result::Warning(text.to_owned())),
-        )
+        ))
     }
 }
 
@@ -217,11 +217,11 @@ impl Answers<Statistics> for Apis {
         let found = TsdbStatistics {
             statistics: [(self.name.to_owned(), entry)].into(),
         };
-        self.answer(
+        Ok(self.answer(
             Statistics::PATH.to_owned(),
             message(tsdb_statistics_response::Result::Statistics(found)),
             |text| message(tsdb_statistics_response::Result::Warning(text.to_owned())),
-        )
+        ))
     }
 }
 
@@ -236,10 +236,10 @@ async fn serve<S: Services + 'static>(
     let like = MemoryStore::new(Vec::new(), Labels::empty());
     let server = Server::builder()
         .add_service(InfoServer::new(Arc::new(Announcing { like, info })))
-        .add_service(MethodServer::<Rules>::new(services.clone()))
-        .add_service(MethodServer::<Targets>::new(services.clone()))
-        .add_service(MethodServer::<MetricMetadata>::new(services.clone()))
-        .add_service(MethodServer::<Exemplars>::new(services.clone()))
+        .add_service(MethodServer::<Rules>::new(Arc::clone(&services)))
+        .add_service(MethodServer::<Targets>::new(Arc::clone(&services)))
+        .add_service(MethodServer::<MetricMetadata>::new(Arc::clone(&services)))
+        .add_service(MethodServer::<Exemplars>::new(Arc::clone(&services)))
         .add_service(MethodServer::<Statistics>::new(services))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     drop(tasks.spawn("server", async { server.await.unwrap() }));
@@ -301,7 +301,7 @@ async fn queriers_over_queriers() {
         Apis::new("b", Then::Warn("of b")),
     );
     let cluster_a = [("cluster", "a")];
-    let spec_a = serve(a.clone(), serving_all("sidecar", &cluster_a), &tasks).await;
+    let spec_a = serve(Arc::clone(&a), serving_all("sidecar", &cluster_a), &tasks).await;
     let spec_b = serve(b, serving_all("sidecar", &[("cluster", "b")]), &tasks).await;
     let below = Arc::new(over(vec![spec_a.clone()], None, &tasks).await);
     let mut spec_below = serve(below, serving_all("query", &cluster_a), &tasks).await;
@@ -436,7 +436,7 @@ async fn only_who_serves_it_is_asked() {
         rules: None,
         ..serving_all("sidecar", &[])
     };
-    let spec = serve(other.clone(), info, &tasks).await;
+    let spec = serve(Arc::clone(&other), info, &tasks).await;
     // Nobody is there.
     let strict = EndpointSpec {
         strict: true,

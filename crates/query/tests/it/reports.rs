@@ -56,14 +56,14 @@ impl Component {
     }
 }
 
-fn set(labels: &[(&str, &str)]) -> Option<ZLabelSet> {
+fn set(labels: &[(&str, &str)]) -> ZLabelSet {
     let label = |(name, value): &(&str, &str)| Label {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
     };
-    Some(ZLabelSet {
+    ZLabelSet {
         labels: labels.iter().map(label).collect(),
-    })
+    }
 }
 
 #[async_trait]
@@ -75,7 +75,7 @@ impl Answers<Rules> for Component {
     ) -> Result<MessageStream<RulesResponse>> {
         let alert = Alert {
             name: "Down".to_owned(),
-            labels: set(&[("replica", "a"), ("severity", "page")]),
+            labels: Some(set(&[("replica", "a"), ("severity", "page")])),
             alerts: vec![AlertInstance {
                 value: "1e+00".to_owned(),
                 ..AlertInstance::default()
@@ -114,7 +114,7 @@ impl Answers<Targets> for Component {
         let found = TargetDiscovery {
             active_targets: vec![ActiveTarget {
                 scrape_url: "http://h/".to_owned(),
-                labels: set(&[("job", "x"), ("replica", "a")]),
+                labels: Some(set(&[("job", "x"), ("replica", "a")])),
                 ..ActiveTarget::default()
             }],
             dropped_targets: Vec::new(),
@@ -154,9 +154,9 @@ impl Answers<Exemplars> for Component {
         request: ExemplarsRequest,
     ) -> Result<MessageStream<ExemplarsResponse>> {
         let data = ExemplarData {
-            series_labels: set(&[("__name__", "x"), ("replica", "a")]),
+            series_labels: Some(set(&[("__name__", "x"), ("replica", "a")])),
             exemplars: vec![Exemplar {
-                labels: set(&[("trace_id", "t")]),
+                labels: Some(set(&[("trace_id", "t")])),
                 value: 0.5,
                 ts: 1500,
             }],
@@ -234,12 +234,12 @@ async fn cluster(config: QuerierConfig) -> (Cluster, Arc<Component>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = Server::builder()
-        .add_service(InfoServer::new(component.clone()))
-        .add_service(MethodServer::<Rules>::new(component.clone()))
-        .add_service(MethodServer::<Targets>::new(component.clone()))
-        .add_service(MethodServer::<MetricMetadata>::new(component.clone()))
-        .add_service(MethodServer::<Exemplars>::new(component.clone()))
-        .add_service(MethodServer::<Statistics>::new(component.clone()))
+        .add_service(InfoServer::new(Arc::clone(&component)))
+        .add_service(MethodServer::<Rules>::new(Arc::clone(&component)))
+        .add_service(MethodServer::<Targets>::new(Arc::clone(&component)))
+        .add_service(MethodServer::<MetricMetadata>::new(Arc::clone(&component)))
+        .add_service(MethodServer::<Exemplars>::new(Arc::clone(&component)))
+        .add_service(MethodServer::<Statistics>::new(Arc::clone(&component)))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     let tasks = TaskGroup::new("cluster");
     drop(tasks.spawn("component", server));

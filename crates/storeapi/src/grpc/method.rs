@@ -129,7 +129,8 @@ impl Method for TsdbStatistics {
 
 impl<M: Method> MethodServer<M> {
     /// Answers from `answers`.
-    pub fn new(answers: Arc<dyn Answers<M>>) -> Self {
+    pub fn new(answers: Arc<impl Answers<M> + 'static>) -> Self {
+        let answers: Arc<dyn Answers<M>> = answers;
         Self {
             router: Router::new()
                 .route(M::PATH, post(serve::<M>))

@@ -3,21 +3,21 @@ use rutile_proto::thanos::TargetHealth;
 
 use super::*;
 
-fn set(labels: &[(&str, &str)]) -> Option<ZLabelSet> {
+fn set(labels: &[(&str, &str)]) -> ZLabelSet {
     let label = |(name, value): &(&str, &str)| Label {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
     };
-    Some(ZLabelSet {
+    ZLabelSet {
         labels: labels.iter().map(label).collect(),
-    })
+    }
 }
 
 fn active(url: &str, replica: &str, health: TargetHealth, scraped: i64) -> ActiveTarget {
     ActiveTarget {
         // Not sorted.
-        discovered_labels: set(&[("replica", replica), ("__a__", url)]),
-        labels: set(&[("instance", url), ("replica", replica)]),
+        discovered_labels: Some(set(&[("replica", replica), ("__a__", url)])),
+        labels: Some(set(&[("instance", url), ("replica", replica)])),
         scrape_pool: "p".to_owned(),
         scrape_url: url.to_owned(),
         last_error: format!("of {replica}"),
@@ -32,7 +32,7 @@ fn active(url: &str, replica: &str, health: TargetHealth, scraped: i64) -> Activ
 
 fn dropped(address: &str, replica: &str) -> DroppedTarget {
     DroppedTarget {
-        discovered_labels: set(&[("replica", replica), ("__a__", address)]),
+        discovered_labels: Some(set(&[("replica", replica), ("__a__", address)])),
     }
 }
 
@@ -61,10 +61,10 @@ fn replicas_are_one() {
     let texts: Vec<_> = merged.active_targets.iter().map(text).collect();
     assert_eq!(texts, ["a of 2", "b of 2", "c of 1", "d of 2"]);
     let first = &merged.active_targets[0];
-    assert_eq!(first.discovered_labels, set(&[("__a__", "a")]));
-    assert_eq!(first.labels, set(&[("instance", "a")]));
+    assert_eq!(first.discovered_labels, Some(set(&[("__a__", "a")])));
+    assert_eq!(first.labels, Some(set(&[("instance", "a")])));
     let without_replica = |address| DroppedTarget {
-        discovered_labels: set(&[("__a__", address)]),
+        discovered_labels: Some(set(&[("__a__", address)])),
     };
     assert_eq!(
         merged.dropped_targets,
@@ -78,13 +78,13 @@ fn replicas_are_one_wherever_their_label_sorts() {
     let of = |replica: &str| TargetDiscovery {
         active_targets: ["1", "2"]
             .map(|zone| ActiveTarget {
-                discovered_labels: set(&[("replica", replica), ("zone", zone)]),
+                discovered_labels: Some(set(&[("replica", replica), ("zone", zone)])),
                 ..ActiveTarget::default()
             })
             .to_vec(),
         dropped_targets: ["1", "2"]
             .map(|zone| DroppedTarget {
-                discovered_labels: set(&[("replica", replica), ("zone", zone)]),
+                discovered_labels: Some(set(&[("replica", replica), ("zone", zone)])),
             })
             .to_vec(),
     };
