@@ -13,7 +13,7 @@ use crate::{
 const LOOK_AT_FILES: Duration = Duration::from_secs(3);
 
 /// Where endpoints come from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DiscoveryConfig {
     /// Endpoints of flags: `--endpoint`, `--endpoint-group` and the strict ones of both.
     pub entries: Vec<Entry>,
@@ -50,6 +50,20 @@ pub struct Discovery {
     endpoints: Known,
     groups: Known,
     specs: watch::Sender<Vec<EndpointSpec>>,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            config: None,
+            config_interval: None,
+            files: Vec::new(),
+            files_interval: None,
+            dns_interval: Duration::from_secs(30),
+            client: ClientConfig::default(),
+        }
+    }
 }
 
 impl Discovery {

@@ -28,7 +28,7 @@ use tokio::{
 
 pub use self::endpoint::Endpoint;
 use crate::{
-    Metadata, Store, Stores,
+    ClientMetrics, Metadata, Store, Stores,
     metrics::{Connection, EndpointMetrics},
 };
 
@@ -82,6 +82,7 @@ pub struct Endpoints {
     clock: Arc<dyn Clock>,
     tasks: Spawner,
     metrics: EndpointMetrics,
+    calls: ClientMetrics,
     /// By name.
     known: RwLock<BTreeMap<String, Known>>,
 }
@@ -127,6 +128,7 @@ impl Endpoints {
     ) -> Arc<Self> {
         Arc::new(Self {
             metrics: EndpointMetrics::new(registry, &config.connection_labels),
+            calls: ClientMetrics::new(registry),
             config,
             clock,
             tasks,
@@ -181,7 +183,7 @@ impl Endpoints {
     }
 
     fn start(self: &Arc<Self>, spec: &EndpointSpec) -> Known {
-        let endpoint = Arc::new(Endpoint::new(spec, self.clock.now_ms()));
+        let endpoint = Arc::new(Endpoint::new(spec, self.calls.clone(), self.clock.now_ms()));
         let checks = check_regularly(Arc::downgrade(self), Arc::clone(&endpoint));
         Known {
             endpoint,
@@ -210,6 +212,12 @@ impl Endpoints {
             .filter(|endpoint| endpoint.is_listed(now_ms, self.config.unhealthy_timeout))
             .map(|endpoint| endpoint.status())
             .collect()
+    }
+
+    /// Where calls of other services to endpoints are counted.
+    #[must_use]
+    pub fn calls(&self) -> &ClientMetrics {
+        &self.calls
     }
 
     /// Returns when each endpoint that is known now has been asked once, or was removed.

@@ -106,8 +106,9 @@ impl Fanout {
     /// and, as `__address__`, its name. None is no restriction.
     ///
     /// Under partial response a store that fails is a warning that names it; what it sent before
-    /// stays. A store that is silent shortly before the deadline of `ctx` is given up: a tenth of the
-    /// time before it, at most 1 s. Otherwise the first failure, or warning of a store, is an error.
+    /// stays. A tenth of the time until the deadline of `ctx`, at most 1 s, is kept back: a store that
+    /// is silent when it begins, or not done when half of it is over, is given up. Without partial
+    /// response the first failure, or warning of a store, is an error.
     ///
     /// # Errors
     /// `Invalid` for a wrong request, `Unavailable` if there is no store at all and partial response

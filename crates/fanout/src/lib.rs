@@ -6,6 +6,7 @@
 //! what one store does, or does not do, never takes from what the others answer, and that nothing is
 //! left out without a word. Never evaluates anything, and never stores what passes.
 
+mod calls;
 mod chain;
 mod endpoints;
 mod fanout;
@@ -18,6 +19,7 @@ mod select;
 mod series;
 mod stores;
 
+pub use calls::{Call, ClientMetrics, Method};
 pub use endpoints::{ConnectionLabel, Endpoint, EndpointStatus, Endpoints, EndpointsConfig};
 pub use fanout::{Fanout, FanoutConfig, Retrieval};
 pub use metadata::{Metadata, Tsdb};

@@ -1,22 +1,21 @@
 //! How long to wait for one store.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use rutile_model::ErrorKind;
 use rutile_storeapi::{Error, Result};
 use tokio::time::{Instant, timeout_at};
 
-/// A silent store is given up when this part of the time is left, so that there is time to answer
-/// with what the others sent.
+/// This part of the time is kept back from stores, so that there is time to answer with what came.
 const ANSWER_PART: u32 = 10;
-/// But no earlier than this before the deadline.
+/// But no more than this.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How long to wait for one store, at a time and in all.
 ///
-/// Without partial response until the deadline. With it a store that is silent a tenth of the time
-/// (at most 1 s) before the deadline is given up; one that has sent something since may be silent for
-/// half of what is then left.
+/// Without partial response until the deadline. With it a tenth of the time, at most 1 s, is kept
+/// back: a store that is silent when it begins is given up; one that still sends may do so for half of
+/// it, and be silent meanwhile for half of what is then left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// Longest silence; `None` is any.
@@ -29,7 +28,8 @@ pub(crate) struct Patience {
 struct Limit {
     /// From when on a silent store is given up.
     give_up: Instant,
-    deadline: Instant,
+    /// From when on every store is.
+    end: Instant,
 }
 
 /// Why a wait has an end.
@@ -47,14 +47,11 @@ impl Patience {
     ) -> Self {
         let limit = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
-            let answer_time = (left / ANSWER_PART).min(ANSWER_TIME);
+            let kept_back = (left / ANSWER_PART).min(ANSWER_TIME);
+            let kept_back = if partial { kept_back } else { Duration::ZERO };
             Limit {
-                give_up: if partial {
-                    deadline - answer_time
-                } else {
-                    deadline
-                },
-                deadline,
+                give_up: deadline - kept_back,
+                end: deadline - kept_back / 2,
             }
         });
         Self {
@@ -68,21 +65,18 @@ impl Patience {
     /// # Errors
     /// What the store's future returns, or `Canceled` when it is given up.
     pub(crate) async fn wait<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
-        let Some((until, end)) = self.end(Instant::now()) else {
+        let now = Instant::now();
+        let Some((until, end)) = self.end(now) else {
             return answer.await;
         };
-        match timeout_at(until, answer).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(
-                ErrorKind::Canceled,
-                match end {
-                    End::Silence(longest) => format!("it sent nothing for {longest:?}"),
-                    End::Deadline => {
-                        "it was silent until shortly before the deadline of the request".to_owned()
-                    }
-                },
-            )),
+        let given_up = || Error::new(ErrorKind::Canceled, end.to_string());
+        // What is there already is not taken any more when the time is over.
+        if until <= now {
+            return Err(given_up());
         }
+        timeout_at(until, answer)
+            .await
+            .unwrap_or_else(|_| Err(given_up()))
     }
 
     fn end(&self, now: Instant) -> Option<(Instant, End)> {
@@ -104,7 +98,16 @@ impl Limit {
         if now < self.give_up {
             self.give_up
         } else {
-            now + self.deadline.saturating_duration_since(now) / 2
+            now + self.end.saturating_duration_since(now) / 2
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silence(longest) => write!(f, "it sent nothing for {longest:?}"),
+            Self::Deadline => f.write_str("it was not done shortly before the deadline"),
         }
     }
 }

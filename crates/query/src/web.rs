@@ -107,7 +107,6 @@ impl Web {
     }
 
     /// All routes.
-    #[must_use]
     pub fn routes(self, metrics: &HttpMetrics) -> Router {
         let forms: [(&str, &'static str, MethodRouter<Self>); 6] = [
             ("/query", "query", both(query::instant)),
@@ -127,21 +126,21 @@ impl Web {
                 "label_values",
                 only_get(labels::values),
             ),
-            ("/stores", "stores", only_get(at_once(stores::stores))),
+            ("/stores", "stores", only_get(always(stores::stores))),
             (
                 "/status/flags",
                 "status_flags",
-                only_get(at_once(status::flags)),
+                only_get(always(status::flags)),
             ),
             (
                 "/status/runtimeinfo",
                 "status_runtime",
-                only_get(at_once(status::runtime)),
+                only_get(always(status::runtime)),
             ),
             (
                 "/status/buildinfo",
                 "status_build",
-                only_get(at_once(status::build)),
+                only_get(always(status::build)),
             ),
             ("/format_query", "format_query", both(at_once(text::format))),
             ("/parse_query", "parse_query", both(at_once(text::parse))),
@@ -282,6 +281,13 @@ fn at_once(
     handler: fn(&Web, &Asked) -> Result<Reply>,
 ) -> impl Fn(Web, Asked) -> Ready<Result<Reply>> + Copy + Send + Sync + 'static {
     move |web, asked| ready(handler(&web, &asked))
+}
+
+/// A handler that need not wait, has no parameters and cannot fail.
+fn always(
+    handler: fn(&Web) -> Reply,
+) -> impl Fn(Web, Asked) -> Ready<Result<Reply>> + Copy + Send + Sync + 'static {
+    move |web, _| ready(Ok(handler(&web)))
 }
 
 /// What a browser asks before it asks.

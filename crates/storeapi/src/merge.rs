@@ -20,7 +20,10 @@ use futures::{
 use rutile_proto::thanos::{Label, Series, SeriesResponse, series_response};
 
 pub use self::batch::{Batch, BatchStream};
-use self::{batch::Source, chunks::order_chunks};
+use self::{
+    batch::Source,
+    chunks::{add_chunks, order_chunks},
+};
 use crate::{FrameWriter, Result, SeriesStream};
 
 /// A decoded series, warning or hint. Batches are taken apart.
@@ -148,7 +151,7 @@ impl Merge {
                 }
             };
             match &mut self.current {
-                Some(current) => current.chunks.extend(series.chunks),
+                Some(current) => add_chunks(&mut current.chunks, series.chunks),
                 None => self.current = Some(series),
             }
         }

@@ -54,6 +54,15 @@ pub fn promtool_analyze(block: &PathBuf) -> String {
         .arg(id))
 }
 
+/// What promtool prints with these arguments.
+///
+/// # Panics
+/// When promtool is not installed, or fails.
+#[must_use]
+pub fn promtool_query(args: &[&str]) -> String {
+    run(Command::new(program("prometheus/promtool")).args(args))
+}
+
 /// A database folder with these blocks, as promtool wants it.
 fn database(blocks: &[PathBuf]) -> tempfile::TempDir {
     let made = tempfile::tempdir().and_then(|db| {

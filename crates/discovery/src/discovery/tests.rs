@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use hickory_resolver::proto::rr::RecordType;
+use rutile_runtime::TaskGroup;
 use rutile_telemetry::Registry;
 
 use super::*;
@@ -104,4 +106,25 @@ async fn a_wrong_configuration_is_refused_at_the_start() {
             .starts_with("cannot read no/such/file.yml: "),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_yet_is_looked_up_again_soon() {
+    let server = Server::start().await;
+    server.fail("stores.test", RecordType::A);
+    server.fail("stores.test", RecordType::AAAA);
+    let entry = Entry::new("dns+stores.test:1", false, false, ClientConfig::default()).unwrap();
+    let settings = DiscoveryConfig {
+        entries: vec![entry],
+        files_interval: Some(Duration::from_millis(10)),
+        ..DiscoveryConfig::default()
+    };
+    let discovery = discovery(settings, &server).await.unwrap();
+    let mut specs = discovery.watch();
+    let tasks = TaskGroup::new("test");
+    let _running = tasks.spawn("discovery", discovery.run());
+    server.clear();
+    server.add("stores.test", "10.0.0.1");
+    specs.changed().await.unwrap();
+    assert_eq!(names(&specs), ["10.0.0.1:1=10.0.0.1:1"]);
 }

@@ -11,13 +11,13 @@ use rutile_proto::thanos::{
 use rutile_runtime::Clock;
 use rutile_storeapi::{
     RequestContext, Result, SeriesStream, StoreApi,
-    grpc::{Client, MessageStream, Method},
+    grpc::{self, Client, MessageStream},
 };
 use tokio::{sync::watch, time::Instant};
 use tonic::transport::Channel;
 
 use super::{EndpointStatus, group::Group};
-use crate::{Metadata, chain};
+use crate::{ClientMetrics, Metadata, Method, chain};
 
 /// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], or for
 /// the other services through [`Endpoint::channel`].
@@ -26,6 +26,7 @@ pub struct Endpoint {
     strict: bool,
     client: ClientConfig,
     group: Group,
+    calls: ClientMetrics,
     since_ms: i64,
     state: watch::Sender<State>,
 }
@@ -41,12 +42,13 @@ struct State {
 }
 
 impl Endpoint {
-    pub(super) fn new(spec: &EndpointSpec, now_ms: i64) -> Self {
+    pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics, now_ms: i64) -> Self {
         Self {
             name: spec.name.clone(),
             strict: spec.strict,
             client: spec.client.clone(),
             group: Group::new(&spec.targets, &spec.client, spec.group),
+            calls,
             since_ms: now_ms,
             state: watch::Sender::default(),
         }
@@ -95,13 +97,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// What is known before the first message; later errors are items of the stream.
-    pub async fn stream<M: Method>(
+    pub async fn stream<M: grpc::Method>(
         &self,
         ctx: &RequestContext,
         request: &M::Request,
     ) -> Result<MessageStream<M::Response>> {
         let call = |client: Client| async move { client.stream::<M>(ctx, request).await };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::of::<M>());
+        counted.follow(self.group.call(call).await)
     }
 
     /// Whether it can be asked: the last check succeeded, or it is strict.
@@ -144,7 +147,8 @@ impl Endpoint {
             deadline: Some(Instant::now() + timeout),
             ..RequestContext::default()
         };
-        let result = self.group.check(&ctx).await;
+        let counted = self.calls.start(Method::INFO);
+        let result = counted.end(self.group.check(&ctx).await);
         let now_ms = clock.now_ms();
         self.state.send_modify(|state| {
             state.checked = true;
@@ -181,7 +185,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.series(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::SERIES);
+        counted.follow(self.group.call(call).await)
     }
 
     async fn label_names(
@@ -193,7 +198,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.label_names(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::LABEL_NAMES);
+        counted.end(self.group.call(call).await)
     }
 
     async fn label_values(
@@ -205,7 +211,8 @@ impl StoreApi for Endpoint {
             let (ctx, request) = (ctx.clone(), request.clone());
             async move { client.label_values(ctx, request).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::LABEL_VALUES);
+        counted.end(self.group.call(call).await)
     }
 
     async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
@@ -213,7 +220,8 @@ impl StoreApi for Endpoint {
             let ctx = ctx.clone();
             async move { client.info(ctx).await }
         };
-        self.group.call(call).await
+        let counted = self.calls.start(Method::INFO);
+        counted.end(self.group.call(call).await)
     }
 }
 

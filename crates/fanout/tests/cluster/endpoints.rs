@@ -49,4 +49,13 @@ async fn stores_are_found_and_shown() {
         warnings.is_empty() && error.is_none(),
         "{warnings:?} {error:?}"
     );
+    let shown = cluster.registry.render();
+    let labels = "grpc_method=\"Series\",grpc_service=\"thanos.Store\",grpc_type=\"server_stream\"";
+    for line in [
+        format!("grpc_client_started_total{{{labels}}} 2\n"),
+        format!("grpc_client_handled_total{{grpc_code=\"OK\",{labels}}} 2\n"),
+        format!("grpc_client_handling_seconds_count{{{labels}}} 2\n"),
+    ] {
+        assert!(shown.contains(&line), "{line} in {shown}");
+    }
 }

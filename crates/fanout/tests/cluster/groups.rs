@@ -18,7 +18,11 @@ use rutile_proto::thanos::{
 };
 use rutile_runtime::{ManualClock, TaskGroup};
 use rutile_storeapi::{Error, RequestContext, Result, SeriesStream, StoreApi, memory::MemoryStore};
-use tokio::{io::AsyncReadExt, net::TcpListener, sync::oneshot};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     scripted::{Scripted, Then},
@@ -215,4 +219,21 @@ async fn members_of_a_group_are_asked_in_turn_and_the_dead_one_not() {
         "each call went to one of them"
     );
     assert!(calls.iter().all(|calls| *calls >= 3), "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_is_discovered_is_followed() {
+    let tasks = TaskGroup::new("test");
+    let address = serve(Arc::new(store(&pods(0..3), &Labels::empty())), &tasks).await;
+    let (specs, discovered) = watch::channel(vec![EndpointSpec::fixed(address.to_string())]);
+    let spawner = tasks.spawner();
+    let cluster = cluster(Vec::new(), Arc::default(), tasks).await;
+    let endpoints = Arc::clone(&cluster.endpoints);
+    let following = spawner.spawn("follow", async move { endpoints.follow(discovered).await });
+    let stores = || cluster.endpoints.stores().len();
+    eventually("what is there at the start", || stores() == 1).await;
+    specs.send(Vec::new()).unwrap();
+    eventually("what is gone", || stores() == 0).await;
+    drop(specs);
+    following.await.unwrap();
 }

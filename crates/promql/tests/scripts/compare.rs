@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use rutile_model::histogram::classic::almost_equal;
-use rutile_model::{FloatHistogram, Labels, Span};
+use rutile_model::{FloatHistogram, Labels};
 use rutile_promql::{
     Annotations, InstantSample, RangeSeries, SampleValue, SeriesValue, Severity, Value,
 };
 
+use crate::hints;
 use crate::script::{Eval, Expect, Text, When};
 
 /// The relative error that is tolerated.
@@ -198,21 +199,10 @@ fn same_histogram(a: &FloatHistogram, b: &FloatHistogram) -> bool {
         && (!a.uses_custom_buckets() || a.custom_values == b.custom_values)
         && a.zero_threshold == b.zero_threshold
         && near(a.zero_count, b.zero_count)
-        && places(&a.negative_spans) == places(&b.negative_spans)
+        && hints::places(&a.negative_spans) == hints::places(&b.negative_spans)
         && all_near(&a.negative_buckets, &b.negative_buckets)
-        && places(&a.positive_spans) == places(&b.positive_spans)
+        && hints::places(&a.positive_spans) == hints::places(&b.positive_spans)
         && all_near(&a.positive_buckets, &b.positive_buckets)
-}
-
-/// The indices of the buckets.
-pub(crate) fn places(spans: &[Span]) -> Vec<i64> {
-    let (mut places, mut next) = (Vec::new(), 0);
-    for span in spans {
-        next += i64::from(span.offset);
-        places.extend(next..next + i64::from(span.length));
-        next += i64::from(span.length);
-    }
-    places
 }
 
 fn shown_expected(value: &SeriesValue) -> String {

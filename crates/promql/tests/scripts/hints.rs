@@ -83,8 +83,19 @@ fn grows(last: (&[Span], &[f64]), next: (&[Span], &[f64])) -> bool {
 }
 
 fn indexed((spans, buckets): (&[Span], &[f64])) -> Vec<(i64, f64)> {
-    crate::compare::places(spans)
+    places(spans)
         .into_iter()
         .zip(buckets.iter().copied())
         .collect()
+}
+
+/// The indices of the buckets.
+pub(crate) fn places(spans: &[Span]) -> Vec<i64> {
+    let (mut places, mut next) = (Vec::new(), 0);
+    for span in spans {
+        next += i64::from(span.offset);
+        places.extend(next..next + i64::from(span.length));
+        next += i64::from(span.length);
+    }
+    places
 }

@@ -6,8 +6,8 @@ use rutile_model::sample::CUSTOM_BUCKETS_SCHEMA;
 use rutile_model::{FloatHistogram, Labels, Span};
 use rutile_promql::SeriesValue;
 
-use crate::script::Load;
-use crate::storage::Histograms;
+use super::script::Load;
+use super::storage::Histograms;
 
 /// A classic histogram at a time, as far as it was read.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use rutile_promql::{
     Samples, Select, Selected, SelectedStream, Series, SeriesValue, Source, SourceError,
 };
 
-use crate::script::{Load, Loaded};
-use crate::{hints, nhcb};
+use super::script::{Load, Loaded};
+use super::{hints, nhcb};
 
 /// All that a script has loaded.
 #[derive(Debug, Default)]

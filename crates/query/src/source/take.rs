@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn functions_choose_their_aggregates() {
         let check = |function: &str, expected: Take| {
-            assert_eq!(Take::of(Some(function)), expected, "{function}")
+            assert_eq!(Take::of(Some(function)), expected, "{function}");
         };
         check("min_over_time", Take::Min);
         check("max", Take::Max);

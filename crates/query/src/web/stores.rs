@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rutile_api::{Data, Reply, Result};
+use rutile_api::{Data, Reply};
 use rutile_fanout::EndpointStatus;
 use rutile_model::Labels;
 use rutile_model::time::format_rfc3339;
 use serde::Serialize;
 
-use super::{Asked, Web};
+use super::Web;
 
 /// When an endpoint that never answered did so last: Go's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -40,7 +40,7 @@ impl From<EndpointStatus> for Store {
 }
 
 /// `/stores`: by kind of component. Those whose kind is not known yet are left out.
-pub(super) fn stores(web: &Web, _: &Asked) -> Result<Reply> {
+pub(super) fn stores(web: &Web) -> Reply {
     let mut kinds: BTreeMap<String, Vec<Store>> = BTreeMap::new();
     for status in web.0.endpoints.statuses() {
         if !status.component.is_empty() {
@@ -50,5 +50,5 @@ pub(super) fn stores(web: &Web, _: &Asked) -> Result<Reply> {
                 .push(status.into());
         }
     }
-    Ok(Reply::new(Data::json(&kinds)))
+    Reply::new(Data::json(&kinds))
 }

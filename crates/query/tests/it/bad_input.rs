@@ -28,129 +28,112 @@ async fn check(cluster: &Cluster, path: &str, code: u16, kind: &str, message: &s
     assert_eq!(answer.header("cache-control"), "no-store");
 }
 
+/// Requests, and what their answers say.
+const WRONG: [(&str, &str); 30] = [
+    (
+        "/query?query=up%7B",
+        "invalid parameter \"query\": 1:4: parse error: unexpected end of input",
+    ),
+    ("/query?query=", "no expression found in input"),
+    (
+        "/query?query=rate(up)",
+        "1:6: parse error: expected type range vector in call to function \"rate\"",
+    ),
+    (
+        "/query?query=up&time=x",
+        "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp",
+    ),
+    (
+        "/query?query=up&timeout=x",
+        "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
+    ),
+    (
+        "/query?query=up&dedup=x",
+        "invalid parameter \"dedup\": cannot parse \"x\" to true or false",
+    ),
+    (
+        "/query?query=up&partial_response=x",
+        "invalid parameter \"partial_response\"",
+    ),
+    (
+        "/query?query=up&lookback_delta=x",
+        "invalid parameter \"lookback_delta\"",
+    ),
+    (
+        "/query?query=up&max_source_resolution=x",
+        "invalid parameter \"max_source_resolution\"",
+    ),
+    (
+        "/query?query=up&max_source_resolution=-1",
+        "negative 'max_source_resolution' is not accepted",
+    ),
+    (
+        "/query?query=up&shard_info=x",
+        "invalid parameter \"shard_info\"",
+    ),
+    (
+        "/query?query=up&storeMatch[]=x%7B",
+        "invalid parameter \"storeMatch[]\"",
+    ),
+    (
+        "/query?query=up&engine=x",
+        "invalid parameter \"engine\": 'x' bad engine",
+    ),
+    (
+        "/query?query=up&limit=-1",
+        "invalid parameter \"limit\": limit must be non-negative",
+    ),
+    ("/query?query=%zz", "invalid URL escape \"%zz\""),
+    (
+        "/query_range?query=up&end=1&step=1",
+        "invalid parameter \"start\": cannot parse \"\"",
+    ),
+    (
+        "/query_range?query=up&start=1&step=1",
+        "invalid parameter \"end\": cannot parse \"\"",
+    ),
+    (
+        "/query_range?query=up&start=2&end=1&step=1",
+        "end timestamp must not be before start time",
+    ),
+    (
+        "/query_range?query=up&start=1&end=2&step=0",
+        "zero or negative query resolution step widths",
+    ),
+    (
+        "/query_range?query=up&start=1&end=2&step=x",
+        "invalid parameter \"step\"",
+    ),
+    (
+        "/query_range?query=up&start=0&end=11001&step=1",
+        "exceeded maximum resolution of 11,000 points",
+    ),
+    (
+        "/query_range?query=up[5m]&start=0&end=1&step=1",
+        "invalid expression type \"range vector\"",
+    ),
+    ("/query_explain?query=up", "engine type must be 'thanos'"),
+    ("/series", "no match[] parameter provided"),
+    ("/series?match[]=%7B%7D", "it must contain at least one"),
+    (
+        "/series?match[]=up&start=2&end=1",
+        "invalid parameter \"end\"",
+    ),
+    ("/labels?match[]=up%7B", "invalid parameter \"match[]\""),
+    (
+        "/label/x/values?limit=x",
+        "invalid parameter \"limit\": cannot parse \"x\" to a valid limit",
+    ),
+    ("/format_query?query=1%2B", "invalid parameter \"query\""),
+    ("/parse_query?query=1%2B", "invalid parameter \"query\""),
+];
+
 #[tokio::test]
 async fn wrong_parameters_are_named() {
     let cluster = Cluster::on(&[]).await;
-    let bad =
-        async |path: &str, message: &str| check(&cluster, path, 400, "bad_data", message).await;
-    bad(
-        "/query?query=up%7B",
-        "invalid parameter \"query\": 1:4: parse error: unexpected end of input",
-    )
-    .await;
-    bad("/query?query=", "no expression found in input").await;
-    bad(
-        "/query?query=rate(up)",
-        "1:6: parse error: expected type range vector in call to function \"rate\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&time=x",
-        "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp",
-    )
-    .await;
-    bad(
-        "/query?query=up&timeout=x",
-        "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
-    )
-    .await;
-    bad(
-        "/query?query=up&dedup=x",
-        "invalid parameter \"dedup\": cannot parse \"x\" to true or false",
-    )
-    .await;
-    bad(
-        "/query?query=up&partial_response=x",
-        "invalid parameter \"partial_response\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&lookback_delta=x",
-        "invalid parameter \"lookback_delta\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&max_source_resolution=x",
-        "invalid parameter \"max_source_resolution\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&max_source_resolution=-1",
-        "negative 'max_source_resolution' is not accepted",
-    )
-    .await;
-    bad(
-        "/query?query=up&shard_info=x",
-        "invalid parameter \"shard_info\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&storeMatch[]=x%7B",
-        "invalid parameter \"storeMatch[]\"",
-    )
-    .await;
-    bad(
-        "/query?query=up&engine=x",
-        "invalid parameter \"engine\": 'x' bad engine",
-    )
-    .await;
-    bad(
-        "/query?query=up&limit=-1",
-        "invalid parameter \"limit\": limit must be non-negative",
-    )
-    .await;
-    bad("/query?query=%zz", "invalid URL escape \"%zz\"").await;
-    bad(
-        "/query_range?query=up&end=1&step=1",
-        "invalid parameter \"start\": cannot parse \"\"",
-    )
-    .await;
-    bad(
-        "/query_range?query=up&start=1&step=1",
-        "invalid parameter \"end\": cannot parse \"\"",
-    )
-    .await;
-    bad(
-        "/query_range?query=up&start=2&end=1&step=1",
-        "end timestamp must not be before start time",
-    )
-    .await;
-    bad(
-        "/query_range?query=up&start=1&end=2&step=0",
-        "zero or negative query resolution step widths",
-    )
-    .await;
-    bad(
-        "/query_range?query=up&start=1&end=2&step=x",
-        "invalid parameter \"step\"",
-    )
-    .await;
-    bad(
-        "/query_range?query=up&start=0&end=11001&step=1",
-        "exceeded maximum resolution of 11,000 points",
-    )
-    .await;
-    bad(
-        "/query_range?query=up[5m]&start=0&end=1&step=1",
-        "invalid expression type \"range vector\"",
-    )
-    .await;
-    bad("/query_explain?query=up", "engine type must be 'thanos'").await;
-    bad("/series", "no match[] parameter provided").await;
-    bad("/series?match[]=%7B%7D", "it must contain at least one").await;
-    bad(
-        "/series?match[]=up&start=2&end=1",
-        "invalid parameter \"end\"",
-    )
-    .await;
-    bad("/labels?match[]=up%7B", "invalid parameter \"match[]\"").await;
-    bad(
-        "/label/x/values?limit=x",
-        "invalid parameter \"limit\": cannot parse \"x\" to a valid limit",
-    )
-    .await;
-    bad("/format_query?query=1%2B", "invalid parameter \"query\"").await;
-    bad("/parse_query?query=1%2B", "invalid parameter \"query\"").await;
+    for (path, message) in WRONG {
+        check(&cluster, path, 400, "bad_data", message).await;
+    }
     let most = cluster
         .get("/query_range?query=1&start=0&end=11000&step=1")
         .await;

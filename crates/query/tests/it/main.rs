@@ -1,6 +1,13 @@
 //! The querier over real stores, through real gRPC.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, and clippy takes their helpers for code"
+)]
 
 mod answers;
 mod bad_input;
+mod grpc;
+mod process;
 mod reports;
+mod scripts;
 mod support;

@@ -234,7 +234,7 @@ async fn cluster(config: QuerierConfig) -> (Cluster, Arc<Component>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = Server::builder()
-        .add_service(InfoServer::new(Arc::clone(&component)))
+        .add_service(InfoServer::new(Arc::clone(&component) as _))
         .add_service(MethodServer::<Rules>::new(Arc::clone(&component)))
         .add_service(MethodServer::<Targets>::new(Arc::clone(&component)))
         .add_service(MethodServer::<MetricMetadata>::new(Arc::clone(&component)))

@@ -37,6 +37,7 @@ pub(crate) const NOW_MS: i64 = 1_795_367_802_000;
 pub(crate) struct Cluster {
     routes: Router,
     pub(crate) registry: Registry,
+    pub(crate) querier: Arc<Querier>,
     _tasks: TaskGroup,
 }
 
@@ -203,7 +204,8 @@ impl Cluster {
             metadata_range: Duration::ZERO,
             flags: BTreeMap::from([("query.timeout".to_owned(), "2m".to_owned())]),
         };
-        let web = Web::new(querier, Arc::new(proxies), endpoints, web_config, clock);
+        let proxies = Arc::new(proxies);
+        let web = Web::new(Arc::clone(&querier), proxies, endpoints, web_config, clock);
         Self {
             routes: web.routes(&HttpMetrics::by_tenant(
                 &registry,
@@ -211,6 +213,7 @@ impl Cluster {
                 "default-tenant",
             )),
             registry,
+            querier,
             _tasks: tasks,
         }
     }

@@ -4,6 +4,19 @@ use std::cmp::Ordering;
 
 use rutile_proto::thanos::{AggrChunk, Chunk};
 
+/// Adds the chunks of the same series from elsewhere, unless they are the same: replicas of a store
+/// answer alike, and what is not added need not be sorted.
+pub(super) fn add_chunks(chunks: &mut Vec<AggrChunk>, more: Vec<AggrChunk>) {
+    let same = chunks.len() == more.len()
+        && chunks
+            .iter()
+            .zip(&more)
+            .all(|(a, b)| compare_chunks(a, b).is_eq());
+    if !same {
+        chunks.extend(more);
+    }
+}
+
 /// Sorts chunks and drops those that are there already.
 pub(super) fn order_chunks(chunks: &mut Vec<AggrChunk>) {
     if chunks.is_sorted_by(|a, b| compare_chunks(a, b).is_lt()) {

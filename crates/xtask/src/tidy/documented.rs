@@ -13,13 +13,14 @@ const METRICS: &str = "docs/metrics.md";
 const COMPONENTS: &str = "docs/components/";
 
 /// How the full names of metrics begin.
-const METRIC_PREFIXES: [&str; 8] = [
+const METRIC_PREFIXES: [&str; 9] = [
     "thanos_",
     "rutile_",
     "process_",
     "go_",
     "http_re",
     "http_in",
+    "grpc_client_",
     "grpc_server_",
     "grpc_req_",
 ];

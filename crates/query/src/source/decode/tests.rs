@@ -3,23 +3,23 @@ use rutile_model::Histogram;
 
 use super::*;
 
-fn xor(samples: &[(i64, f64)]) -> Option<thanos::Chunk> {
+fn xor(samples: &[(i64, f64)]) -> thanos::Chunk {
     let mut appender = XorAppender::new();
     for (time, value) in samples {
         appender.append(*time, *value).unwrap();
     }
-    Some(thanos::Chunk {
+    thanos::Chunk {
         r#type: WireEncoding::Xor.as_i32(),
         data: appender.into_bytes().into(),
         hash: 0,
-    })
+    }
 }
 
 fn raw(samples: &[(i64, f64)]) -> thanos::AggrChunk {
     thanos::AggrChunk {
         min_time: samples[0].0,
         max_time: samples[samples.len() - 1].0,
-        raw: xor(samples),
+        raw: Some(xor(samples)),
         ..thanos::AggrChunk::default()
     }
 }
@@ -27,7 +27,7 @@ fn raw(samples: &[(i64, f64)]) -> thanos::AggrChunk {
 fn counter(samples: &[(i64, f64)]) -> thanos::AggrChunk {
     thanos::AggrChunk {
         raw: None,
-        counter: xor(samples),
+        counter: Some(xor(samples)),
         ..raw(samples)
     }
 }
@@ -35,8 +35,8 @@ fn counter(samples: &[(i64, f64)]) -> thanos::AggrChunk {
 fn averaged(count: &[(i64, f64)], sum: &[(i64, f64)]) -> thanos::AggrChunk {
     thanos::AggrChunk {
         raw: None,
-        count: xor(count),
-        sum: xor(sum),
+        count: Some(xor(count)),
+        sum: Some(xor(sum)),
         ..raw(sum)
     }
 }
@@ -70,11 +70,11 @@ fn averages_are_sums_by_counts() {
         [(1, 1.5), (2, 0.5), (3, 9.0)]
     );
     assert_eq!(
-        decoded(&[chunk.clone()], Take::Sum).unwrap(),
+        decoded(std::slice::from_ref(&chunk), Take::Sum).unwrap(),
         [(1, 3.0), (2, 2.0)]
     );
     assert_eq!(
-        decoded(&[chunk.clone()], Take::Count).unwrap(),
+        decoded(std::slice::from_ref(&chunk), Take::Count).unwrap(),
         [(1, 2.0), (2, 4.0)]
     );
     assert!(matches!(

@@ -1,0 +1,243 @@
+//! `rutile-query` as a process, as Prometheus's own client sees it: flags and their mistakes, start, queries, drain.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rutile_runtime::TaskGroup;
+use rutile_storeapi::grpc::{Client, ClientOptions};
+use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_testkit::prometheus::promtool_query;
+
+use crate::support::{gateway, serve};
+
+const ADDRESSES: [&str; 2] = ["--http-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0"];
+/// Within the data of `raw`, in seconds.
+const TIME: &str = "1767375600";
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rutile-query"));
+    command.args(ADDRESSES).args(args);
+    command
+}
+
+/// Asserts how the process ends and what it says.
+fn check_end(args: &[&str], code: i32, texts: &[&str]) {
+    let output = command(args).output().unwrap();
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {shown}");
+    for text in texts {
+        assert!(shown.contains(text), "{args:?}: {text:?} in {shown}");
+    }
+    assert!(!shown.contains("panicked"), "{args:?}: {shown}");
+}
+
+#[test]
+fn mistakes_on_the_command_line() {
+    check_end(&["--endpont=x"], 2, &["--endpont", "--endpoint"]);
+    check_end(&["--query.timeout=ten"], 2, &["--query.timeout"]);
+    check_end(&["--query.promql-engine=x"], 2, &["prometheus", "thanos"]);
+    check_end(
+        &["--help"],
+        0,
+        &[
+            "--query.replica-label",
+            "--endpoint-group",
+            "--enable-feature",
+        ],
+    );
+    check_end(&["--version"], 0, &["rutile-query version "]);
+    check_end(&["--endpoint=nowhere"], 1, &["--endpoint", "has no port"]);
+    check_end(
+        &["--endpoint.sd-config-file=/nowhere/at/all"],
+        1,
+        &["/nowhere/at/all"],
+    );
+    check_end(
+        &["--endpoint.sd-config=endpoints: [{adress: x}]"],
+        1,
+        &["adress"],
+    );
+    check_end(
+        &["--enable-feature=x"],
+        1,
+        &["--enable-feature x is unknown"],
+    );
+    check_end(&["--query.mode=distributed"], 1, &["not supported yet"]);
+    check_end(
+        &["--query.tenant-certificate-field=commonName"],
+        1,
+        &["not supported yet"],
+    );
+    check_end(
+        &["--http.config=x"],
+        1,
+        &["--http.config", "not supported yet"],
+    );
+    check_end(
+        &["--query.active-query-path=/proc/x"],
+        1,
+        &["--query.active-query-path"],
+    );
+}
+
+/// A running process; killed if a test fails.
+struct Running {
+    child: Child,
+    http: String,
+    grpc: String,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Running {
+    /// Starts it and waits until it is ready. The log tells the addresses.
+    fn start(args: &[&str]) -> Self {
+        let mut child = command(args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
+        while http.is_none() || grpc.is_none() || !ready {
+            let Some(line) = lines.next() else {
+                panic!("it ended before it was ready: {log}");
+            };
+            let line = line.unwrap();
+            ready |= line.contains("status=ready");
+            let address = || line.split("address=").nth(1).map(str::to_owned);
+            if line.contains("requests and metrics") {
+                http = address();
+            } else if line.contains("serving gRPC") {
+                grpc = address();
+            }
+            log += &line;
+        }
+        Self {
+            child,
+            http: http.unwrap(),
+            grpc: grpc.unwrap(),
+            lines,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        answer
+    }
+
+    /// Ends it, and returns its exit code and the rest of its log.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+        let rest: Vec<_> = self.lines.by_ref().map(|line| line.unwrap()).collect();
+        (self.child.wait().unwrap().code(), rest.join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promtool_is_content_with_it() {
+    let tasks = TaskGroup::new("stores");
+    let store = serve(gateway("raw", &tasks).await, &tasks).await;
+    let endpoint = format!("--endpoint={store}");
+    let folder = tempfile::tempdir().unwrap();
+    let active = format!("--query.active-query-path={}", folder.path().display());
+    let process = Running::start(&[&endpoint, &active, "--query.replica-label=replica"]);
+    process.get("/-/ready");
+    let url = format!("http://{}", process.http);
+    let ask = |what: &str, args: &[&str]| {
+        let args: Vec<&str> = ["query", what, &url].iter().chain(args).copied().collect();
+        promtool_query(&args)
+    };
+    let instant = ask("instant", &["--time", TIME, "sum(http_requests_0_total)"]);
+    assert_eq!(instant, format!("{{}} => 1917292 @[{TIME}]\n"));
+    let range = [
+        "--start",
+        TIME,
+        "--end",
+        "1767375700",
+        "--step=50s",
+        "sum(http_requests_0_total)",
+    ];
+    let expected = "{} =>\n1917292 @[1767375600]\n1917367 @[1767375650]\n1917464 @[1767375700]\n";
+    assert_eq!(ask("range", &range), expected);
+    let series = [
+        "--match=http_requests_0_total",
+        "--start",
+        TIME,
+        "--end",
+        "1767375700",
+    ];
+    let series = ask("series", &series);
+    let expected = "{__name__=\"http_requests_0_total\", cluster=\"eu1\", container=\"c0\", ";
+    assert!(
+        series.starts_with(expected) && !series.contains("replica"),
+        "{series}"
+    );
+    assert_eq!(ask("labels", &["job"]), "job-0\njob-1\njob-2\njob-3\n");
+
+    let client = Client::connect(&process.grpc, &ClientOptions::default())
+        .await
+        .unwrap();
+    let info = client.info(RequestContext::default()).await.unwrap();
+    assert!(
+        info.component_type == "query" && info.query.is_some(),
+        "{info:?}"
+    );
+    let flags = process.get("/api/v1/status/flags");
+    assert!(
+        flags.contains("\"query.replica-label\":\"replica\""),
+        "{flags}"
+    );
+    let active = std::fs::read(folder.path().join("queries.active")).unwrap();
+    assert_eq!(active.len(), 20_001);
+
+    let (code, log) = process.terminate();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+/// The metrics that the documentation promises and that need no traffic to show.
+#[test]
+fn documented_metrics_are_there() {
+    let process = Running::start(&[]);
+    let shown = process.get("/metrics");
+    let named = |line: &str| Some(line.split([' ', '{']).next()?.to_owned());
+    let series = shown.lines().filter(|line| !line.starts_with('#'));
+    let shown: BTreeSet<String> = series.filter_map(named).collect();
+    let page = include_str!("../../../../docs/metrics.md");
+    let is_ours = |section: &&str| {
+        let ours = [
+            "Every process",
+            "HTTP and gRPC",
+            "Queries",
+            "Endpoints and fan-out",
+        ];
+        ours.iter().any(|title| section.starts_with(title))
+    };
+    let rows = page.split("\n## ").filter(is_ours).flat_map(str::lines);
+    let mut checked = 0;
+    for row in rows.filter_map(|line| line.strip_prefix("| `")) {
+        let (name, rest) = row.split_once('`').unwrap();
+        if name.contains('{') {
+            continue;
+        }
+        let found = [name.to_owned(), format!("{name}_count")];
+        let there = found.iter().any(|name| shown.contains(name));
+        assert!(there, "{name} of docs/metrics.md is missing: {rest}");
+        checked += 1;
+    }
+    assert!(checked > 25, "{checked} metrics");
+    assert_eq!(process.terminate().0, Some(0));
+}
