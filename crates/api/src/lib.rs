@@ -10,6 +10,7 @@
 mod error;
 pub mod json;
 pub mod params;
+pub mod reports;
 mod respond;
 pub mod tree;
 

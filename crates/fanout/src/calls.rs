@@ -2,7 +2,10 @@
 
 use futures::{StreamExt, stream};
 use rutile_server::status::{code_name, grpc_code};
-use rutile_storeapi::{Error, Result, SeriesStream};
+use rutile_storeapi::{
+    Error, Result,
+    grpc::{self, MessageStream},
+};
 use rutile_telemetry::{HistogramVec, IntCounterVec, Registry};
 use tokio::time::Instant;
 use tonic::Code;
@@ -50,6 +53,15 @@ impl Method {
     pub(crate) const LABEL_NAMES: Self = Self::unary("thanos.Store", "LabelNames");
     pub(crate) const LABEL_VALUES: Self = Self::unary("thanos.Store", "LabelValues");
     pub(crate) const INFO: Self = Self::unary("thanos.info.Info", "Info");
+
+    /// One of those beside the StoreAPI.
+    pub(crate) fn of<M: grpc::Method>() -> Self {
+        Self {
+            kind: "server_stream",
+            service: M::SERVICE,
+            name: M::PATH.rsplit_once('/').map_or("", |(_, name)| name),
+        }
+    }
 
     const fn unary(service: &'static str, name: &'static str) -> Self {
         Self {
@@ -108,16 +120,19 @@ impl Call {
     }
 
     /// Ends a call with the stream of its answers.
-    pub(crate) fn follow(self, result: Result<SeriesStream>) -> Result<SeriesStream> {
+    pub(crate) fn follow<T: Send + 'static>(
+        self,
+        result: Result<MessageStream<T>>,
+    ) -> Result<MessageStream<T>> {
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => return self.end(Err(error)),
         };
         // The stream ends after its first error, and so does the call.
-        let next = async |state: Option<(Self, SeriesStream)>| {
+        let next = async |state: Option<(Self, MessageStream<T>)>| {
             let (mut call, mut answer) = state?;
             match answer.next().await {
-                Some(Ok(frames)) => Some((Ok(frames), Some((call, answer)))),
+                Some(Ok(message)) => Some((Ok(message), Some((call, answer)))),
                 Some(Err(error)) => Some((call.end(Err(error)), None)),
                 None => {
                     call.see(None);

@@ -1,4 +1,5 @@
-//! The endpoint set of a querier, and the proxy that asks all stores in it as if they were one.
+//! The endpoint set of a querier, and the proxies that ask all in it as if they were one: its stores,
+//! and those who know of rules, targets, metadata, exemplars or statistics.
 //!
 //! Owns which endpoints are known, healthy and worth asking, and what the failure of one of them
 //! means for an answer: under partial response a warning that names it, else an error. Promises that
@@ -13,6 +14,7 @@ mod labels;
 mod metadata;
 mod metrics;
 mod patience;
+mod proxies;
 mod select;
 mod series;
 mod stores;
@@ -22,4 +24,5 @@ pub use endpoints::{ConnectionLabel, Endpoint, EndpointStatus, Endpoints, Endpoi
 pub use fanout::{Fanout, FanoutConfig, Retrieval};
 pub use metadata::{Metadata, Tsdb};
 pub use metrics::{endpoint_dns_metrics, group_dns_metrics};
+pub use proxies::{Merged, Proxies, ProxiesConfig, of_all_tenants};
 pub use stores::{Store, Stores};

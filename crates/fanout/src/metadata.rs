@@ -82,6 +82,11 @@ impl Metadata {
         &self.info.component_type
     }
 
+    /// Whether it is a querier, which has endpoints of its own.
+    pub(crate) fn is_querier(&self) -> bool {
+        self.component() == QUERY
+    }
+
     /// First and last time of its samples, in milliseconds, inclusive.
     #[must_use]
     pub fn time_range(&self) -> (i64, i64) {
@@ -117,9 +122,7 @@ impl Metadata {
             .iter()
             .filter(|tsdb| tsdb.labels == *labels)
             .peekable();
-        self.component() == QUERY
-            || named.peek().is_none()
-            || named.any(|tsdb| tsdb.min_time <= max_time)
+        self.is_querier() || named.peek().is_none() || named.any(|tsdb| tsdb.min_time <= max_time)
     }
 }
 

@@ -70,21 +70,13 @@ impl Question<'_> {
             && self.wants_data(metadata)
     }
 
-    /// Whether one of the label sets may have series that match: a label that a set lacks may be one
-    /// of the series' own.
+    /// Whether one of the label sets may have series that match.
     fn wants_data(&self, metadata: &Metadata) -> bool {
-        let may_match = |labels: &Labels| {
-            self.matchers.iter().all(|matcher| {
-                labels
-                    .get(matcher.name())
-                    .is_none_or(|value| matcher.matches(value))
-            })
+        let wants_set = |set: &Labels| {
+            may_match(set, self.matchers) && metadata.begins_until(set, self.max_time)
         };
         let sets = &metadata.label_sets;
-        sets.is_empty()
-            || sets
-                .iter()
-                .any(|set| may_match(set) && metadata.begins_until(set, self.max_time))
+        sets.is_empty() || sets.iter().any(wants_set)
     }
 
     /// Whether `storeMatch[]` names the store, by its address and its external labels.
@@ -102,6 +94,15 @@ impl Question<'_> {
         };
         self.store_matchers.is_empty() || self.store_matchers.iter().any(names_store)
     }
+}
+
+/// Whether series with these external labels may match: a label that is not among them may be one of
+/// the series' own.
+pub(crate) fn may_match(external: &Labels, matchers: &[Matcher]) -> bool {
+    matchers.iter().all(|matcher| {
+        let value = external.get(matcher.name());
+        value.is_none_or(|value| matcher.matches(value))
+    })
 }
 
 /// Matchers that all of these label sets pass: for each label one of the values it has in them, or

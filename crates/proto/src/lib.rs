@@ -10,7 +10,7 @@
     clippy::cast_sign_loss
 )]
 
-/// Package `thanos`: the StoreAPI and what its messages share.
+/// Package `thanos`: the StoreAPI, the other APIs that a querier asks, and what their messages share.
 pub mod thanos {
     #![allow(warnings, clippy::all, clippy::pedantic, reason = "generated code")]
 
@@ -58,10 +58,17 @@ mod tests {
                     .map(|service| format!("{}.{}", file.package(), service.name()))
             })
             .collect();
-        assert_eq!(
-            services,
-            ["thanos.Store", "thanos.Query", "thanos.info.Info"]
-        );
+        let expected = [
+            "thanos.Store",
+            "thanos.Query",
+            "thanos.info.Info",
+            "thanos.Rules",
+            "thanos.Targets",
+            "thanos.Metadata",
+            "thanos.Exemplars",
+            "thanos.Status",
+        ];
+        assert_eq!(services, expected);
         assert!(
             set.file
                 .iter()

@@ -5,26 +5,32 @@ use std::time::Duration;
 
 use axum::Router;
 use rutile_discovery::{Discovery, Dns};
-use rutile_fanout::{Endpoints, Fanout, endpoint_dns_metrics, group_dns_metrics};
+use rutile_fanout::{
+    Endpoints, Fanout, Proxies, ProxiesConfig, endpoint_dns_metrics, group_dns_metrics,
+};
 use rutile_model::ErrorKind;
 use rutile_runtime::TaskGroup;
 use rutile_server::{
     Component, Context, Failure, GrpcServer, GrpcServices, HttpMetrics, HttpServer,
 };
 use rutile_storeapi::StoreApi;
-use rutile_storeapi::grpc::{InfoServer, StoreServer};
+use rutile_storeapi::grpc::{
+    Exemplars, InfoServer, MethodServer, MetricMetadata, Rules, StoreServer, Targets,
+    TsdbStatistics,
+};
 use rutile_ui::Part;
 
 use crate::args::QueryArgs;
 use crate::{
-    ActiveQueries, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web, WebConfig,
+    ActiveQueries, PartialReports, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web,
+    WebConfig,
 };
 
 /// How long the start waits for endpoints to say what they serve.
 const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the page shows of the API.
-const PARTS: [Part; 2] = [Part::Query, Part::Stores];
+const PARTS: [Part; 3] = [Part::Query, Part::Metadata, Part::Stores];
 
 /// The querier and its listeners.
 #[derive(Debug)]
@@ -33,6 +39,7 @@ pub struct QueryComponent {
     endpoints: Arc<Endpoints>,
     store: Arc<QuerierStore>,
     queries: QueryServer,
+    proxies: Arc<Proxies>,
     web: Web,
     /// Empty if a host has its own.
     page: Router,
@@ -58,8 +65,16 @@ impl Component for QueryComponent {
         let clock = Arc::clone(&context.clock);
         let endpoints_config = args.endpoints.endpoints_config();
         let endpoints = Endpoints::new(endpoints_config, clock, tasks.spawner(), &context.registry);
+        let fanout_config = args.endpoints.fanout_config()?;
+        let proxies_config = ProxiesConfig {
+            replica_labels: args.query.replica_labels.clone(),
+            selector_labels: fanout_config.selector_labels.clone(),
+            response_timeout: fanout_config.response_timeout,
+        };
+        let set = Arc::clone(&endpoints);
+        let proxies = Arc::new(Proxies::new(proxies_config, set, context.ledger.clone()));
         let fanout = Arc::new(Fanout::new(
-            args.endpoints.fanout_config()?,
+            fanout_config,
             Arc::clone(&endpoints) as _,
             tasks.spawner(),
             context.ledger.clone(),
@@ -83,7 +98,8 @@ impl Component for QueryComponent {
         let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
         let web_config = web_config(&args, context);
         let clock = Arc::clone(&context.clock);
-        let web = Web::new(querier, Arc::clone(&endpoints), web_config, clock);
+        let set = Arc::clone(&endpoints);
+        let web = Web::new(querier, Arc::clone(&proxies), set, web_config, clock);
         let page = match context.is_housed() {
             true => Router::new(),
             false => rutile_ui::routes(&args.web.route_prefix(), &PARTS),
@@ -95,6 +111,7 @@ impl Component for QueryComponent {
             endpoints,
             store,
             queries,
+            proxies,
             web,
             page,
             http_metrics: HttpMetrics::by_tenant(
@@ -114,6 +131,7 @@ impl Component for QueryComponent {
             endpoints,
             store,
             queries,
+            proxies,
             web,
             page,
             http_metrics,
@@ -147,6 +165,11 @@ impl Component for QueryComponent {
             .add_service(StoreServer::new(Arc::clone(&store)))
             .add_service(InfoServer::new(store))
             .add_service(queries)
+            .add_service(MethodServer::<Rules>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<Targets>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<MetricMetadata>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<Exemplars>::new(Arc::clone(&proxies)))
+            .add_service(MethodServer::<TsdbStatistics>::new(proxies))
             .descriptors(rutile_proto::FILE_DESCRIPTOR_SET);
         if !context.shutdown.is_cancelled() {
             context.probe.set_ready();
@@ -203,6 +226,13 @@ fn web_config(args: &QueryArgs, context: &Context) -> WebConfig {
         instant_max_resolution: flags.instant_resolution.to_std(),
         default_step: flags.default_step.to_std(),
         partial_response: flags.partial.query,
+        partial_reports: PartialReports {
+            rules: flags.partial.rule,
+            targets: flags.partial.target,
+            metric_metadata: flags.partial.metric_metadata,
+            exemplars: flags.partial.exemplar,
+            statistics: flags.partial.status,
+        },
         metadata_range: flags.metadata_range.to_std(),
         flags: context.flags.as_ref().clone(),
     }

@@ -25,4 +25,4 @@ pub use metrics::TelemetryBounds;
 pub use querier::{Evaluated, Parts, Querier, QuerierConfig, Question, Stats, Times};
 pub use source::Selection;
 pub use tenancy::Tenancy;
-pub use web::{Web, WebConfig};
+pub use web::{PartialReports, Web, WebConfig};

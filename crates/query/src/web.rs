@@ -1,10 +1,11 @@
 //! The HTTP API of the querier.
 //!
 //! Each handler reads its parameters, asks, and returns a [`Reply`]; what is common (envelope, headers, metrics, tenant)
-//! is done here, once. Routes of more APIs are added in [`Web::routes`].
+//! is done here, once.
 
 mod labels;
 mod query;
+mod reports;
 mod series;
 mod status;
 mod stores;
@@ -20,7 +21,7 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use rutile_api::{Data, Failed, Headers, Params, Reply, Result};
-use rutile_fanout::Endpoints;
+use rutile_fanout::{Endpoints, Proxies};
 use rutile_model::Matcher;
 use rutile_runtime::Clock;
 use rutile_server::HttpMetrics;
@@ -28,6 +29,7 @@ use rutile_storeapi::RequestContext;
 use tokio::time::Instant;
 
 use crate::Querier;
+pub use reports::PartialReports;
 
 /// The first and the last time, if a request names none and the settings neither, ms.
 const ALL_TIME: (i64, i64) = (
@@ -52,6 +54,8 @@ pub struct WebConfig {
     pub default_step: Duration,
     /// Whether answers may be partial if a request does not say.
     pub partial_response: bool,
+    /// Likewise of what endpoints report of themselves.
+    pub partial_reports: PartialReports,
     /// How far label calls that name no start look back; zero: all time.
     pub metadata_range: Duration,
     /// The flags of the process, for those who look.
@@ -65,6 +69,7 @@ pub struct Web(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     querier: Arc<Querier>,
+    proxies: Arc<Proxies>,
     endpoints: Arc<Endpoints>,
     config: WebConfig,
     clock: Arc<dyn Clock>,
@@ -82,16 +87,18 @@ struct Asked {
 }
 
 impl Web {
-    /// An API over `querier`.
+    /// An API over `querier`, and over `proxies` for all but series.
     #[must_use]
     pub fn new(
         querier: Arc<Querier>,
+        proxies: Arc<Proxies>,
         endpoints: Arc<Endpoints>,
         config: WebConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self(Arc::new(Shared {
             querier,
+            proxies,
             endpoints,
             started_ms: clock.now_ms(),
             config,
@@ -113,7 +120,7 @@ impl Web {
             ("/series", "series", both(series::series)),
             ("/labels", "label_names", both(labels::names)),
         ];
-        let plain: [(&str, &'static str, MethodRouter<Self>); 8] = [
+        let plain: [(&str, &'static str, MethodRouter<Self>); 7] = [
             (
                 "/label/{name}/values",
                 "label_values",
@@ -135,16 +142,12 @@ impl Web {
                 "status_build",
                 only_get(always(status::build)),
             ),
-            (
-                "/status/tsdb",
-                "status_tsdb",
-                only_get(at_once(status::tsdb)),
-            ),
             ("/format_query", "format_query", both(at_once(text::format))),
             ("/parse_query", "parse_query", both(at_once(text::parse))),
         ];
         let mut api = Router::new();
-        for (path, handler, route) in forms.into_iter().chain(plain) {
+        let all = forms.into_iter().chain(plain).chain(reports::routes());
+        for (path, handler, route) in all {
             let route = Router::new().route(path, route);
             api = api.merge(metrics.instrument(handler, route));
         }

@@ -20,7 +20,7 @@ use rutile_ui::Part;
 pub(crate) use self::args::UpArgs;
 
 /// What the page shows: the compactor's block API is the one that can mark.
-const PARTS: [Part; 3] = [Part::Query, Part::Stores, Part::Blocks];
+const PARTS: [Part; 4] = [Part::Query, Part::Metadata, Part::Stores, Part::Blocks];
 
 /// The components and the listener before them.
 pub(crate) struct UpComponent {

@@ -1,4 +1,4 @@
-//! The StoreAPI on the wire: gRPC over HTTP/2, both sides.
+//! The StoreAPI and its sisters on the wire: gRPC over HTTP/2, both sides.
 //!
 //! gRPC's own framing is a prefix of five bytes to a message, a status in the trailers, and a name
 //! for the compression. It is written here, on top of hyper's bodies, because a general codec copies
@@ -9,12 +9,17 @@ mod body;
 mod client;
 mod compression;
 mod deframer;
+mod method;
 mod server;
 mod status;
 
 pub use body::FramesBody;
 pub use client::{Client, ClientOptions};
 pub use compression::Compression;
+pub use method::{
+    Answers, Exemplars, MessageStream, Method, MethodServer, MetricMetadata, Rules, Targets,
+    TsdbStatistics,
+};
 pub use server::{InfoServer, StoreServer, handle, into_response};
 pub use status::{from_status, to_status};
 

@@ -12,10 +12,15 @@ use anyhow::{Context, Result};
 use protox::prost::Message;
 
 /// The files that are compiled, relative to `proto/`; what they import is found from there.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 9] = [
     "thanos/store.proto",
     "thanos/query.proto",
     "thanos/info.proto",
+    "thanos/rules.proto",
+    "thanos/targets.proto",
+    "thanos/metadata.proto",
+    "thanos/exemplars.proto",
+    "thanos/status.proto",
     "hintspb/hints.proto",
 ];
 
@@ -38,10 +43,12 @@ pub(crate) fn generate(root: &Path) -> Result<Vec<(PathBuf, String)>> {
 
     let scratch = tempfile::tempdir().context("make a scratch folder")?;
     tonic_prost_build::configure()
-        // The StoreAPI has its own server and client (rutile_storeapi), which never copy a frame twice.
+        // rutile_storeapi has servers and clients: they never copy a frame twice, and know snappy.
         .build_server(false)
         .build_client(false)
         .bytes(".")
+        // What is encoded is the same each time.
+        .btree_map(".")
         .out_dir(scratch.path())
         .compile_fds(with_comments)
         .context("generate the code of crates/proto")?;

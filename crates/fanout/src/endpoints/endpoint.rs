@@ -9,7 +9,10 @@ use rutile_proto::thanos::{
     info::InfoResponse,
 };
 use rutile_runtime::Clock;
-use rutile_storeapi::{RequestContext, Result, SeriesStream, StoreApi, grpc::Client};
+use rutile_storeapi::{
+    RequestContext, Result, SeriesStream, StoreApi,
+    grpc::{self, Client, MessageStream},
+};
 use tokio::{sync::watch, time::Instant};
 use tonic::transport::Channel;
 
@@ -88,6 +91,20 @@ impl Endpoint {
     /// `Unavailable` for a group without members, `Invalid` when a connection cannot be set up.
     pub fn channel(&self) -> Result<Channel> {
         self.group.channel()
+    }
+
+    /// Calls a method of one of the services beside the StoreAPI.
+    ///
+    /// # Errors
+    /// What is known before the first message; later errors are items of the stream.
+    pub async fn stream<M: grpc::Method>(
+        &self,
+        ctx: &RequestContext,
+        request: &M::Request,
+    ) -> Result<MessageStream<M::Response>> {
+        let call = |client: Client| async move { client.stream::<M>(ctx, request).await };
+        let counted = self.calls.start(Method::of::<M>());
+        counted.follow(self.group.call(call).await)
     }
 
     /// Whether it can be asked: the last check succeeded, or it is strict.

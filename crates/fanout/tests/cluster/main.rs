@@ -8,5 +8,6 @@ mod encrypted;
 mod endpoints;
 mod failures;
 mod groups;
+mod proxies;
 mod scripted;
 mod support;

@@ -2,16 +2,19 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use futures::StreamExt;
 use rutile_discovery::EndpointSpec;
 use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig};
 use rutile_model::Labels;
 use rutile_proto::thanos::{
-    AggrChunk, Chunk, Label, LabelMatcher, Series, SeriesRequest, label_matcher,
+    AggrChunk, Chunk, Label, LabelMatcher, LabelNamesRequest, LabelNamesResponse,
+    LabelValuesRequest, LabelValuesResponse, Series, SeriesRequest, info::InfoResponse,
+    label_matcher,
 };
 use rutile_runtime::{Clock, Ledger, SystemClock, TaskGroup};
 use rutile_storeapi::{
-    Item, ItemStream, StoreApi,
+    Item, ItemStream, RequestContext, Result, SeriesStream, StoreApi,
     grpc::{InfoServer, StoreServer},
     memory::MemoryStore,
 };
@@ -168,6 +171,39 @@ pub(crate) fn pods(numbers: std::ops::Range<u32>) -> Vec<Labels> {
     numbers
         .map(|i| Labels::from([("__name__", "up"), ("pod", &format!("{i:02}"))]))
         .collect()
+}
+
+/// A store that says of itself what it is told.
+pub(crate) struct Announcing {
+    pub(crate) like: MemoryStore,
+    pub(crate) info: InfoResponse,
+}
+
+#[async_trait]
+impl StoreApi for Announcing {
+    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
+        self.like.series(ctx, request).await
+    }
+
+    async fn label_names(
+        &self,
+        ctx: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        self.like.label_names(ctx, request).await
+    }
+
+    async fn label_values(
+        &self,
+        ctx: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        self.like.label_values(ctx, request).await
+    }
+
+    async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
+        Ok(self.info.clone())
+    }
 }
 
 /// Waits for something that other tasks bring about.

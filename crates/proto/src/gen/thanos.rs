@@ -578,3 +578,508 @@ impl EngineType {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RulesRequest {
+    #[prost(enumeration = "rules_request::Type", tag = "1")]
+    pub r#type: i32,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "2")]
+    pub partial_response_strategy: i32,
+    /// Selectors: all of them must match the labels of a rule.
+    #[prost(string, repeated, tag = "3")]
+    pub matcher_string: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of rules, names of groups and files: one of each must be that of a rule. None is any.
+    #[prost(string, repeated, tag = "4")]
+    pub rule_name: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub rule_group: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "6")]
+    pub file: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Nested message and enum types in `RulesRequest`.
+pub mod rules_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Type {
+        All = 0,
+        Alert = 1,
+        Record = 2,
+    }
+    impl Type {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::All => "ALL",
+                Self::Alert => "ALERT",
+                Self::Record => "RECORD",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ALL" => Some(Self::All),
+                "ALERT" => Some(Self::Alert),
+                "RECORD" => Some(Self::Record),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RulesResponse {
+    #[prost(oneof = "rules_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<rules_response::Result>,
+}
+/// Nested message and enum types in `RulesResponse`.
+pub mod rules_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Group(super::RuleGroup),
+        #[prost(string, tag = "2")]
+        Warning(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuleGroup {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// Seconds.
+    #[prost(double, tag = "4")]
+    pub interval: f64,
+    #[prost(double, tag = "5")]
+    pub evaluation_duration_seconds: f64,
+    #[prost(message, optional, tag = "6")]
+    pub last_evaluation: ::core::option::Option<::prost_types::Timestamp>,
+    /// Most alerts or series that a rule may yield; 0 is any number.
+    #[prost(int64, tag = "9")]
+    pub limit: i64,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "8")]
+    pub partial_response_strategy: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    #[prost(oneof = "rule::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<rule::Result>,
+}
+/// Nested message and enum types in `Rule`.
+pub mod rule {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Recording(super::RecordingRule),
+        #[prost(message, tag = "2")]
+        Alert(super::Alert),
+    }
+}
+/// One active alert of a rule.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AlertInstance {
+    #[prost(message, optional, tag = "1")]
+    pub labels: ::core::option::Option<ZLabelSet>,
+    #[prost(message, optional, tag = "2")]
+    pub annotations: ::core::option::Option<ZLabelSet>,
+    #[prost(enumeration = "AlertState", tag = "3")]
+    pub state: i32,
+    #[prost(message, optional, tag = "4")]
+    pub active_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The value of the expression, as text.
+    #[prost(string, tag = "5")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "6")]
+    pub partial_response_strategy: i32,
+}
+/// An alerting rule.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Alert {
+    /// The worst of its alerts.
+    #[prost(enumeration = "AlertState", tag = "1")]
+    pub state: i32,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(double, tag = "4")]
+    pub duration_seconds: f64,
+    #[prost(message, optional, tag = "5")]
+    pub labels: ::core::option::Option<ZLabelSet>,
+    #[prost(message, optional, tag = "6")]
+    pub annotations: ::core::option::Option<ZLabelSet>,
+    #[prost(message, repeated, tag = "7")]
+    pub alerts: ::prost::alloc::vec::Vec<AlertInstance>,
+    #[prost(string, tag = "8")]
+    pub health: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(double, tag = "10")]
+    pub evaluation_duration_seconds: f64,
+    #[prost(message, optional, tag = "11")]
+    pub last_evaluation: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(double, tag = "12")]
+    pub keep_firing_for_seconds: f64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordingRule {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub labels: ::core::option::Option<ZLabelSet>,
+    #[prost(string, tag = "4")]
+    pub health: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(double, tag = "6")]
+    pub evaluation_duration_seconds: f64,
+    #[prost(message, optional, tag = "7")]
+    pub last_evaluation: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Ordered by how bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AlertState {
+    /// Not evaluated yet.
+    Unknown = 0,
+    Inactive = 1,
+    Pending = 2,
+    Firing = 3,
+}
+impl AlertState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Inactive => "INACTIVE",
+            Self::Pending => "PENDING",
+            Self::Firing => "FIRING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UNKNOWN" => Some(Self::Unknown),
+            "INACTIVE" => Some(Self::Inactive),
+            "PENDING" => Some(Self::Pending),
+            "FIRING" => Some(Self::Firing),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TargetsRequest {
+    #[prost(enumeration = "targets_request::State", tag = "1")]
+    pub state: i32,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "2")]
+    pub partial_response_strategy: i32,
+}
+/// Nested message and enum types in `TargetsRequest`.
+pub mod targets_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Any = 0,
+        Active = 1,
+        Dropped = 2,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Any => "ANY",
+                Self::Active => "ACTIVE",
+                Self::Dropped => "DROPPED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ANY" => Some(Self::Any),
+                "ACTIVE" => Some(Self::Active),
+                "DROPPED" => Some(Self::Dropped),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TargetsResponse {
+    #[prost(oneof = "targets_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<targets_response::Result>,
+}
+/// Nested message and enum types in `TargetsResponse`.
+pub mod targets_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Targets(super::TargetDiscovery),
+        #[prost(string, tag = "2")]
+        Warning(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TargetDiscovery {
+    #[prost(message, repeated, tag = "1")]
+    pub active_targets: ::prost::alloc::vec::Vec<ActiveTarget>,
+    #[prost(message, repeated, tag = "2")]
+    pub dropped_targets: ::prost::alloc::vec::Vec<DroppedTarget>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActiveTarget {
+    #[prost(message, optional, tag = "1")]
+    pub discovered_labels: ::core::option::Option<ZLabelSet>,
+    #[prost(message, optional, tag = "2")]
+    pub labels: ::core::option::Option<ZLabelSet>,
+    #[prost(string, tag = "3")]
+    pub scrape_pool: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub scrape_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub global_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub last_scrape: ::core::option::Option<::prost_types::Timestamp>,
+    /// Seconds.
+    #[prost(double, tag = "8")]
+    pub last_scrape_duration: f64,
+    #[prost(enumeration = "TargetHealth", tag = "9")]
+    pub health: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DroppedTarget {
+    #[prost(message, optional, tag = "1")]
+    pub discovered_labels: ::core::option::Option<ZLabelSet>,
+}
+/// Ordered by how bad it is. Thanos calls them DOWN, UP and UNKNOWN, but one package has one of each
+/// name, and rules.proto has UNKNOWN; only the numbers travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TargetHealth {
+    Down = 0,
+    Up = 1,
+    Unknown = 2,
+}
+impl TargetHealth {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Down => "TARGET_HEALTH_DOWN",
+            Self::Up => "TARGET_HEALTH_UP",
+            Self::Unknown => "TARGET_HEALTH_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TARGET_HEALTH_DOWN" => Some(Self::Down),
+            "TARGET_HEALTH_UP" => Some(Self::Up),
+            "TARGET_HEALTH_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricMetadataRequest {
+    /// Of this metric only, unless it is empty.
+    #[prost(string, tag = "1")]
+    pub metric: ::prost::alloc::string::String,
+    /// Most metrics; negative is any number.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "3")]
+    pub partial_response_strategy: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricMetadataResponse {
+    #[prost(oneof = "metric_metadata_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<metric_metadata_response::Result>,
+}
+/// Nested message and enum types in `MetricMetadataResponse`.
+pub mod metric_metadata_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Metadata(super::MetricMetadata),
+        #[prost(string, tag = "2")]
+        Warning(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricMetadata {
+    /// By name of the metric.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        MetricMetadataEntry,
+    >,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricMetadataEntry {
+    /// Different ones where targets disagree.
+    #[prost(message, repeated, tag = "2")]
+    pub metas: ::prost::alloc::vec::Vec<Meta>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Meta {
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub help: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExemplarsRequest {
+    /// A PromQL expression, of which the selectors count.
+    #[prost(string, tag = "1")]
+    pub query: ::prost::alloc::string::String,
+    /// Milliseconds, both inclusive.
+    #[prost(int64, tag = "2")]
+    pub start: i64,
+    #[prost(int64, tag = "3")]
+    pub end: i64,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "4")]
+    pub partial_response_strategy: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExemplarsResponse {
+    #[prost(oneof = "exemplars_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<exemplars_response::Result>,
+}
+/// Nested message and enum types in `ExemplarsResponse`.
+pub mod exemplars_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Data(super::ExemplarData),
+        #[prost(string, tag = "2")]
+        Warning(::prost::alloc::string::String),
+    }
+}
+/// The exemplars of one series.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExemplarData {
+    #[prost(message, optional, tag = "1")]
+    pub series_labels: ::core::option::Option<ZLabelSet>,
+    #[prost(message, repeated, tag = "2")]
+    pub exemplars: ::prost::alloc::vec::Vec<Exemplar>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Exemplar {
+    #[prost(message, optional, tag = "1")]
+    pub labels: ::core::option::Option<ZLabelSet>,
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    /// Milliseconds.
+    #[prost(int64, tag = "3")]
+    pub ts: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TsdbStatisticsRequest {
+    /// Superseded by `matchers`.
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    /// Longest list in the answer.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+    #[prost(enumeration = "PartialResponseStrategy", tag = "3")]
+    pub partial_response_strategy: i32,
+    /// Of the external labels of databases.
+    #[prost(message, repeated, tag = "4")]
+    pub matchers: ::prost::alloc::vec::Vec<LabelMatcher>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TsdbStatisticsResponse {
+    #[prost(oneof = "tsdb_statistics_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<tsdb_statistics_response::Result>,
+}
+/// Nested message and enum types in `TSDBStatisticsResponse`.
+pub mod tsdb_statistics_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Statistics(super::TsdbStatistics),
+        #[prost(string, tag = "2")]
+        Warning(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TsdbStatistics {
+    /// By tenant.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub statistics: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        TsdbStatisticsEntry,
+    >,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TsdbStatisticsEntry {
+    #[prost(message, optional, tag = "1")]
+    pub head_statistics: ::core::option::Option<HeadStatistics>,
+    /// The longest entries of each kind, longest first.
+    #[prost(message, repeated, tag = "2")]
+    pub series_count_by_metric_name: ::prost::alloc::vec::Vec<Statistic>,
+    #[prost(message, repeated, tag = "3")]
+    pub label_value_count_by_label_name: ::prost::alloc::vec::Vec<Statistic>,
+    #[prost(message, repeated, tag = "4")]
+    pub memory_in_bytes_by_label_name: ::prost::alloc::vec::Vec<Statistic>,
+    #[prost(message, repeated, tag = "5")]
+    pub series_count_by_label_value_pair: ::prost::alloc::vec::Vec<Statistic>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeadStatistics {
+    #[prost(uint64, tag = "1")]
+    pub num_series: u64,
+    #[prost(int64, tag = "2")]
+    pub num_label_pairs: i64,
+    #[prost(int64, tag = "3")]
+    pub chunk_count: i64,
+    /// Milliseconds, both inclusive.
+    #[prost(int64, tag = "4")]
+    pub min_time: i64,
+    #[prost(int64, tag = "5")]
+    pub max_time: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Statistic {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub value: u64,
+}

@@ -106,27 +106,27 @@ pub(crate) struct PartialArgs {
     pub(crate) query: bool,
     /// Likewise for rules.
     #[arg(long = "rule.partial-response", default_value_t = true, hide = true)]
-    rule: bool,
+    pub(crate) rule: bool,
     /// Likewise for targets.
     #[arg(long = "target.partial-response", default_value_t = true, hide = true)]
-    target: bool,
+    pub(crate) target: bool,
     /// Likewise for metadata.
     #[arg(
         long = "metric-metadata.partial-response",
         default_value_t = true,
         hide = true
     )]
-    metric_metadata: bool,
+    pub(crate) metric_metadata: bool,
     /// Likewise for exemplars.
     #[arg(
         long = "exemplar.partial-response",
         default_value_t = true,
         hide = true
     )]
-    exemplar: bool,
+    pub(crate) exemplar: bool,
     /// Likewise for statistics.
     #[arg(long = "status.partial-response", default_value_t = true, hide = true)]
-    status: bool,
+    pub(crate) status: bool,
 }
 
 /// Classes of the metric on selects.

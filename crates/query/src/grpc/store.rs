@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use rutile_fanout::Fanout;
+use rutile_fanout::{Fanout, Proxies};
 use rutile_model::ErrorKind;
 use rutile_proto::thanos::info::{InfoResponse, QueryApiInfo};
 use rutile_proto::thanos::{
@@ -26,7 +26,7 @@ pub struct CallLimits {
     pub samples: u64,
 }
 
-/// All stores of a fan-out as one, which also answers queries.
+/// All stores of a fan-out as one, which also answers queries, and what [`Proxies`] answer.
 #[derive(Debug)]
 pub struct QuerierStore {
     fanout: Arc<Fanout>,
@@ -131,6 +131,7 @@ impl StoreApi for QuerierStore {
     async fn info(&self, context: RequestContext) -> Result<InfoResponse> {
         let mut info = self.fanout.info(context).await?;
         info.query = Some(QueryApiInfo {});
+        Proxies::announce(&mut info);
         Ok(info)
     }
 }

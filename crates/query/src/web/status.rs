@@ -1,12 +1,12 @@
 //! `/status/…`: about the process, and about the data of its endpoints.
 
-use rutile_api::{Data, Reply, Result};
+use rutile_api::{Data, Reply};
 use rutile_model::time::format_rfc3339;
 use rutile_telemetry::BuildInfo;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use super::{Asked, Web};
+use super::Web;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,26 +35,6 @@ struct Runtime {
     debug: &'static str,
     #[serde(rename = "GOMEMLIMIT")]
     memory_limit: u64,
-}
-
-#[derive(Serialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Tsdb {
-    head_stats: Head,
-    series_count_by_metric_name: [(); 0],
-    label_value_count_by_label_name: [(); 0],
-    memory_in_bytes_by_label_name: [(); 0],
-    series_count_by_label_value_pair: [(); 0],
-}
-
-#[derive(Serialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Head {
-    num_series: u64,
-    num_label_pairs: u64,
-    chunk_count: u64,
-    min_time: i64,
-    max_time: i64,
 }
 
 /// `/status/flags`
@@ -93,14 +73,4 @@ pub(super) fn runtime(web: &Web) -> Reply {
         debug: "",
         memory_limit: web.0.querier.ledger.stats().limit_bytes,
     }))
-}
-
-/// `/status/tsdb`: no endpoint is asked for its statistics yet, and the answer says so.
-pub(super) fn tsdb(_: &Web, asked: &Asked) -> Result<Reply> {
-    asked.params.limit("limit")?;
-    asked.params.selectors("match[]")?;
-    Ok(Reply {
-        data: Data::json(&Tsdb::default()),
-        warnings: vec!["statistics of endpoints are not collected yet".to_owned()],
-    })
 }

@@ -8,5 +8,6 @@ mod answers;
 mod bad_input;
 mod grpc;
 mod process;
+mod reports;
 mod scripts;
 mod support;

@@ -12,12 +12,14 @@ use rutile_blockio::NoCache;
 use rutile_dedup::Function;
 use rutile_discovery::EndpointSpec;
 use rutile_disk::MemoryDisk;
-use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig};
+use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig, Proxies, ProxiesConfig};
 use rutile_fetcher::{FetcherConfig, Scope};
 use rutile_model::TimeOrDuration;
 use rutile_objstore::FilesystemBucket;
 use rutile_promql::{EngineOptions, ParserOptions};
-use rutile_query::{Querier, QuerierConfig, TelemetryBounds, Tenancy, Web, WebConfig};
+use rutile_query::{
+    PartialReports, Querier, QuerierConfig, TelemetryBounds, Tenancy, Web, WebConfig,
+};
 use rutile_runtime::{Clock, CpuPool, Ledger, ManualClock, TaskGroup};
 use rutile_server::HttpMetrics;
 use rutile_store::{CallLimits, GatewayConfig, HeaderDownload, Store, StoreConfig, SyncConfig};
@@ -155,6 +157,20 @@ impl Cluster {
         config: QuerierConfig,
         tasks: TaskGroup,
     ) -> Self {
+        let mut addresses = Vec::new();
+        for store in stores {
+            addresses.push(serve(store, &tasks).await);
+        }
+        Self::asking(ledger, addresses, config, tasks).await
+    }
+
+    /// A querier over endpoints at these addresses.
+    pub(crate) async fn asking(
+        ledger: Ledger,
+        addresses: Vec<String>,
+        config: QuerierConfig,
+        tasks: TaskGroup,
+    ) -> Self {
         let registry = Registry::new();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_MS));
         let endpoints_config = EndpointsConfig::default();
@@ -164,11 +180,7 @@ impl Cluster {
             tasks.spawner(),
             &registry,
         );
-        let mut specs = Vec::new();
-        for store in stores {
-            specs.push(EndpointSpec::fixed(serve(store, &tasks).await));
-        }
-        endpoints.replace(specs);
+        endpoints.replace(addresses.into_iter().map(EndpointSpec::fixed).collect());
         endpoints.checked_once().await;
         let fanout = Fanout::new(
             FanoutConfig::default(),
@@ -177,6 +189,11 @@ impl Cluster {
             ledger.clone(),
             &registry,
         );
+        let proxies_config = ProxiesConfig {
+            replica_labels: vec!["replica".to_owned()],
+            ..ProxiesConfig::default()
+        };
+        let proxies = Proxies::new(proxies_config, Arc::clone(&endpoints), ledger.clone());
         let parts = rutile_query::Parts {
             fanout: Arc::new(fanout),
             cpu: CpuPool::new(2),
@@ -193,10 +210,12 @@ impl Cluster {
             instant_max_resolution: Duration::ZERO,
             default_step: Duration::from_secs(1),
             partial_response: true,
+            partial_reports: PartialReports::default(),
             metadata_range: Duration::ZERO,
             flags: BTreeMap::from([("query.timeout".to_owned(), "2m".to_owned())]),
         };
-        let web = Web::new(Arc::clone(&querier), endpoints, web_config, clock);
+        let proxies = Arc::new(proxies);
+        let web = Web::new(Arc::clone(&querier), proxies, endpoints, web_config, clock);
         Self {
             routes: web.routes(&HttpMetrics::by_tenant(
                 &registry,

@@ -7,7 +7,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{Stream, StreamExt};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use prost::Message;
@@ -25,8 +26,8 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use super::{
-    CONTENT_TYPE, Compression, FramesBody, GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT, REQUEST_ID, TENANT,
-    deframer::Deframer, from_status, path,
+    CONTENT_TYPE, Compression, FramesBody, GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT, MessageStream,
+    Method, REQUEST_ID, TENANT, deframer::Deframer, from_status, path,
 };
 use crate::{Error, Frames, RequestContext, Result, SeriesStream, StoreApi};
 
@@ -115,6 +116,23 @@ impl Client {
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT))
     }
 
+    /// Calls a method that answers with a stream of messages.
+    ///
+    /// # Errors
+    /// What is known before the first message; later errors are items of the stream.
+    pub async fn stream<M: Method>(
+        &self,
+        ctx: &RequestContext,
+        request: &M::Request,
+    ) -> Result<MessageStream<M::Response>> {
+        let answer = self.call(M::PATH, ctx, request).await?;
+        let decode = |frames: Result<Frames>| match frames {
+            Ok(frames) => frames.messages().map(|m| decode(m, M::PATH)).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        Ok(answer.map(decode).flat_map(stream::iter).boxed())
+    }
+
     /// Calls a method and returns the messages of its answer.
     async fn call(
         &self,
@@ -150,10 +168,7 @@ impl Client {
         }
         let message = found
             .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{path} answered nothing")))?;
-        M::decode(message).map_err(|error| {
-            let message = format!("cannot decode the answer of {path}");
-            Error::new(ErrorKind::Corrupt, message).with_source(error)
-        })
+        decode(message, path)
     }
 
     fn request(
@@ -162,7 +177,7 @@ impl Client {
         ctx: &RequestContext,
         message: &impl Message,
     ) -> Result<Request<Body>> {
-        let frames = futures::stream::once(std::future::ready(Ok(Frames::encode(message)?)));
+        let frames = stream::once(std::future::ready(Ok(Frames::encode(message)?)));
         let body = FramesBody::request(Box::pin(frames), self.compression);
         let mut request = Request::post(path)
             .body(Body::new(body))
@@ -312,6 +327,13 @@ impl Stream for Answer {
         this.ended = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }
+}
+
+fn decode<M: Message + Default>(message: Bytes, path: &str) -> Result<M> {
+    M::decode(message).map_err(|error| {
+        let message = format!("cannot decode the answer of {path}");
+        Error::new(ErrorKind::Corrupt, message).with_source(error)
+    })
 }
 
 fn check(status: &Status) -> Result<()> {

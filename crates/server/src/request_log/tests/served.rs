@@ -79,7 +79,10 @@ impl Servers {
         let http = http.log_requests(&requests, &context);
         let grpc = GrpcServer::bind(&flags.grpc, &context).await.unwrap();
         let grpc = grpc.log_requests(&requests);
-        let addresses = (http.address().unwrap().to_string(), grpc.address().to_string());
+        let addresses = (
+            http.address().unwrap().to_string(),
+            grpc.address().to_string(),
+        );
         let routes = Router::new()
             .route("/api/good", get(|| async { "good" }))
             .route(
