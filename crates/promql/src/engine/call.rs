@@ -6,6 +6,7 @@
 mod absent;
 mod calendar;
 mod classic;
+mod fixed;
 pub(crate) mod info;
 mod labels;
 mod math;
@@ -133,6 +134,11 @@ impl CallContext<'_> {
             self.drop_name(row);
         }
         Operand::Vector(rows)
+    }
+
+    /// Whether all arguments have one value at all steps, and Prometheus evaluates the call at the first one only.
+    fn is_fixed(&self) -> bool {
+        self.call.args.iter().all(fixed::is_fixed)
     }
 
     /// Where an argument stands in the query.

@@ -1,6 +1,8 @@
 //! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`, of native and classic
 //! histograms in one vector.
 
+use std::collections::BTreeSet;
+
 use rutile_model::go_float::GoFloat;
 use rutile_model::histogram::NanObservations;
 use rutile_model::histogram::classic::{self, Bucket, ForcedMonotonic};
@@ -18,7 +20,14 @@ pub(super) fn quantile(context: &mut CallContext<'_>, mut args: Args) -> Operand
     warn_of_quantiles(context, &quantiles, 0);
     let span = context.span_of(1);
     let histograms = Histograms::new(context, rows, span);
-    Operand::Vector(quantile_rows(context, &histograms, &quantiles, span))
+    let mut mended = BTreeSet::new();
+    Operand::Vector(quantile_rows(
+        context,
+        &histograms,
+        &quantiles,
+        span,
+        &mut mended,
+    ))
 }
 
 /// The same for many quantiles, told apart by a label.
@@ -31,9 +40,9 @@ pub(super) fn quantiles(context: &mut CallContext<'_>, mut args: Args) -> Operan
     }
     let span = context.span_of(0);
     let histograms = Histograms::new(context, rows, span);
-    let mut out = Vec::new();
+    let (mut out, mut mended) = (Vec::new(), BTreeSet::new());
     for quantiles in &all {
-        let rows = quantile_rows(context, &histograms, quantiles, span);
+        let rows = quantile_rows(context, &histograms, quantiles, span, &mut mended);
         // A quantile may differ from step to step, and then each one has a row of its own.
         for quantile in distinct(quantiles) {
             let text = open_metrics(quantile);
@@ -75,17 +84,20 @@ pub(super) fn fraction(context: &mut CallContext<'_>, mut args: Args) -> Operand
     Operand::Vector(out)
 }
 
-/// The quantile of each histogram at each step.
+/// The quantile of each histogram at each step. `known` are those whose counts had to be mended before, by place and
+/// step: that is told once.
 fn quantile_rows(
     context: &mut CallContext<'_>,
     histograms: &Histograms,
     quantiles: &[f64],
     span: Span,
+    known: &mut BTreeSet<(usize, usize)>,
 ) -> Vec<Row> {
     let native = |step: usize, histogram: &FloatHistogram| histogram.quantile(at(quantiles, step));
+    let is_fixed = context.is_fixed();
     let mut out = native_rows(context, histograms, span, native);
     let mut buckets: Vec<Bucket> = Vec::new();
-    for classic in &histograms.classics {
+    for (place, classic) in histograms.classics.iter().enumerate() {
         let mut mended: Option<Mended> = None;
         let mut floats = vec![STALE_NAN; context.steps.len()];
         for (step, float) in floats.iter_mut().enumerate() {
@@ -94,7 +106,10 @@ fn quantile_rows(
             }
             let quantile = classic::quantile(at(quantiles, step), &mut buckets);
             *float = quantile.value;
-            if let Some(forced) = quantile.forced_monotonic {
+            if let Some(forced) = quantile.forced_monotonic
+                && known.insert((place, step))
+                && (step == 0 || !is_fixed)
+            {
                 let here = mended_at(context.steps.time(step), forced);
                 mended = Some(mended.map_or(here, |mended| mended.and(here)));
             }

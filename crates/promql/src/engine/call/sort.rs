@@ -24,16 +24,19 @@ pub(super) fn by_value(
         return Operand::Vector(rows);
     }
     rows.retain(|row| row.column.is_present(0));
-    rows.sort_by(|a, b| {
-        let values = [a, b].map(|row| row.column.float(0).unwrap_or(f64::NAN));
-        let [a, b] = values;
-        let order = a.partial_cmp(&b).map(|order| match descending {
-            true => order.reverse(),
-            false => order,
-        });
-        order.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-    });
-    Operand::Vector(rows)
+    // A NaN comes after everything, other NaNs too: as in Prometheus, they turn round.
+    let is_before = |a: &usize, b: &usize| {
+        let [a, b] = [a, b].map(|at| rows.get(*at).and_then(|row| row.column.float(0)));
+        match (a, b) {
+            (Some(_), Some(b)) if b.is_nan() => true,
+            (Some(a), Some(b)) if descending => a > b,
+            (Some(a), Some(b)) => a < b,
+            _ => false,
+        }
+    };
+    let mut places: Vec<usize> = (0..rows.len()).collect();
+    sort_by(&mut places, &is_before);
+    in_order(rows, places)
 }
 
 /// By the values of labels, in the order of whoever counts; then by all labels.
@@ -54,14 +57,20 @@ pub(super) fn by_label(context: &mut CallContext<'_>, mut args: Args, descending
     };
     let mut places: Vec<usize> = (0..rows.len()).collect();
     sort_by(&mut places, &is_before);
+    in_order(rows, places)
+}
+
+/// The rows at these places, each of which comes once.
+fn in_order(rows: Vec<Row>, places: Vec<usize>) -> Operand {
     let mut rows: Vec<Option<Row>> = rows.into_iter().map(Some).collect();
     let sorted = places.into_iter().filter_map(|at| rows.get_mut(at)?.take());
     Operand::Vector(sorted.collect())
 }
 
-/// Sorting is of no use if the result is sorted by labels anyway.
+/// Sorting is of no use if the result is sorted by labels anyway. Of what is fixed in time Prometheus does not say so:
+/// it evaluates it at one step, and repeats the result.
 fn warn_if_useless(context: &mut CallContext<'_>) {
-    if context.steps.start != context.steps.end {
+    if context.steps.start != context.steps.end && !context.is_fixed() {
         context.annotations.warn(
             context.call.span,
             "sort is ineffective for range queries since results are always ordered by labels",

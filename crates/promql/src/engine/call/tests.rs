@@ -169,6 +169,63 @@ fn sorting_of_a_range_is_only_warned_of() {
 }
 
 #[test]
+fn sorting_of_what_is_fixed_in_time_is_not_warned_of() {
+    for (query, warned) in [
+        ("sort(x @ 5)", 0),
+        ("sort(x + y @ 5)", 1),
+        ("sort_desc(max_over_time(x[5m:1m] @ 5) + 1)", 0),
+        ("sort(timestamp(x @ 5))", 0),
+        ("sort(timestamp(abs(x @ 5)))", 1),
+        ("sort(topk(scalar(y), x @ 5))", 0),
+        ("sort(vector(1))", 0),
+        ("sort(vector(time()))", 1),
+    ] {
+        let args = vec![rows(&[("x", &[1.0; 3])])];
+        let called = call(query, args, EngineOptions::default());
+        assert_eq!(called.notes(query).len(), warned, "{query}");
+    }
+}
+
+#[test]
+fn counts_that_are_fixed_in_time_are_mended_once() {
+    let query = "histogram_quantile(0.5, x @ 5)";
+    let args = vec![
+        Operand::Scalar(vec![0.5; 3]),
+        rows(&[
+            ("x{le=\"1\"}", &[50.0; 3]),
+            ("x{le=\"2\"}", &[20.0; 3]),
+            ("x{le=\"+Inf\"}", &[70.0; 3]),
+        ]),
+    ];
+    let notes = call(query, args, EngineOptions::default()).notes(query);
+    assert!(
+        notes.iter().any(|note| note.contains("over 1 samples")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn counts_that_many_quantiles_need_mended_are_told_once() {
+    let query = "histogram_quantiles(x, \"q\", NaN, 0.5, 0.9)";
+    let args = vec![
+        rows(&[
+            ("x{le=\"1\"}", &[50.0; 3]),
+            ("x{le=\"2\"}", &[20.0, 60.0, 20.0]),
+            ("x{le=\"+Inf\"}", &[70.0; 3]),
+        ]),
+        text("q"),
+        Operand::Scalar(vec![f64::NAN; 3]),
+        Operand::Scalar(vec![0.5; 3]),
+        Operand::Scalar(vec![0.9; 3]),
+    ];
+    let notes = call(query, args, EngineOptions::default()).notes(query);
+    assert!(
+        notes.iter().any(|note| note.contains("over 2 samples")),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn labels_are_changed_one_by_one() {
     let x = || {
         rows(&[

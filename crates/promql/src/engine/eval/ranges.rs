@@ -128,7 +128,7 @@ impl Evaluator<'_> {
         };
         let (first, last) = looks.bounds();
         // The steps of a subquery are multiples of its interval; the range is open at its start.
-        let open = first - range_ms;
+        let open = first - range_ms - node.around.map_or(0, window::looks_behind_ms);
         let mut start = interval * (open / interval);
         if start <= open {
             start += interval;

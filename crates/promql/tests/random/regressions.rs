@@ -1,0 +1,88 @@
+//! What random queries have found, each once by name.
+
+use std::sync::Arc;
+
+use rutile_promql::{Engine, EngineOptions, ParserOptions, Source, Value};
+use rutile_runtime::CpuPool;
+
+use crate::compare::Rows;
+use crate::data;
+use crate::source::InMemory;
+
+fn source(lines: &[&str]) -> Arc<dyn Source> {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    InMemory::source(data::stored(&lines))
+}
+
+fn engine(delayed_name_removal: bool) -> Engine {
+    let options = EngineOptions {
+        parser: ParserOptions::all(),
+        delayed_name_removal,
+        ..EngineOptions::default()
+    };
+    Engine::new(options, CpuPool::inline())
+}
+
+#[tokio::test]
+async fn info_keeps_a_name_that_was_about_to_go() {
+    let source = source(&["a{job=\"x\"} 1"]);
+    for (delayed, name) in [(true, "a"), (false, "")] {
+        let answer = engine(delayed)
+            .instant(&source, "info(abs(a))", 0)
+            .await
+            .expect("an answer");
+        let Value::Vector(samples) = answer.value else {
+            panic!("a vector")
+        };
+        let names: Vec<&str> = samples.iter().map(|s| s.labels.value("__name__")).collect();
+        assert_eq!(names, [name]);
+    }
+}
+
+/// The first step of a range had no samples before it, the later ones had.
+#[tokio::test]
+async fn functions_of_thanos_look_behind_subqueries_at_every_step() {
+    let source = source(&["a 0 1 3 7 12 20 30 31 50 70"]);
+    let engine = engine(false);
+    for query in ["xdelta(a[2m:1m])", "xrate(a[2m:])", "xincrease(a[90s:30s])"] {
+        let ranged = engine
+            .range(&source, query, (240_000, 480_000), 120_000)
+            .await;
+        let ranged = Rows::of(&ranged.expect("an answer").value);
+        for time in [240_000, 360_000, 480_000] {
+            let instant = engine
+                .instant(&source, query, time)
+                .await
+                .expect("an answer");
+            assert_eq!(
+                ranged.at(time),
+                Rows::of(&instant.value),
+                "{query} at {time}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn sorting_by_value_turns_nans_round() {
+    let source = source(&[
+        "a{i=\"1\"} NaN",
+        "a{i=\"2\"} 5",
+        "a{i=\"3\"} NaN",
+        "a{i=\"4\"} 7",
+    ]);
+    for (query, want) in [
+        ("sort(a)", ["2", "4", "3", "1"]),
+        ("sort_desc(a)", ["4", "2", "3", "1"]),
+    ] {
+        let answer = engine(false)
+            .instant(&source, query, 0)
+            .await
+            .expect("an answer");
+        let Value::Vector(samples) = answer.value else {
+            panic!("a vector")
+        };
+        let got: Vec<&str> = samples.iter().map(|s| s.labels.value("i")).collect();
+        assert_eq!(got, want, "{query}");
+    }
+}
