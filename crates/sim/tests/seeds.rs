@@ -1,6 +1,7 @@
 //! A few seeds of every profile, and that a seed means one trace.
 
 use rutile_sim::{Profile, Scenario, run};
+use xxhash_rust::xxh64::xxh64;
 
 #[test]
 fn the_same_seed_gives_the_same_trace_byte_for_byte() {
@@ -19,6 +20,26 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte() {
         };
         assert!(run(&other).trace != first.trace, "{profile}");
     }
+}
+
+/// What a seed meant on the machine that recorded it. A change of what is asked of a bucket changes these numbers, and
+/// is recorded with `RECORD_TRACES=1 cargo test -p rutile-sim --test seeds`; nothing else may.
+#[test]
+fn a_seed_gives_the_trace_that_another_machine_recorded() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces.txt");
+    let mut traces = String::new();
+    for profile in Profile::ALL {
+        for seed in [101, 102] {
+            let trace = run(&Scenario::new(seed, profile)).trace;
+            let digest = xxh64(trace.as_bytes(), 0);
+            traces += &format!("{profile} {seed} {} {digest:016x}\n", trace.len());
+        }
+    }
+    if std::env::var_os("RECORD_TRACES").is_some() {
+        std::fs::write(file, &traces).expect("the recorded traces can be written");
+    }
+    let recorded = std::fs::read_to_string(file).expect("there are recorded traces");
+    assert_eq!(traces, recorded, "profile, seed, bytes and hash of the trace");
 }
 
 #[test]
