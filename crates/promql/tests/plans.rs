@@ -404,3 +404,29 @@ async fn a_dropped_query_stops() {
     let now = (parts.load(Ordering::SeqCst), decoded.load(Ordering::SeqCst));
     assert!(now.0 <= 64 && now.1 < 9000 / 10, "{now:?}");
 }
+
+/// Chains of operators may be longer than a stack is deep; and what is done to rows is kept at each level of a deep
+/// query, which must not keep all levels below.
+#[tokio::test]
+async fn deep_queries_are_evaluated() {
+    for (query, expected) in [
+        (format!("a{}", " + 1".repeat(900)), 900.0),
+        (format!("a{}", " or b".repeat(900)), 0.0),
+        (format!("1{} + a", " + 1".repeat(900)), 901.0),
+        (format!("{}a{}", "abs(".repeat(60), ")".repeat(60)), 0.0),
+        (format!("{}a{}", "max(".repeat(60), ")".repeat(60)), 0.0),
+        (format!("{{__name__=~'a|b'}}{}", " < 1".repeat(900)), 0.0),
+    ] {
+        for optimize in [true, false] {
+            let source = Counters::of(1);
+            let answer = ask(&engine(optimize, 2), &source, &query).await;
+            let (_, points) = &bits(&answer)[0];
+            assert_eq!(
+                points.first(),
+                Some(&(0, f64::to_bits(expected))),
+                "{query}"
+            );
+            assert!(source.selects.lock().len() < 1000);
+        }
+    }
+}

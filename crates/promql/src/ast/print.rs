@@ -215,6 +215,14 @@ impl Display for SubquerySuffix<'_> {
     }
 }
 
+impl Subquery {
+    /// What stands behind the expression that is evaluated: `[1h:5m] @ start() offset 1m`.
+    #[must_use]
+    pub fn suffix(&self) -> String {
+        SubquerySuffix(self).to_string()
+    }
+}
+
 /// `sum by (job) `
 pub(super) struct AggregateHead<'e>(pub(super) &'e Aggregate);
 

@@ -4,6 +4,7 @@
 //! collected as they come; everything else has the whole vectors of its operands.
 
 mod fold;
+mod function;
 mod join;
 mod ranges;
 mod rows;
@@ -19,8 +20,7 @@ use rutile_runtime::CpuPool;
 use super::aggregate::{self, AggregateContext};
 use super::annotation::Annotations;
 use super::binary::{self, BinaryContext};
-use super::call::{self, CallContext};
-use super::column::{Operand, Row, SampleValue};
+use super::column::{Operand, Row};
 use super::flow::{self, Flow, Parts};
 use super::memory::{Held, Memory};
 use super::observe::{Observed, Spent, Watch};
@@ -28,14 +28,10 @@ use super::plan::Node;
 use super::select::{Instant, Take};
 use super::shared::Shared;
 use super::steps::Steps;
-use super::window::{self, Kernel};
 use super::{EngineOptions, Error, Result};
-use crate::ast::{
-    Aggregate, Binary, Call, Expr, Extension, FunctionId, Sign, Unary, ValueType, VectorSelector,
-};
+use crate::ast::{Aggregate, Binary, Expr, Extension, Sign, Unary, VectorSelector};
 use crate::source::{Select, Source};
 use join::join;
-use ranges::Hints;
 
 pub(crate) use join::without_name;
 
@@ -58,6 +54,8 @@ pub(crate) struct Evaluator<'s> {
     pub(crate) samples_read: u64,
     pub(crate) observed: Observed,
     shared: Shared,
+    /// Whether whole vectors are looked at below, for rows that come one by one turned out to have equal labels.
+    whole: bool,
 }
 
 impl<'s> Evaluator<'s> {
@@ -80,6 +78,7 @@ impl<'s> Evaluator<'s> {
             samples_read: 0,
             observed: Observed::default(),
             shared: Shared::default(),
+            whole: false,
         }
     }
 
@@ -111,12 +110,21 @@ impl<'s> Evaluator<'s> {
     }
 
     async fn at_all_steps(&mut self, node: &Node<'_>) -> Result<Operand> {
-        if node.streams
-            && let Some(rows) = self.collected(node).await?
-        {
+        if !self.is_flow(node) {
+            return self.value(node).await;
+        }
+        if let Some(rows) = self.collected(node).boxed().await? {
             return Ok(Operand::Vector(rows));
         }
-        self.value(node).await
+        self.whole = true;
+        let value = self.value(node).await;
+        self.whole = false;
+        value
+    }
+
+    /// Whether the rows of a node are taken as they come.
+    fn is_flow(&self, node: &Node<'_>) -> bool {
+        node.streams && !self.whole
     }
 
     /// Computes the value of a node of those of its children, and observes that.
@@ -134,15 +142,6 @@ impl<'s> Evaluator<'s> {
         Ok(value)
     }
 
-    /// The values of the children.
-    async fn operands(&mut self, node: &Node<'_>) -> Result<Vec<Operand>> {
-        let mut operands = Vec::with_capacity(node.children.len());
-        for child in &node.children {
-            operands.push(self.eval(child).await?);
-        }
-        Ok(operands)
-    }
-
     /// The value of the one child, or of the first one.
     async fn operand(&mut self, node: &Node<'_>) -> Result<Operand> {
         match node.first() {
@@ -151,6 +150,7 @@ impl<'s> Evaluator<'s> {
         }
     }
 
+    /// Boxed where it is large: a level of a deep query takes less of the stack then.
     async fn value(&mut self, node: &Node<'_>) -> Result<Operand> {
         match node.expr {
             Expr::Number(number) => Ok(Operand::Scalar(vec![number.value; self.steps.len()])),
@@ -158,12 +158,13 @@ impl<'s> Evaluator<'s> {
             Expr::Paren(_) => self.operand(node).await,
             Expr::Vector(selector) => self
                 .vector(node, selector, Take::Value)
+                .boxed()
                 .await
                 .map(Operand::Vector),
             Expr::Unary(unary) => self.unary(node, unary).await,
-            Expr::Binary(binary) => self.binary(node, binary).await,
-            Expr::Aggregate(aggregate) => self.aggregate(node, aggregate).await,
-            Expr::Call(call) => self.call(node, call).await,
+            Expr::Binary(_) => self.binary(node).boxed().await,
+            Expr::Aggregate(aggregate) => self.aggregate(node, aggregate).boxed().await,
+            Expr::Call(call) => self.call(node, call).boxed().await,
             Expr::Matrix(_) | Expr::Subquery(_) => {
                 Err(Error::execution("a range vector has no value at a step"))
             }
@@ -271,23 +272,39 @@ impl<'s> Evaluator<'s> {
         })
     }
 
-    async fn binary(&mut self, node: &Node<'_>, binary: &Binary) -> Result<Operand> {
-        let mut sides = self.operands(node).await?.into_iter();
-        let (Some(lhs), Some(rhs)) = (sides.next(), sides.next()) else {
-            return Err(Error::execution("an operator has two sides"));
-        };
-        self.computed(node, |this| {
-            let mut context = BinaryContext {
-                binary,
-                steps: this.steps.len(),
-                options: &this.options,
-                annotations: &mut this.annotations,
-            };
-            match binary::apply(&mut context, lhs, rhs)? {
-                Operand::Vector(rows) => this.joined(rows).map(Operand::Vector),
-                other => Ok(other),
+    /// An operator, and those whose results it takes on the left: a loop, for chains of operators can be longer
+    /// than a stack is deep.
+    async fn binary(&mut self, node: &Node<'_>) -> Result<Operand> {
+        let before = self.memory.now();
+        let (mut first, mut chain) = (node, Vec::new());
+        while let (Expr::Binary(binary), [lhs, rhs]) = (first.expr, &first.children[..]) {
+            chain.push((first, binary, rhs));
+            first = lhs;
+            let is_computed_once = first.fixed && self.steps.len() > 1;
+            if self.is_flow(first) || is_computed_once {
+                break;
             }
-        })
+        }
+        let mut value = self.eval(first).await?;
+        for (node, binary, rhs) in chain.into_iter().rev() {
+            let rhs = self.eval(rhs).await?;
+            value = self.computed(node, |this| this.combined(binary, value, rhs))?;
+            self.memory.settle(before.and(Held::of(&value)))?;
+        }
+        Ok(value)
+    }
+
+    fn combined(&mut self, binary: &Binary, lhs: Operand, rhs: Operand) -> Result<Operand> {
+        let mut context = BinaryContext {
+            binary,
+            steps: self.steps.len(),
+            options: &self.options,
+            annotations: &mut self.annotations,
+        };
+        match binary::apply(&mut context, lhs, rhs)? {
+            Operand::Vector(rows) => self.joined(rows).map(Operand::Vector),
+            other => Ok(other),
+        }
     }
 
     async fn aggregate(&mut self, node: &Node<'_>, aggregate: &Aggregate) -> Result<Operand> {
@@ -299,8 +316,8 @@ impl<'s> Evaluator<'s> {
             Some(param) => Some(self.eval(param).await?),
             None => None,
         };
-        if inner.streams
-            && let Some(rows) = self.folded(node, inner, aggregate).await?
+        if self.is_flow(inner)
+            && let Some(rows) = self.folded(node, inner, aggregate).boxed().await?
         {
             return Ok(Operand::Vector(rows));
         }
@@ -314,88 +331,5 @@ impl<'s> Evaluator<'s> {
             };
             aggregate::apply(&mut context, param, rows).map(Operand::Vector)
         })
-    }
-
-    async fn call(&mut self, node: &Node<'_>, call: &Call) -> Result<Operand> {
-        let id = call.function.id;
-        if let Some(kernel) = window::kernel(id) {
-            return self.ranged(node, call, kernel).await.map(Operand::Vector);
-        }
-        if id == FunctionId::Info {
-            let operand = call::info::eval(self, node, call).await?;
-            return Ok(Operand::Vector(self.joined(operand.into_vector())?));
-        }
-        // Of a plain selector the time of its samples counts, not that of the step.
-        if let (Some(take), Some(arg)) = (taken(id), node.first())
-            && let Expr::Vector(selector) = arg.expr
-        {
-            let rows = self.times_of(arg, selector, take).await?;
-            return Ok(Operand::Vector(self.joined(rows)?));
-        }
-        let mut args = Vec::with_capacity(node.children.len());
-        for arg in &node.children {
-            args.push(match (arg.expr.value_type(), id) {
-                // Presence is all that counts: a kernel that counts stands in.
-                (ValueType::Matrix, FunctionId::AbsentOverTime) => {
-                    let present: Kernel = |_, _| Some(SampleValue::Float(1.0));
-                    let range = self.range(arg, Hints::Dropped).await?;
-                    let nodes = (arg.id, arg.id);
-                    let flow = self.over(call, nodes, range, present, Vec::new())?;
-                    Operand::Vector(self.rows(flow).await?)
-                }
-                _ => self.eval(arg).await?,
-            });
-        }
-        self.computed(node, |this| this.apply(call, args))
-    }
-
-    fn apply(&mut self, call: &Call, args: Vec<Operand>) -> Result<Operand> {
-        let mut context = CallContext {
-            call,
-            steps: self.steps,
-            query: self.query,
-            options: &self.options,
-            annotations: &mut self.annotations,
-        };
-        let is_of_labels = matches!(
-            call.function.id,
-            FunctionId::LabelJoin | FunctionId::LabelReplace
-        );
-        match call::apply(&mut context, args)? {
-            Operand::Vector(rows) if is_of_labels => join(rows).map(Operand::Vector),
-            Operand::Vector(rows) => self.joined(rows).map(Operand::Vector),
-            other => Ok(other),
-        }
-    }
-
-    /// The times of the samples of a selector, without its name.
-    async fn times_of(
-        &mut self,
-        node: &Node<'_>,
-        selector: &VectorSelector,
-        take: Take,
-    ) -> Result<Vec<Row>> {
-        if take == Take::Start && !self.options.start_timestamps {
-            return Ok(Vec::new());
-        }
-        let mut selector = selector.clone();
-        if let (Some(_), Some(offset)) = (selector.at, &selector.offset)
-            && self.ms(offset)? < 0
-        {
-            // In Prometheus, what lies behind the time that `@` fixes is not found here.
-            selector.offset = None;
-        }
-        let mut rows = self.vector(node, &selector, take).await?;
-        self.nameless(&mut rows);
-        Ok(rows)
-    }
-}
-
-/// What a function takes of the samples of a selector.
-fn taken(id: FunctionId) -> Option<Take> {
-    match id {
-        FunctionId::Timestamp => Some(Take::Time),
-        FunctionId::StartTimestamp => Some(Take::Start),
-        _ => None,
     }
 }

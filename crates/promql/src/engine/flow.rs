@@ -25,7 +25,7 @@ use super::steps::Steps;
 use super::summary::summarize;
 use super::window::Findings;
 use super::{EngineOptions, Error, Result};
-use crate::ast::{Binary, Call};
+use crate::ast::{Binary, Call, Expr, NumberLiteral};
 use crate::source::SelectedStream;
 
 /// Series that are computed by one task.
@@ -107,6 +107,38 @@ pub(crate) struct Batch {
 
 /// Batches, as they are computed.
 pub(crate) type Batches = BoxStream<'static, Result<Batch>>;
+
+impl Stage {
+    /// A function, with its arguments but for the rows.
+    pub(crate) fn call(call: &Call, args: Vec<Option<Operand>>) -> Self {
+        let call = Call {
+            args: call.args.iter().map(place).collect(),
+            ..*call
+        };
+        Self::Call(Box::new(call), args)
+    }
+
+    /// An operator and its scalar.
+    pub(crate) fn scalar(binary: &Binary, scalar: Vec<f64>, is_left: bool) -> Self {
+        let binary = Binary {
+            lhs: Box::new(place(&binary.lhs)),
+            rhs: Box::new(place(&binary.rhs)),
+            matching: None,
+            ..*binary
+        };
+        Self::Scalar(Box::new(binary), scalar, is_left)
+    }
+}
+
+/// Stands for an operand that is evaluated already: of it, only the place in the query matters. Whole operands
+/// would be copied at each level of a deep query.
+fn place(operand: &Expr) -> Expr {
+    Expr::Number(NumberLiteral {
+        value: 0.0,
+        is_duration: false,
+        span: operand.unwrap_parens().span(),
+    })
+}
 
 impl Flow {
     /// Begins to compute.

@@ -11,7 +11,7 @@ use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
 use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
 use super::{Error, Result};
-use crate::ast::{Call, Extension, Span};
+use crate::ast::{Extension, Function, Span};
 use crate::source::Series;
 
 /// When a selector looks, at each step.
@@ -69,7 +69,9 @@ pub(crate) struct Ranged {
     pub(crate) range_ms: i64,
     pub(crate) lookback_ms: i64,
     pub(crate) extension: Option<Extension>,
-    pub(crate) call: Call,
+    pub(crate) function: &'static Function,
+    /// What annotations point at.
+    pub(crate) span: Span,
     pub(crate) kernel: Kernel,
     /// Values of the scalar arguments at every step: one vector for each argument.
     pub(crate) scalars: Vec<Vec<f64>>,
@@ -208,8 +210,8 @@ pub(crate) fn ranged(
 ) {
     drop_stale(samples);
     let samples = &*samples;
-    let id = selector.call.function.id;
-    let span = window::span_of(&selector.call);
+    let id = selector.function.id;
+    let span = selector.span;
     let profile = selector.profile(samples);
     let context = (labels, span);
     match selector.float_kernel(samples, &profile) {
@@ -245,14 +247,14 @@ fn window_by_window(
     column: &mut Column,
     findings: &mut Findings,
 ) {
-    let id = selector.call.function.id;
+    let id = selector.function.id;
     let weights = Weights::of(samples);
     let (mut from, mut to) = (0, 0);
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
         selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
     let is_closed =
-        selector.extension.is_none() && window::looks_behind_ms(selector.call.function.name) == 0;
+        selector.extension.is_none() && window::looks_behind_ms(selector.function.name) == 0;
     for step in 0..column.len() {
         if is_fixed && step > 0 {
             let first = column.get(0);
@@ -328,21 +330,21 @@ impl Ranged {
             && profile.kind == Kind::Floats
             && samples.histograms.is_empty()
             && (samples.starts.is_empty() || !self.start_timestamps);
-        window::float_kernel(self.call.function.id).filter(|_| is_plain)
+        window::float_kernel(self.function.id).filter(|_| is_plain)
     }
 
     /// What the function needs to know about the samples that any step looks at.
     fn profile(&self, samples: &Samples) -> Profile {
         let (first, last) = self.looks.bounds();
         let (behind_ms, ahead_ms) = match self.extension {
-            None => (window::looks_behind_ms(self.call.function.name), 0),
+            None => (window::looks_behind_ms(self.function.name), 0),
             Some(Extension::Anchored) => (self.lookback_ms, 0),
             Some(Extension::Smoothed) => (self.lookback_ms, self.lookback_ms),
         };
         let earliest = first - self.range_ms - behind_ms;
         let from = samples.times.partition_point(|at| *at <= earliest);
         let to = samples.times.partition_point(|at| *at <= last + ahead_ms);
-        let id = self.call.function.id;
+        let id = self.function.id;
         let starts = self.start_timestamps;
         Profile::find(id, self.extension, samples, from..to.max(from), starts)
     }

@@ -2,13 +2,12 @@
 
 use foldhash::fast::FixedState;
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use hashbrown::HashSet;
 use rutile_model::Labels;
 use rutile_runtime::Reservation;
 
 use super::Evaluator;
-use crate::ast::{Call, Expr, Sign, ValueType};
+use crate::ast::{Expr, Sign, ValueType};
 use crate::engine::column::{Operand, Row};
 use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Stage, Work};
 use crate::engine::memory::Held;
@@ -19,6 +18,16 @@ use crate::engine::{Error, Result};
 
 /// Label sets, to see whether one comes twice.
 pub(super) type Seen = HashSet<Labels, FixedState>;
+
+/// The vector whose rows a node maps; none if its rows come of series.
+fn mapped<'n, 'e>(node: &'n Node<'e>) -> Option<&'n Node<'e>> {
+    let is_vector = |child: &&Node<'_>| child.expr.value_type() == ValueType::Vector;
+    match node.expr {
+        Expr::Call(call) if window::kernel(call.function.id).is_some() => None,
+        Expr::Unary(_) | Expr::Binary(_) | Expr::Call(_) => node.children.iter().find(is_vector),
+        _ => None,
+    }
+}
 
 impl Evaluator<'_> {
     /// A flow without stages, for a node and the node of its selector.
@@ -44,57 +53,48 @@ impl Evaluator<'_> {
     }
 
     /// The rows of a node that streams. Rows with equal labels may be among them where names are dropped.
-    pub(super) fn flow<'a>(&'a mut self, node: &'a Node<'_>) -> BoxFuture<'a, Result<Flow>> {
-        Box::pin(async move {
-            match node.expr {
-                Expr::Vector(selector) => self.selector(node, selector, Take::Value).await,
-                Expr::Call(call) => match window::kernel(call.function.id) {
-                    Some(kernel) => self.ranged_flow(node, call, kernel).await,
-                    None => self.mapped(node, call).await,
-                },
-                Expr::Unary(unary) => {
-                    let (mut flow, _) = self.inner_flow(node).await?;
-                    if unary.op == Sign::Minus {
-                        flow.work.stages.push((node.id, Stage::Negate));
-                    }
-                    Ok(flow)
-                }
-                Expr::Binary(binary) => {
-                    let is_left = binary.lhs.value_type() == ValueType::Scalar;
-                    let (mut flow, others) = self.inner_flow(node).await?;
-                    let scalar = others.into_iter().flatten().next();
-                    let scalar = scalar.map(Operand::into_scalar).unwrap_or_default();
-                    let stage = Stage::Scalar(Box::new(binary.clone()), scalar, is_left);
-                    flow.work.stages.push((node.id, stage));
-                    Ok(flow)
-                }
-                _ => Err(Error::execution("these rows do not come one by one")),
+    ///
+    /// What maps rows is gone through in a loop: queries can be higher than a stack is deep.
+    pub(super) async fn flow(&mut self, node: &Node<'_>) -> Result<Flow> {
+        let (mut source, mut stages) = (node, Vec::new());
+        while let Some(inner) = mapped(source) {
+            if let Some(stage) = self.stage(source).await? {
+                stages.push((source.id, stage));
             }
-        })
-    }
-
-    async fn mapped(&mut self, node: &Node<'_>, call: &Call) -> Result<Flow> {
-        let (mut flow, others) = self.inner_flow(node).await?;
-        let stage = Stage::Call(Box::new(call.clone()), others);
-        flow.work.stages.push((node.id, stage));
+            source = inner;
+        }
+        let mut flow = match source.expr {
+            Expr::Vector(selector) => self.selector(source, selector, Take::Value).await?,
+            Expr::Call(call) => match window::kernel(call.function.id) {
+                Some(kernel) => self.ranged_flow(source, call, kernel).await?,
+                None => return Err(Error::execution("a vector is expected")),
+            },
+            _ => return Err(Error::execution("a vector is expected")),
+        };
+        flow.work.stages.extend(stages.into_iter().rev());
         Ok(flow)
     }
 
-    /// The rows of the one child that is a vector, and the values of the others in their places.
-    async fn inner_flow(&mut self, node: &Node<'_>) -> Result<(Flow, Vec<Option<Operand>>)> {
-        let (mut vector, mut others) = (None, Vec::with_capacity(node.children.len()));
+    /// What a node does to the rows of its one vector; nothing for a plus sign.
+    async fn stage(&mut self, node: &Node<'_>) -> Result<Option<Stage>> {
+        let mut others = Vec::with_capacity(node.children.len());
         for child in &node.children {
-            if child.expr.value_type() == ValueType::Vector {
-                vector = Some(child);
-                others.push(None);
-            } else {
-                others.push(Some(self.eval(child).await?));
+            others.push(match child.expr.value_type() {
+                ValueType::Vector => None,
+                _ => Some(self.eval(child).await?),
+            });
+        }
+        Ok(match node.expr {
+            Expr::Unary(unary) => (unary.op == Sign::Minus).then_some(Stage::Negate),
+            Expr::Call(call) => Some(Stage::call(call, others)),
+            Expr::Binary(binary) => {
+                let is_left = binary.lhs.value_type() == ValueType::Scalar;
+                let scalar = others.into_iter().flatten().next();
+                let scalar = scalar.map(Operand::into_scalar).unwrap_or_default();
+                Some(Stage::scalar(binary, scalar, is_left))
             }
-        }
-        match vector {
-            Some(vector) => Ok((self.flow(vector).await?, others)),
-            None => Err(Error::execution("a vector is expected")),
-        }
+            _ => None,
+        })
     }
 
     /// All rows of a node that streams; none if some have equal labels, so that whoever asks has to look at

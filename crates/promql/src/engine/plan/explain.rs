@@ -20,11 +20,7 @@ impl Node<'_> {
             Expr::String(_) => format!("[string] {}", self.expr),
             Expr::Vector(_) => format!("[selector] {}", self.expr),
             Expr::Matrix(_) => format!("[range selector] {}", self.expr),
-            Expr::Subquery(subquery) => {
-                let inner = subquery.expr.to_string();
-                let text = self.expr.to_string();
-                format!("[subquery] {}", text.strip_prefix(&inner).unwrap_or(&text))
-            }
+            Expr::Subquery(subquery) => format!("[subquery] {}", subquery.suffix()),
             Expr::Paren(_) => "[parentheses]".to_owned(),
             Expr::Unary(unary) => format!("[sign] {}", unary.op.as_str()),
             Expr::Binary(binary) => format!("[operator] {}", binary.op),
