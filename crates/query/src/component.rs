@@ -89,7 +89,7 @@ impl Component for QueryComponent {
         );
         let limits = args.query.limits.limits();
         let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
-        let web_config = web_config(&args, context);
+        let web_config = web_config(&args, context)?;
         let clock = Arc::clone(&context.clock);
         let set = Arc::clone(&endpoints);
         let web = Web::new(querier, Arc::clone(&proxies), set, web_config, clock);
@@ -203,11 +203,11 @@ fn querier_config(args: &QueryArgs) -> Result<QuerierConfig, Failure> {
     })
 }
 
-fn web_config(args: &QueryArgs, context: &Context) -> WebConfig {
+fn web_config(args: &QueryArgs, context: &Context) -> Result<WebConfig, Failure> {
     let flags = &args.query;
-    WebConfig {
+    Ok(WebConfig {
         cors: !args.web.disable_cors,
-        prefix: args.web.route_prefix(),
+        prefix: args.web.route_prefix()?,
         replica_labels: flags.replica_labels.clone(),
         auto_downsampling: flags.auto_downsampling,
         instant_max_resolution: flags.instant_resolution.to_std(),
@@ -222,7 +222,7 @@ fn web_config(args: &QueryArgs, context: &Context) -> WebConfig {
         },
         metadata_range: flags.metadata_range.to_std(),
         flags: context.flags.as_ref().clone(),
-    }
+    })
 }
 
 fn active_queries(args: &QueryArgs, context: &Context) -> Result<Option<ActiveQueries>, Failure> {

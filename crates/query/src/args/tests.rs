@@ -41,7 +41,7 @@ fn defaults_are_those_of_thanos() {
             && discovery.client.tls.is_none()
     );
     assert_eq!(discovery.dns_interval.as_secs(), 30);
-    assert_eq!(args.web.route_prefix(), "");
+    assert_eq!(args.web.route_prefix().unwrap(), "");
     let tenancy = args.tenancy.tenancy().unwrap();
     assert_eq!(
         (tenancy.header.as_str(), tenancy.enforced_label),
@@ -75,7 +75,7 @@ fn flags_are_read_as_thanos_reads_them() {
     assert!(!args.query.partial.query);
     assert_eq!(args.query.engine().unwrap().lookback_ms, 60_000);
     assert_eq!(args.query.dedup().unwrap(), Function::Chain);
-    assert_eq!(args.web.route_prefix(), "/thanos");
+    assert_eq!(args.web.route_prefix().unwrap(), "/thanos");
     assert_eq!(
         args.tenancy.tenancy().unwrap().enforced_label.as_deref(),
         Some("tenant_id")
@@ -120,4 +120,7 @@ fn what_cannot_be_is_refused() {
     let rule = "--selector.relabel-config=[{action: replace, source_labels: [a], target_label: b}]";
     assert!(fanout(&[rule]).contains("use only the actions keep, drop and hashmod"));
     assert!(parse(&["--query.tenant-certificate-field=x"]).is_err());
+    let prefix = |argv: &[&str]| failure(parse(argv).unwrap().web.route_prefix());
+    assert!(prefix(&["--web.route-prefix=/{x}"]).contains("--web.route-prefix /{x} is no path"));
+    assert!(prefix(&["--web.external-prefix=:x"]).contains("--web.external-prefix :x is no path"));
 }

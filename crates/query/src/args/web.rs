@@ -3,7 +3,7 @@
 use clap::Args;
 use rutile_server::Failure;
 
-use super::refuse;
+use super::{invalid, refuse};
 use crate::Tenancy;
 
 /// Paths and headers.
@@ -70,15 +70,26 @@ pub(crate) struct TenancyArgs {
 
 impl WebArgs {
     /// What stands before all paths: empty, or `/prefix`.
-    pub(crate) fn route_prefix(&self) -> String {
-        let prefix = match self.route_prefix.as_str() {
-            "" => &self.external_prefix,
-            prefix => prefix,
+    ///
+    /// # Errors
+    /// A failure for what is no path.
+    pub(crate) fn route_prefix(&self) -> Result<String, Failure> {
+        let (flag, prefix) = match self.route_prefix.as_str() {
+            "" => ("--web.external-prefix", &self.external_prefix),
+            _ => ("--web.route-prefix", &self.route_prefix),
         };
-        match prefix.trim_matches('/') {
-            "" => String::new(),
-            path => format!("/{path}"),
+        let path = prefix.trim_matches('/');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        if !path.chars().all(is_plain) {
+            return Err(invalid(format!(
+                "{flag} {prefix} is no path: use letters, digits, - . _ ~ and /"
+            )));
         }
+        Ok(if path.is_empty() {
+            String::new()
+        } else {
+            format!("/{path}")
+        })
     }
 }
 

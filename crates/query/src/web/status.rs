@@ -1,12 +1,41 @@
-//! `/status/…`: about the process, and about the data of its endpoints.
+//! `/status/…`: about the process.
 
 use rutile_api::{Data, Reply};
 use rutile_model::time::format_rfc3339;
 use rutile_telemetry::BuildInfo;
-use serde_json::json;
+use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::Web;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Build {
+    version: &'static str,
+    revision: &'static str,
+    branch: &'static str,
+    build_user: &'static str,
+    build_date: &'static str,
+    go_version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Runtime {
+    #[serde(rename = "startTime")]
+    start_time: String,
+    #[serde(rename = "CWD")]
+    folder: String,
+    #[serde(rename = "goroutineCount")]
+    tasks: usize,
+    #[serde(rename = "GOMAXPROCS")]
+    threads: usize,
+    #[serde(rename = "GOGC")]
+    gc: &'static str,
+    #[serde(rename = "GODEBUG")]
+    debug: &'static str,
+    #[serde(rename = "GOMEMLIMIT")]
+    memory_limit: u64,
+}
 
 /// `/status/flags`
 pub(super) fn flags(web: &Web) -> Reply {
@@ -21,27 +50,27 @@ pub(super) fn build(_: &Web) -> Reply {
         branch,
         compiler,
     } = BuildInfo::CURRENT;
-    Reply::new(Data::json(&json!({
-        "version": version,
-        "revision": revision,
-        "branch": branch,
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": compiler,
-    })))
+    Reply::new(Data::json(&Build {
+        version,
+        revision,
+        branch,
+        build_user: "",
+        build_date: "",
+        go_version: compiler,
+    }))
 }
 
 /// `/status/runtimeinfo`
 pub(super) fn runtime(web: &Web) -> Reply {
     let folder = std::env::current_dir().unwrap_or_default();
     let metrics = Handle::current().metrics();
-    Reply::new(Data::json(&json!({
-        "startTime": format_rfc3339(web.0.started_ms),
-        "CWD": folder.to_string_lossy(),
-        "goroutineCount": metrics.num_alive_tasks(),
-        "GOMAXPROCS": metrics.num_workers(),
-        "GOGC": "",
-        "GODEBUG": "",
-        "GOMEMLIMIT": 0,
-    })))
+    Reply::new(Data::json(&Runtime {
+        start_time: format_rfc3339(web.0.started_ms),
+        folder: folder.to_string_lossy().into_owned(),
+        tasks: metrics.num_alive_tasks(),
+        threads: metrics.num_workers(),
+        gc: "",
+        debug: "",
+        memory_limit: web.0.querier.ledger.stats().limit_bytes,
+    }))
 }

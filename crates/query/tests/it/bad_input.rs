@@ -10,10 +10,10 @@ use rutile_proto::thanos::info::{InfoResponse, StoreInfo};
 use rutile_proto::thanos::{
     LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
 };
-use rutile_runtime::TaskGroup;
+use rutile_runtime::{Ledger, TaskGroup};
 use rutile_storeapi::{Error, RequestContext, Result, SeriesStream, StoreApi};
 
-use crate::support::{Cluster, querier_config};
+use crate::support::{Cluster, gateway, querier_config};
 
 async fn check(cluster: &Cluster, path: &str, code: u16, kind: &str, message: &str) {
     let answer = cluster.get(path).await;
@@ -263,4 +263,29 @@ async fn time_runs_out() {
     .await;
     let metrics = cluster.registry.render();
     assert!(metrics.contains("thanos_query_concurrent_gate_queries_in_flight 0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_ends_its_query() {
+    let cluster = over(Broken { hangs: true }, Duration::from_mins(2)).await;
+    let in_flight = |number: u8| {
+        let line = format!("thanos_query_concurrent_gate_queries_in_flight {number}\n");
+        cluster.registry.render().contains(&line)
+    };
+    let mut query = Box::pin(cluster.get("/query?query=up&partial_response=0"));
+    while !in_flight(1) {
+        assert!(futures::poll!(&mut query).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(query);
+    assert!(in_flight(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_into_memory_is_refused() {
+    let tasks = TaskGroup::new("cluster");
+    let stores = vec![gateway("raw", &tasks).await];
+    let cluster = Cluster::within(Ledger::new(4 << 10), stores, querier_config(), tasks).await;
+    let path = "/query?query=sum(count_over_time({__name__=~\".%2B\"}[2d]))&time=1767375600";
+    check(&cluster, path, 422, "execution", "raise --memory.limit").await;
 }

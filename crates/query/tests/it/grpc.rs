@@ -127,7 +127,7 @@ async fn ranges_have_floats_and_histograms() {
         .unwrap_err();
     assert_eq!(wrong.code(), tonic::Code::InvalidArgument);
     assert!(
-        wrong.message().contains("unexpected end of input"),
+        wrong.message().contains("unclosed left parenthesis"),
         "{wrong}"
     );
 }

@@ -21,7 +21,7 @@ use rutile_proto::thanos::{
     targets_response, tsdb_statistics_response,
 };
 use rutile_query::{QuerierConfig, Tenancy};
-use rutile_runtime::TaskGroup;
+use rutile_runtime::{Ledger, TaskGroup};
 use rutile_storeapi::{
     Error, RequestContext, Result, SeriesStream, StoreApi,
     grpc::{
@@ -243,7 +243,7 @@ async fn cluster(config: QuerierConfig) -> (Cluster, Arc<Component>) {
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     let tasks = TaskGroup::new("cluster");
     drop(tasks.spawn("component", server));
-    let cluster = Cluster::asking(vec![address], config, tasks).await;
+    let cluster = Cluster::asking(vec![address], Ledger::new(1 << 30), config, tasks).await;
     (cluster, component)
 }
 

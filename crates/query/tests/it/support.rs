@@ -147,16 +147,27 @@ impl Cluster {
         config: QuerierConfig,
         tasks: TaskGroup,
     ) -> Self {
+        Self::within(Ledger::new(1 << 30), stores, config, tasks).await
+    }
+
+    /// The same within so much memory.
+    pub(crate) async fn within(
+        ledger: Ledger,
+        stores: Vec<Arc<dyn StoreApi>>,
+        config: QuerierConfig,
+        tasks: TaskGroup,
+    ) -> Self {
         let mut addresses = Vec::new();
         for store in stores {
             addresses.push(serve(store, &tasks).await);
         }
-        Self::asking(addresses, config, tasks).await
+        Self::asking(addresses, ledger, config, tasks).await
     }
 
     /// A querier over endpoints at these addresses.
     pub(crate) async fn asking(
         addresses: Vec<String>,
+        ledger: Ledger,
         config: QuerierConfig,
         tasks: TaskGroup,
     ) -> Self {
@@ -171,7 +182,6 @@ impl Cluster {
         );
         endpoints.replace(addresses.into_iter().map(EndpointSpec::fixed).collect());
         endpoints.checked_once().await;
-        let ledger = Ledger::new(1 << 30);
         let fanout = Fanout::new(
             FanoutConfig::default(),
             Arc::clone(&endpoints) as _,

@@ -219,3 +219,35 @@ fn switches_of_subcommands_have_a_no_form_too() {
     let Tool::List { recursive } = Tool::from_arg_matches(&matches).unwrap();
     assert!(!recursive);
 }
+
+#[test]
+fn values_are_shown_but_not_secrets() {
+    #[derive(Debug, Args)]
+    struct Secret {
+        #[arg(long = "objstore.config", default_value = "")]
+        config: String,
+        #[command(flatten)]
+        flags: Flags,
+    }
+    let shown = |argv: &[&str]| {
+        let argv = ["rutile-test"]
+            .iter()
+            .chain(argv)
+            .map(|arg| (*arg).to_owned());
+        parse_and_show::<Secret>("rutile-test", "A test.", argv.collect())
+            .unwrap()
+            .1
+    };
+    let values = shown(&[
+        "--selector=a",
+        "--selector",
+        "b",
+        "--no-cache-index-header",
+        "--objstore.config=key: x",
+    ]);
+    assert_eq!(values["selector"], "a,b");
+    assert_eq!(values["cache-index-header"], "false");
+    assert_eq!(values["http-address"], "0.0.0.0:10902");
+    assert_eq!(values["objstore.config"], "<REDACTED>");
+    assert_eq!(shown(&[])["objstore.config"], "");
+}

@@ -120,3 +120,20 @@ async fn requests_are_counted_by_handler() {
         assert!(text.contains(line), "{line} in {text}");
     }
 }
+
+#[tokio::test]
+async fn requests_are_counted_by_tenant_where_there_are_tenants() {
+    let registry = Registry::new();
+    let metrics = HttpMetrics::by_tenant(&registry, "X-Tenant", "nobody");
+    let routes = Router::new().route("/api", get(|| async { "12345" }));
+    let routes = metrics.instrument("api", routes);
+    check(&routes, "/api", 200, "12345").await;
+    get_with(&routes, "/api", &[("x-tenant", "a")]).await;
+    let text = registry.render();
+    for tenant in ["nobody", "a"] {
+        let line = format!(
+            "http_requests_total{{code=\"200\",handler=\"api\",method=\"get\",tenant=\"{tenant}\"}} 1\n"
+        );
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
