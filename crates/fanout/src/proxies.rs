@@ -190,7 +190,7 @@ impl<T> Gathered<T> {
     fn merge<U>(self, merge: impl FnOnce(Vec<T>) -> U) -> Merged<U> {
         Merged {
             data: merge(self.data),
-            warnings: self.warnings.into_iter().collect(),
+            warnings: self.warnings,
             _held: self.held,
         }
     }

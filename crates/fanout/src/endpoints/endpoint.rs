@@ -19,8 +19,8 @@ use tonic::transport::Channel;
 use super::{EndpointStatus, group::Group};
 use crate::{ClientMetrics, Metadata, Method, chain};
 
-/// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], or for
-/// the other services through [`Endpoint::channel`].
+/// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], and
+/// for the methods of other services by [`Endpoint::stream`].
 pub struct Endpoint {
     name: String,
     strict: bool,

@@ -106,9 +106,10 @@ fn query_for(metadata: &Metadata, selectors: &[Vec<Matcher>]) -> Option<String> 
             .iter()
             .filter(|matcher| metadata.is_querier() || !is_external(matcher));
         let left: Vec<_> = left.map(Matcher::to_string).collect();
-        match left.is_empty() {
-            true => format!("{{{ALL}}}"),
-            false => format!("{{{}}}", left.join(", ")),
+        if left.is_empty() {
+            format!("{{{ALL}}}")
+        } else {
+            format!("{{{}}}", left.join(", "))
         }
     };
     let concerns = |matchers: &&Vec<Matcher>| {

@@ -1,4 +1,4 @@
-//! `/status/…`: about the process, and about the data of its endpoints.
+//! `/status/…`: about the process.
 
 use rutile_api::{Data, Reply};
 use rutile_model::time::format_rfc3339;

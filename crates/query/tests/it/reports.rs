@@ -243,7 +243,7 @@ async fn cluster(config: QuerierConfig) -> (Cluster, Arc<Component>) {
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     let tasks = TaskGroup::new("cluster");
     drop(tasks.spawn("component", server));
-    let cluster = Cluster::asking(Ledger::new(1 << 30), vec![address], config, tasks).await;
+    let cluster = Cluster::asking(vec![address], Ledger::new(1 << 30), config, tasks).await;
     (cluster, component)
 }
 

@@ -161,13 +161,13 @@ impl Cluster {
         for store in stores {
             addresses.push(serve(store, &tasks).await);
         }
-        Self::asking(ledger, addresses, config, tasks).await
+        Self::asking(addresses, ledger, config, tasks).await
     }
 
     /// A querier over endpoints at these addresses.
     pub(crate) async fn asking(
-        ledger: Ledger,
         addresses: Vec<String>,
+        ledger: Ledger,
         config: QuerierConfig,
         tasks: TaskGroup,
     ) -> Self {
