@@ -102,7 +102,7 @@ impl Component for QueryComponent {
         let web = Web::new(querier, Arc::clone(&proxies), set, web_config, clock);
         let page = match context.is_housed() {
             true => Router::new(),
-            false => rutile_ui::routes(&args.web.route_prefix(), &PARTS),
+            false => rutile_ui::routes(&args.web.route_prefix()?, &PARTS),
         };
         let http = HttpServer::bind(&args.http, context).await?;
         let grpc = GrpcServer::bind(&args.grpc, context).await?;
