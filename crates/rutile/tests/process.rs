@@ -1,0 +1,184 @@
+//! `rutile` as a process: its commands, and the whole cluster on a bucket of real blocks.
+
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use rutile_testkit::{copy_bucket, golden};
+use serde_json::Value;
+
+/// In the middle of the data.
+const QUERY: &str = "/api/v1/query?query=sum(http_requests_0_total)&time=1767355200";
+
+fn rutile(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rutile"));
+    command.args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn commands_are_listed_and_mistakes_told() {
+    let listed = rutile(&["--help"]);
+    assert_eq!(listed.status.code(), Some(0));
+    for command in ["up", "query", "store", "compact", "tools"] {
+        let line = format!("\n  {command} ");
+        assert!(text(&listed.stdout).contains(&line), "{command}");
+        let help = rutile(&[command, "--help"]);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        assert!(text(&help.stdout).contains("--log.level"), "{command}");
+    }
+    let unknown = rutile(&["qery"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("there is no command \"qery\""));
+    assert_eq!(rutile(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_wrong_flag_of_a_component_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = format!("--data-dir={}", folder.path().display());
+    let addresses = [
+        "up",
+        "--http-address=127.0.0.1:0",
+        "--grpc-address=127.0.0.1:0",
+        &data,
+    ];
+    for (wrong, told) in [
+        ("--store.arg=--sync-blok-duration=1s", "the flags of store"),
+        ("--compact.arg=--wait-interval=x", "the flags of compact"),
+        ("--query.arg=--endpoint=nowhere", "has no port"),
+    ] {
+        let ended = rutile(&[&addresses[..], &[wrong]].concat());
+        assert_eq!(ended.status.code(), Some(1), "{wrong}");
+        assert!(
+            text(&ended.stderr).contains(told),
+            "{wrong}: {}",
+            text(&ended.stderr)
+        );
+    }
+}
+
+/// A running cluster; killed if a test fails.
+struct Up {
+    child: Child,
+    http: String,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Up {
+    /// Starts it on the bucket in `folder`, and waits until it is ready.
+    fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rutile"));
+        command.args([
+            "up",
+            "--http-address=127.0.0.1:0",
+            "--grpc-address=127.0.0.1:0",
+        ]);
+        command.arg(format!("--data-dir={}", folder.display()));
+        let mut child = command.args(args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut http, mut ready, mut log) = (None, 0, String::new());
+        let components = if args.contains(&"--no-compact") { 2 } else { 3 };
+        // Each component is ready, and then the process.
+        while http.is_none() || ready <= components {
+            let Some(line) = lines.next() else {
+                panic!("it ended before it was ready: {log}");
+            };
+            let line = line.unwrap();
+            ready += usize::from(line.contains("status=ready"));
+            if line.contains("requests and metrics") {
+                http = line.split("address=").nth(1).map(str::to_owned);
+            }
+            log += &line;
+        }
+        Self {
+            child,
+            http: http.unwrap(),
+            lines,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200 "), "{path}: {answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    fn value(&self) -> Value {
+        let answer: Value = serde_json::from_str(&self.get(QUERY)).unwrap();
+        assert_eq!(answer["warnings"], Value::Null, "{answer}");
+        answer["data"]["result"][0]["value"][1].clone()
+    }
+
+    /// Ends it, and returns its exit code.
+    fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_bucket_is_queried_and_compacted_by_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_bucket(&golden().join("raw"), &folder.path().join("bucket"));
+    let alone = Up::start(folder.path(), &["--no-compact"]);
+    let value = alone.value();
+    assert!(value.is_string(), "{value}");
+    assert!(
+        alone
+            .get("/")
+            .contains("data-serves=\"query metadata stores blocks\"")
+    );
+    assert_eq!(alone.terminate(), Some(0));
+
+    let delay = "--compact.arg=--consistency-delay=0s";
+    let mut up = Up::start(
+        folder.path(),
+        &[delay, "--store.arg=--sync-block-duration=1s"],
+    );
+    assert_eq!(up.value(), value);
+    let compacted = up
+        .lines
+        .find(|line| line.as_ref().unwrap().contains("iteration ended"));
+    assert!(compacted.unwrap().unwrap().contains("failed=0"));
+    assert_eq!(up.value(), value);
+    let blocks: Value = serde_json::from_str(&up.get("/api/v1/blocks?view=global")).unwrap();
+    assert!(
+        blocks["data"]["blocks"].as_array().unwrap().len() > 1,
+        "{blocks}"
+    );
+    let metrics = up.get("/metrics");
+    for of in [
+        "thanos_status{check=\"ready\",component=\"up\"} 1",
+        "thanos_status{check=\"ready\",component=\"query\"} 1",
+        "thanos_bucket_store_blocks_loaded{component=\"store\"}",
+        "thanos_compact_iterations_total{component=\"compact\"} 1",
+    ] {
+        assert!(metrics.contains(of), "{of} in {metrics}");
+    }
+    assert_eq!(up.terminate(), Some(0));
+}
