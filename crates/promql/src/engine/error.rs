@@ -33,6 +33,12 @@ impl Error {
         Self::Execution(message.into())
     }
 
+    /// With Prometheus's text.
+    pub(crate) fn too_many_samples() -> Self {
+        let message = "query processing would load too many samples into memory in query execution";
+        Self::TooMany(message.to_owned())
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

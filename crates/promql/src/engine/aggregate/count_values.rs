@@ -118,10 +118,7 @@ impl Counts<'_> {
         }
         let row = self.rows.len();
         if row as u64 >= self.most_rows {
-            return Err(Error::TooMany(
-                "query processing would load too many samples into memory in query execution"
-                    .to_owned(),
-            ));
+            return Err(Error::too_many_samples());
         }
         self.rows
             .push(Row::new(labels.clone(), Column::absent(self.steps)));

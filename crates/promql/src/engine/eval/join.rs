@@ -63,8 +63,7 @@ impl Evaluator<'_> {
         if samples <= self.options.max_samples {
             return Ok(());
         }
-        let message = "query processing would load too many samples into memory in query execution";
-        Err(Error::TooMany(message.to_owned()))
+        Err(Error::too_many_samples())
     }
 }
 
