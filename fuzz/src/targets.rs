@@ -5,6 +5,7 @@ mod block;
 mod chunk;
 mod index;
 mod model;
+mod promql;
 mod proto;
 
 /// A decoder to feed.
@@ -59,6 +60,8 @@ pub const TARGETS: &[Target] = &[
     compiling("matcher", model::matcher),
     target("durations", model::durations),
     compiling("relabel", model::relabel),
+    compiling("promql_parse", promql::parse),
+    compiling("promql_evaluate", promql::evaluate),
     compiling("series_request", proto::series_request),
     target("series_response", proto::series_response),
 ];

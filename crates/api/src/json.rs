@@ -12,7 +12,7 @@ use std::io;
 use rutile_model::Labels;
 use serde::Serialize;
 
-pub use answer::Pieces;
+pub use answer::{Piece, Pieces};
 pub use histogram::push_histogram;
 pub use number::{push_fixed, push_float, push_seconds, push_time};
 

@@ -5,12 +5,13 @@ mod compress;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rutile_promql::Value;
+use rutile_runtime::CpuPool;
 
 use crate::error::{Failed, Result};
-use crate::json::{Pieces, push_html_safe};
+use crate::json::{Piece, Pieces, push_html_safe};
 use compress::Compression;
 
 /// What every answer of this server needs to know of its request and of the settings.
@@ -49,6 +50,12 @@ pub struct QueryData {
     pub stats: Option<Vec<u8>>,
 }
 
+/// The text of an answer.
+enum Text {
+    Whole(Bytes),
+    Pieces(Pieces),
+}
+
 impl Data {
     /// The JSON of a value that cannot fail to have one, and null if it does.
     #[must_use]
@@ -78,10 +85,11 @@ impl Headers {
         }
     }
 
-    /// The answer to a request. A result that may be partial is not to be cached.
+    /// The answer to a request. A result that may be partial is not to be cached. A long one is written on all
+    /// threads of `cpu` while it is sent.
     #[must_use]
-    pub fn respond(self, result: Result<Reply>) -> Response {
-        let (status, pieces, is_cacheable) = match result {
+    pub fn respond(self, result: Result<Reply>, cpu: &CpuPool) -> Response {
+        let (status, whole, is_cacheable) = match result {
             Ok(Reply {
                 data: Data::Nothing,
                 ..
@@ -91,11 +99,11 @@ impl Headers {
                     .warnings
                     .iter()
                     .all(|warning| is_of_the_query(warning));
-                (StatusCode::OK, reply.into_pieces(), is_cacheable)
+                (StatusCode::OK, reply.into_text(), is_cacheable)
             }
-            Err(failed) => (failed.kind.status(), failed.into_pieces(), false),
+            Err(failed) => (failed.kind.status(), failed.into_text(), false),
         };
-        let mut response = self.body(pieces);
+        let mut response = self.body(whole, cpu);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(
@@ -115,24 +123,28 @@ impl Headers {
         self.with_cors(response)
     }
 
-    fn body(self, mut pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Response {
-        let first = pieces.next().unwrap_or_default();
-        let second = pieces.next();
-        let compression = self
-            .compression
-            .for_length(second.is_none().then_some(first.len()));
-        let encoder = compression.encoder();
+    fn body(self, text: Text, cpu: &CpuPool) -> Response {
+        let (first, rest) = match text {
+            Text::Whole(bytes) => (bytes, None),
+            Text::Pieces(mut pieces) => {
+                let first = pieces.next().map(Piece::write).unwrap_or_default();
+                (first, Some(pieces.peekable()))
+            }
+        };
+        let rest = rest.and_then(|mut rest| rest.peek().is_some().then_some(rest));
+        let whole = rest.is_none().then_some(first.len());
+        let encoder = self.compression.for_length(whole).encoder();
         let name = encoder.as_ref().map(compress::Encoder::name);
-        let mut response = match (encoder, second) {
+        let plain = rest.map(|rest| written(rest, cpu.clone()));
+        let mut response = match (encoder, plain) {
             (None, None) => Response::new(Body::from(first)),
-            (encoder, second) => {
-                let all = std::iter::once(first).chain(second).chain(pieces);
-                let pieces: Box<dyn Iterator<Item = std::io::Result<Bytes>> + Send> = match encoder
-                {
-                    None => Box::new(all.map(Ok)),
-                    Some(encoder) => Box::new(compress::pieces(encoder, all)),
-                };
-                Response::new(Body::from_stream(stream::iter(pieces)))
+            (encoder, plain) => {
+                let first = stream::once(async { first });
+                let all = first.chain(stream::iter(plain).flatten());
+                Response::new(match encoder {
+                    None => Body::from_stream(all.map(std::io::Result::Ok)),
+                    Some(encoder) => Body::from_stream(compress::pieces(encoder, all)),
+                })
             }
         };
         let headers = response.headers_mut();
@@ -164,13 +176,26 @@ impl Headers {
     }
 }
 
+/// Pieces as they are sent: a few are written ahead.
+fn written(
+    pieces: impl Iterator<Item = Piece> + Send + 'static,
+    cpu: CpuPool,
+) -> impl Stream<Item = Bytes> + Send {
+    let ahead = cpu.threads();
+    let write = move |piece: Piece| {
+        let cpu = cpu.clone();
+        async move { cpu.run(move || piece.write()).await }
+    };
+    stream::iter(pieces).map(write).buffered(ahead)
+}
+
 /// Whether a warning is about the query itself, and not about what is missing in its result.
 fn is_of_the_query(warning: &str) -> bool {
     warning.starts_with("PromQL warning") || warning.starts_with("PromQL info")
 }
 
 impl Reply {
-    fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+    fn into_text(self) -> Text {
         let mut before = b"{\"status\":\"success\",\"data\":".to_vec();
         let mut behind = Vec::new();
         if !self.warnings.is_empty() {
@@ -185,13 +210,13 @@ impl Reply {
         }
         behind.push(b'}');
         match self.data {
-            Data::Query(data) => Box::new(data.into_pieces(before, &behind)),
+            Data::Query(data) => Text::Pieces(data.into_pieces(before, &behind)),
             Data::Json(json) => {
                 before.extend(json);
                 before.append(&mut behind);
-                Box::new(std::iter::once(Bytes::from(before)))
+                Text::Whole(Bytes::from(before))
             }
-            Data::Nothing => Box::new(std::iter::empty()),
+            Data::Nothing => Text::Whole(Bytes::new()),
         }
     }
 }
@@ -220,13 +245,13 @@ impl QueryData {
 }
 
 impl Failed {
-    fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+    fn into_text(self) -> Text {
         let mut out = b"{\"status\":\"error\",\"errorType\":".to_vec();
         push_html_safe(&mut out, self.kind.as_str());
         out.extend_from_slice(b",\"error\":");
         push_html_safe(&mut out, &self.message);
         out.push(b'}');
-        Box::new(std::iter::once(Bytes::from(out)))
+        Text::Whole(Bytes::from(out))
     }
 }
 

@@ -116,7 +116,7 @@ pub struct Stats {
 pub struct Querier {
     pub(crate) config: QuerierConfig,
     pub(crate) fanout: Arc<Fanout>,
-    cpu: CpuPool,
+    pub(crate) cpu: CpuPool,
     pub(crate) ledger: Ledger,
     gate: Gate,
     select_metrics: Arc<GateMetrics>,

@@ -163,11 +163,12 @@ impl Web {
         A: Future<Output = Result<Reply>>,
     {
         let headers = Headers::new(request.headers(), self.0.config.cors);
+        let cpu = self.0.querier.cpu.clone();
         let result = match self.read(&path, request).await {
             Ok(asked) => handler(self, asked).await,
             Err(failed) => Err(failed),
         };
-        headers.respond(result)
+        headers.respond(result, &cpu)
     }
 
     async fn read(&self, path: &RawPathParams, request: Request) -> Result<Asked> {
@@ -293,5 +294,5 @@ fn always(
 /// What a browser asks before it asks.
 async fn options(State(web): State<Web>, request: Request) -> Response {
     let headers = Headers::new(request.headers(), web.0.config.cors);
-    headers.respond(Ok(Reply::new(Data::Nothing)))
+    headers.respond(Ok(Reply::new(Data::Nothing)), &web.0.querier.cpu)
 }

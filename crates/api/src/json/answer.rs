@@ -1,177 +1,195 @@
-//! The value of a query, in pieces of bounded size.
+//! The value of a query, in pieces that can be written independently of each other.
 
-use std::sync::Arc;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
-use rutile_model::FloatHistogram;
 use rutile_promql::{InstantSample, RangeSeries, SampleValue, Value};
 
 use super::{
     push_fixed, push_float, push_histogram, push_html_safe, push_labels, push_seconds, push_time,
 };
 
-/// About how long a piece is, bytes.
+/// About how long a piece is, bytes; it holds whole series.
 const PIECE_BYTES: usize = 128 << 10;
+/// About how long what belongs to a sample is, and the least of a series, bytes.
+const SAMPLE_BYTES: usize = 32;
+const SERIES_BYTES: usize = 128;
 
-/// Writes what stands before a value, the value, and what stands behind it, a piece at a time. A series is freed when
-/// it was written.
+/// What stands before a value, the value, and what stands behind it, cut into [`Piece`]s.
 #[derive(Debug)]
 pub struct Pieces {
-    buffer: Vec<u8>,
+    before: Vec<u8>,
     rest: Rest,
     behind: Vec<u8>,
+    begun: bool,
+    ended: bool,
 }
 
-/// What is to be written yet.
+/// What is to be cut yet.
 #[derive(Debug)]
 enum Rest {
     Vector(IntoIter<InstantSample>),
-    Matrix(Matrix),
+    Matrix(IntoIter<RangeSeries>),
     Nothing,
 }
 
+/// A piece that is not written yet.
 #[derive(Debug)]
-struct Matrix {
-    series: IntoIter<RangeSeries>,
-    /// Whether the points are those of a series that was begun.
-    begun: bool,
-    floats: Points<f64>,
-    histograms: Points<Arc<FloatHistogram>>,
+pub struct Piece {
+    before: Vec<u8>,
+    part: Part,
+    behind: Vec<u8>,
 }
 
-/// The points of a series.
 #[derive(Debug)]
-struct Points<T> {
-    points: IntoIter<(i64, T)>,
-    begun: bool,
-}
-
-impl Matrix {
-    /// True: all is written.
-    fn fill(&mut self, out: &mut Vec<u8>) -> bool {
-        loop {
-            let floats = |out: &mut Vec<u8>, value: f64| push_float(out, value);
-            let histograms = |out: &mut Vec<u8>, value: Arc<_>| push_histogram(out, &value);
-            if !self.floats.fill(out, b",\"values\":[", floats)
-                || !self.histograms.fill(out, b",\"histograms\":[", histograms)
-            {
-                return false;
-            }
-            if std::mem::take(&mut self.begun) {
-                out.push(b'}');
-            }
-            if out.len() >= PIECE_BYTES {
-                return self.series.as_slice().is_empty();
-            }
-            let Some(series) = self.series.next() else {
-                return true;
-            };
-            separate(out);
-            out.extend_from_slice(b"{\"metric\":");
-            push_labels(out, &series.labels);
-            self.begun = true;
-            self.floats = Points::new(series.floats);
-            self.histograms = Points::new(series.histograms);
-        }
-    }
-}
-
-impl<T> Points<T> {
-    fn new(points: Vec<(i64, T)>) -> Self {
-        Self {
-            points: points.into_iter(),
-            begun: false,
-        }
-    }
-
-    /// True: all is written.
-    fn fill(&mut self, out: &mut Vec<u8>, key: &[u8], push: impl Fn(&mut Vec<u8>, T)) -> bool {
-        while let Some((time_ms, value)) = self.points.next() {
-            out.extend_from_slice(if self.begun { b"," } else { key });
-            self.begun = true;
-            push_point(out, time_ms, |out| push(out, value));
-            if out.len() >= PIECE_BYTES && !self.points.as_slice().is_empty() {
-                return false;
-            }
-        }
-        if std::mem::take(&mut self.begun) {
-            out.push(b']');
-        }
-        true
-    }
+enum Part {
+    Vector(Vec<InstantSample>),
+    Matrix(Vec<RangeSeries>),
+    Nothing,
 }
 
 impl Pieces {
-    /// Writes `before`, the JSON of `value`, and `behind`.
+    /// Will write `before`, the JSON of `value`, and `behind`.
     #[must_use]
     pub fn new(before: Vec<u8>, value: Value, behind: Vec<u8>) -> Self {
-        let mut buffer = before;
-        let rest = match value {
+        let mut pieces = Self {
+            before,
+            rest: Rest::Nothing,
+            behind,
+            begun: false,
+            ended: false,
+        };
+        let out = &mut pieces.before;
+        match value {
             Value::Scalar { time_ms, value } => {
-                push_pair(&mut buffer, time_ms, |out| push_fixed(out, value));
-                Rest::Nothing
+                push_pair(out, time_ms, |out| push_fixed(out, value));
             }
             Value::String { time_ms, value } => {
-                push_pair(&mut buffer, time_ms, |out| push_html_safe(out, &value));
-                Rest::Nothing
+                push_pair(out, time_ms, |out| push_html_safe(out, &value));
             }
             Value::Vector(samples) => {
-                buffer.push(b'[');
-                Rest::Vector(samples.into_iter())
+                out.push(b'[');
+                pieces.behind.insert(0, b']');
+                pieces.rest = Rest::Vector(samples.into_iter());
             }
             Value::Matrix(series) => {
-                buffer.push(b'[');
-                Rest::Matrix(Matrix {
-                    series: series.into_iter(),
-                    begun: false,
-                    floats: Points::new(Vec::new()),
-                    histograms: Points::new(Vec::new()),
-                })
+                out.push(b'[');
+                pieces.behind.insert(0, b']');
+                pieces.rest = Rest::Matrix(series.into_iter());
             }
-        };
-        Self {
-            buffer,
-            rest,
-            behind,
         }
-    }
-
-    /// Fills the buffer. True: all is written.
-    fn fill(&mut self) -> bool {
-        let Self {
-            buffer,
-            rest,
-            behind,
-        } = self;
-        let done = match rest {
-            Rest::Vector(samples) => fill_vector(buffer, samples),
-            Rest::Matrix(matrix) => matrix.fill(buffer),
-            Rest::Nothing => true,
-        };
-        if done {
-            if !matches!(rest, Rest::Nothing) {
-                buffer.push(b']');
-            }
-            buffer.append(behind);
-        }
-        done
+        pieces
     }
 }
 
 impl Iterator for Pieces {
-    type Item = Bytes;
+    type Item = Piece;
 
-    fn next(&mut self) -> Option<Bytes> {
-        if self.buffer.is_empty() && self.behind.is_empty() && matches!(self.rest, Rest::Nothing) {
+    fn next(&mut self) -> Option<Piece> {
+        if self.ended {
             return None;
         }
-        self.buffer.reserve(PIECE_BYTES + PIECE_BYTES / 8);
-        if self.fill() {
-            self.rest = Rest::Nothing;
+        let mut before = std::mem::take(&mut self.before);
+        let (part, is_last) = match &mut self.rest {
+            Rest::Vector(samples) => {
+                let few = samples.by_ref().take(PIECE_BYTES / SERIES_BYTES).collect();
+                (Part::Vector(few), samples.as_slice().is_empty())
+            }
+            Rest::Matrix(series) => {
+                let few = take_series(series);
+                (Part::Matrix(few), series.as_slice().is_empty())
+            }
+            Rest::Nothing => (Part::Nothing, true),
+        };
+        if std::mem::replace(&mut self.begun, true) {
+            before.push(b',');
         }
-        Some(Bytes::from(std::mem::take(&mut self.buffer)))
+        self.ended = is_last;
+        let behind = match is_last {
+            true => std::mem::take(&mut self.behind),
+            false => Vec::new(),
+        };
+        Some(Piece {
+            before,
+            part,
+            behind,
+        })
     }
+}
+
+/// As many series as make a piece, one at least.
+fn take_series(series: &mut IntoIter<RangeSeries>) -> Vec<RangeSeries> {
+    let (mut few, mut bytes) = (Vec::new(), 0);
+    while bytes < PIECE_BYTES
+        && let Some(next) = series.next()
+    {
+        // A histogram has some dozen buckets.
+        let samples = next.floats.len() + 16 * next.histograms.len();
+        bytes += SERIES_BYTES + SAMPLE_BYTES * samples;
+        few.push(next);
+    }
+    few
+}
+
+impl Piece {
+    /// Its bytes.
+    #[must_use]
+    pub fn write(self) -> Bytes {
+        let mut out = self.before;
+        out.reserve(PIECE_BYTES);
+        match self.part {
+            Part::Vector(samples) => separated(&mut out, samples, push_sample),
+            Part::Matrix(series) => separated(&mut out, series, push_series),
+            Part::Nothing => {}
+        }
+        out.extend(self.behind);
+        Bytes::from(out)
+    }
+}
+
+fn separated<T>(out: &mut Vec<u8>, items: Vec<T>, push: impl Fn(&mut Vec<u8>, T)) {
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        push(out, item);
+    }
+}
+
+fn push_sample(out: &mut Vec<u8>, sample: InstantSample) {
+    out.extend_from_slice(b"{\"metric\":");
+    push_labels(out, &sample.labels);
+    match sample.value {
+        SampleValue::Float(value) => {
+            out.extend_from_slice(b",\"value\":");
+            push_point(out, sample.time_ms, |out| push_float(out, value));
+        }
+        SampleValue::Histogram(value) => {
+            out.extend_from_slice(b",\"histogram\":");
+            push_point(out, sample.time_ms, |out| push_histogram(out, &value));
+        }
+    }
+    out.push(b'}');
+}
+
+fn push_series(out: &mut Vec<u8>, series: RangeSeries) {
+    out.extend_from_slice(b"{\"metric\":");
+    push_labels(out, &series.labels);
+    if !series.floats.is_empty() {
+        out.extend_from_slice(b",\"values\":[");
+        separated(out, series.floats, |out, (time_ms, value)| {
+            push_point(out, time_ms, |out| push_float(out, value));
+        });
+        out.push(b']');
+    }
+    if !series.histograms.is_empty() {
+        out.extend_from_slice(b",\"histograms\":[");
+        separated(out, series.histograms, |out, (time_ms, value)| {
+            push_point(out, time_ms, |out| push_histogram(out, &value));
+        });
+        out.push(b']');
+    }
+    out.push(b'}');
 }
 
 fn push_pair(out: &mut Vec<u8>, time_ms: i64, push: impl FnOnce(&mut Vec<u8>)) {
@@ -180,36 +198,6 @@ fn push_pair(out: &mut Vec<u8>, time_ms: i64, push: impl FnOnce(&mut Vec<u8>)) {
     out.push(b',');
     push(out);
     out.push(b']');
-}
-
-/// A comma, unless what is written begins with this.
-fn separate(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'[') {
-        out.push(b',');
-    }
-}
-
-fn fill_vector(out: &mut Vec<u8>, samples: &mut IntoIter<InstantSample>) -> bool {
-    for sample in samples.by_ref() {
-        separate(out);
-        out.extend_from_slice(b"{\"metric\":");
-        push_labels(out, &sample.labels);
-        match sample.value {
-            SampleValue::Float(value) => {
-                out.extend_from_slice(b",\"value\":");
-                push_point(out, sample.time_ms, |out| push_float(out, value));
-            }
-            SampleValue::Histogram(value) => {
-                out.extend_from_slice(b",\"histogram\":");
-                push_point(out, sample.time_ms, |out| push_histogram(out, &value));
-            }
-        }
-        out.push(b'}');
-        if out.len() >= PIECE_BYTES {
-            return samples.as_slice().is_empty();
-        }
-    }
-    true
 }
 
 fn push_point(out: &mut Vec<u8>, time_ms: i64, push: impl FnOnce(&mut Vec<u8>)) {

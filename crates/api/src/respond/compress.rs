@@ -1,9 +1,11 @@
 //! Compression of answers: zstd and gzip, as the client accepts them.
 
+use std::future::ready;
 use std::io::{Result, Write};
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
+use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, header};
 
 /// Shorter answers are sent as they are, as in Thanos.
@@ -107,13 +109,15 @@ impl Encoder {
 /// The compressed pieces; those in which nothing came out are left out.
 pub(super) fn pieces(
     encoder: Encoder,
-    plain: impl Iterator<Item = Bytes> + Send,
-) -> impl Iterator<Item = Result<Bytes>> + Send {
-    let mut encoder = Some(encoder);
-    let mut plain = plain;
-    let compressed = std::iter::from_fn(move || match plain.next() {
-        Some(piece) => encoder.as_mut().map(|encoder| encoder.write(&piece)),
-        None => encoder.take().map(Encoder::finish),
+    plain: impl Stream<Item = Bytes> + Send,
+) -> impl Stream<Item = Result<Bytes>> + Send {
+    let pieces = plain.map(Some).chain(stream::once(async { None }));
+    let compressed = pieces.scan(Some(encoder), |encoder, piece| {
+        let piece = match piece {
+            Some(piece) => encoder.as_mut().map(|encoder| encoder.write(&piece)),
+            None => encoder.take().map(Encoder::finish),
+        };
+        ready(piece)
     });
-    compressed.filter(|piece| !matches!(piece, Ok(piece) if piece.is_empty()))
+    compressed.filter(|piece| ready(!matches!(piece, Ok(piece) if piece.is_empty())))
 }

@@ -41,7 +41,7 @@ async fn the_envelope_is_that_of_thanos() {
             "PromQL warning: c".to_owned(),
         ],
     };
-    let response = headers("").respond(Ok(reply));
+    let response = headers("").respond(Ok(reply), &CpuPool::new(2));
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(header_of(&response, "content-type"), "application/json");
     assert_eq!(header_of(&response, "cache-control"), "");
@@ -57,7 +57,7 @@ async fn what_may_be_partial_is_not_cached() {
         data: Data::json(&["a<b"]),
         warnings: vec!["store a:1 did not answer".to_owned()],
     };
-    let response = headers("").respond(Ok(reply));
+    let response = headers("").respond(Ok(reply), &CpuPool::new(2));
     assert_eq!(header_of(&response, "cache-control"), "no-store");
     let expected = "{\"status\":\"success\",\"data\":[\"a\\u003cb\"],\"warnings\":[\"store a:1 did not answer\"]}";
     assert_eq!(String::from_utf8(read(response).await).unwrap(), expected);
@@ -74,7 +74,8 @@ async fn errors_have_their_codes() {
         (ErrorType::Internal, 500, "internal"),
     ];
     for (kind, code, name) in codes {
-        let response = headers("").respond(Err(Failed::new(kind, "it \"failed\"")));
+        let response =
+            headers("").respond(Err(Failed::new(kind, "it \"failed\"")), &CpuPool::new(2));
         assert_eq!(response.status().as_u16(), code);
         assert_eq!(header_of(&response, "cache-control"), "no-store");
         let expected = format!(
@@ -86,7 +87,8 @@ async fn errors_have_their_codes() {
 
 #[tokio::test]
 async fn no_data_is_no_content() {
-    let response = Headers::new(&HeaderMap::new(), false).respond(Ok(Reply::new(Data::Nothing)));
+    let response = Headers::new(&HeaderMap::new(), false)
+        .respond(Ok(Reply::new(Data::Nothing)), &CpuPool::new(2));
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert_eq!(header_of(&response, "access-control-allow-origin"), "");
     assert!(read(response).await.is_empty());
@@ -96,9 +98,9 @@ async fn no_data_is_no_content() {
 async fn long_answers_are_compressed() {
     let texts: Vec<String> = (0..100_000).map(|i| format!("value {i}")).collect();
     let reply = || Ok(Reply::new(Data::json(&texts)));
-    let plain = read(headers("").respond(reply())).await;
+    let plain = read(headers("").respond(reply(), &CpuPool::new(2))).await;
 
-    let response = headers("gzip, deflate").respond(reply());
+    let response = headers("gzip, deflate").respond(reply(), &CpuPool::new(2));
     assert_eq!(header_of(&response, "content-encoding"), "gzip");
     assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
     let compressed = read(response).await;
@@ -108,16 +110,19 @@ async fn long_answers_are_compressed() {
         .unwrap();
     assert!(unpacked == plain && compressed.len() < plain.len() / 2);
 
-    let response = headers("gzip, zstd").respond(reply());
+    let response = headers("gzip, zstd").respond(reply(), &CpuPool::new(2));
     assert_eq!(header_of(&response, "content-encoding"), "zstd");
     assert!(zstd::decode_all(&read(response).await[..]).unwrap() == plain);
 
     for (accept, expected) in [("zstd;q=0.5, gzip", "gzip"), ("gzip;q=0", ""), ("br", "")] {
         assert_eq!(
-            header_of(&headers(accept).respond(reply()), "content-encoding"),
+            header_of(
+                &headers(accept).respond(reply(), &CpuPool::new(2)),
+                "content-encoding"
+            ),
             expected
         );
     }
-    let short = headers("gzip").respond(Ok(Reply::new(Data::json(&1))));
+    let short = headers("gzip").respond(Ok(Reply::new(Data::json(&1))), &CpuPool::new(2));
     assert_eq!(header_of(&short, "content-encoding"), "");
 }

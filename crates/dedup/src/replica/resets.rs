@@ -186,7 +186,8 @@ impl<S: Series + ?Sized> Resets<'_, S> {
                 let leaves = falls || sample.value <= after.value || self.will_fall(sample);
                 is_apart && is_early && leaves && (rises || self.fell(sample))
             };
-            if fits {
+            // Of more than two replicas, two may have read at one time: each time comes once.
+            if fits && last.time < sample.time {
                 is_past |= is_below;
                 self.push_one(sample);
                 last = sample;
@@ -199,7 +200,7 @@ impl<S: Series + ?Sized> Resets<'_, S> {
     fn insert_last(&mut self, mut last: Sample, tolerance: i64) {
         for sample in self.collect(last, i64::MAX) {
             let fits = last.value <= sample.value || self.fell(sample);
-            if fits && apart(last, sample, tolerance) {
+            if fits && last.time < sample.time && apart(last, sample, tolerance) {
                 self.push_one(sample);
                 last = sample;
             }

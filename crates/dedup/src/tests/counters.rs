@@ -1,5 +1,6 @@
 //! What `replica` promises of counters, over random replicas of a known truth.
 
+use super::deduped;
 use super::truth::{Case, Event, Pick, Shape};
 use crate::replica::{longest_step, tolerance};
 use crate::{Function, select};
@@ -35,6 +36,19 @@ fn more_replicas_promise_the_same() {
         assert_counts(&case, &picks, seed);
         assert_covers(&case, &picks, seed);
     }
+}
+
+/// Two replicas that both read the first value after a reset, at the same time, once gave it twice.
+#[test]
+fn each_time_comes_once_if_two_replicas_read_at_it() {
+    let replicas: [&[(i64, f64)]; 3] = [
+        &[(0, 10.0), (30_000, 40.0), (60_000, 16.0), (90_000, 20.0)],
+        &[(15_000, 25.0), (45_000, 0.0)],
+        &[(16_000, 26.0), (45_000, 0.0)],
+    ];
+    let out = deduped(Function::Replica, &replicas, true);
+    assert!(out.is_sorted_by(|a, b| a.0 < b.0), "{out:?}");
+    assert!(out.contains(&(45_000, 0.0)), "{out:?}");
 }
 
 #[test]

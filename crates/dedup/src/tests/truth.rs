@@ -176,12 +176,18 @@ impl Case {
         })
     }
 
-    /// Whether two samples of one replica around a reset fall.
+    /// Whether two samples of one replica around a reset fall. If another reset lies between them too, as in an outage,
+    /// they do not tell which one it was.
     pub(super) fn saw_reset(&self, time: i64) -> bool {
         (0..self.replicas.len()).any(|replica| {
-            let floats = &self.replicas[replica].samples.floats;
-            let around = self.around(replica, time);
-            around.is_some_and(|(before, after)| floats[after] < floats[before])
+            let Some((before, after)) = self.around(replica, time) else {
+                return false;
+            };
+            let Replica { samples, read } = &self.replicas[replica];
+            let between =
+                |reset: &&i64| read[before] < Some(**reset) && Some(**reset) <= read[after];
+            samples.floats[after] < samples.floats[before]
+                && self.world.resets.iter().filter(between).count() == 1
         })
     }
 

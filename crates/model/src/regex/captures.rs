@@ -54,25 +54,31 @@ impl<'v> Match<'_, 'v> {
     /// `template` with its variables replaced; unknown and unmatched ones become empty.
     #[must_use]
     pub fn expand(&self, template: &Template) -> String {
-        let mut out = String::new();
-        for piece in &template.pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Number(number) => out.push_str(self.group(*number).unwrap_or_default()),
-                Piece::Name(name) => {
-                    // Of groups with the same name the first that took part counts.
-                    let numbers = self.regex.group_names.iter().enumerate();
-                    let named = numbers.filter(|(_, n)| n.as_ref() == Some(name));
-                    out.push_str(
-                        named
-                            .filter_map(|(n, _)| self.group(n))
-                            .next()
-                            .unwrap_or(""),
-                    );
-                }
+        let pieces = template.pieces.iter();
+        pieces.map(|piece| self.value_of(piece)).collect()
+    }
+
+    /// How many bytes [`Self::expand`] would yield: to ask before, where it may be too many.
+    #[must_use]
+    pub fn expanded_len(&self, template: &Template) -> usize {
+        let lengths = template
+            .pieces
+            .iter()
+            .map(|piece| self.value_of(piece).len());
+        lengths.fold(0, usize::saturating_add)
+    }
+
+    fn value_of<'a>(&'a self, piece: &'a Piece) -> &'a str {
+        match piece {
+            Piece::Text(text) => text,
+            Piece::Number(number) => self.group(*number).unwrap_or_default(),
+            Piece::Name(name) => {
+                // Of groups with the same name the first that took part counts.
+                let numbers = self.regex.group_names.iter().enumerate();
+                let mut named = numbers.filter(|(_, n)| n.as_ref() == Some(name));
+                named.find_map(|(n, _)| self.group(n)).unwrap_or_default()
             }
         }
-        out
     }
 
     fn group(&self, number: usize) -> Option<&'v str> {

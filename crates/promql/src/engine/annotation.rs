@@ -1,7 +1,10 @@
 //! What is worth knowing about a result that is no error.
 
 use std::fmt;
+use std::hash::BuildHasher;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use rutile_model::go_float::GoFloat;
 use rutile_model::time::format_rfc3339;
 
@@ -96,20 +99,37 @@ fn two_digits(value: f64) -> String {
 
 /// Annotations, each once, in the order in which they came up.
 ///
-/// What says the same is the same, wherever it is about: the last place counts, as in Prometheus.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What says the same is the same, wherever it is about: the last place counts, as in Prometheus. There are at most
+/// 1000, as a query may have one for each of its steps; the last one then says that there were more.
+#[derive(Debug, Clone, Default)]
 pub struct Annotations {
     all: Vec<Annotation>,
+    /// Places in `all`, by message.
+    places: HashTable<usize>,
+}
+
+/// The most annotations of an answer.
+const MAX_ANNOTATIONS: usize = 1000;
+
+impl PartialEq for Annotations {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
 }
 
 impl Annotations {
     /// Adds one, or makes one of it and what is there.
     pub fn add(&mut self, annotation: Annotation) {
-        let is_same = |known: &&mut Annotation| {
+        let hash = |annotation: &Annotation| FixedState::default().hash_one(&annotation.message);
+        let is_same = |known: &Annotation| {
             known.severity == annotation.severity && known.message == annotation.message
         };
-        let Some(known) = self.all.iter_mut().find(is_same) else {
-            self.all.push(annotation);
+        let at = |place: &usize| self.all.get(*place);
+        let place = self
+            .places
+            .find(hash(&annotation), |place| at(place).is_some_and(is_same));
+        let Some(known) = place.copied().and_then(|place| self.all.get_mut(place)) else {
+            self.add_new(annotation, hash);
             return;
         };
         // Of those that are counted the first place stays.
@@ -121,6 +141,28 @@ impl Annotations {
             (Some(known), Some(more)) => Some(known.and(more)),
             (known, more) => known.or(more),
         };
+    }
+
+    fn add_new(&mut self, mut annotation: Annotation, hash: impl Fn(&Annotation) -> u64) {
+        match self.all.len() {
+            MAX_ANNOTATIONS.. => return,
+            count if count == MAX_ANNOTATIONS - 1 => {
+                annotation = Annotation {
+                    severity: Severity::Warning,
+                    message: format!(
+                        "there are more annotations than the {count} first ones, which are shown"
+                    ),
+                    span: annotation.span,
+                    mended: None,
+                    occurrences: 0,
+                }
+            }
+            _ => {}
+        }
+        let (key, place) = (hash(&annotation), self.all.len());
+        self.all.push(annotation);
+        let rehash = |place: &usize| self.all.get(*place).map_or(0, &hash);
+        self.places.insert_unique(key, place, rehash);
     }
 
     /// Adds a warning about a part of the query.

@@ -82,7 +82,7 @@ pub(crate) fn apply(context: &mut CallContext<'_>, args: Vec<Operand>) -> Result
         FunctionId::LabelReplace => labels::replace(context, args),
         FunctionId::LabelJoin => labels::join(context, args),
         FunctionId::HistogramQuantile => Ok(quantile::quantile(context, args)),
-        FunctionId::HistogramQuantiles => Ok(quantile::quantiles(context, args)),
+        FunctionId::HistogramQuantiles => quantile::quantiles(context, args),
         FunctionId::HistogramFraction => Ok(quantile::fraction(context, args)),
         _ => {
             let name = context.call.function.name;

@@ -126,9 +126,10 @@ impl Generator {
                 }
                 _ => {
                     let number = self.number();
-                    // A sign binds less than a power, and a number with one is still a literal.
+                    // A sign binds less than a power, and a number with one is still a literal; infinity
+                    // is printed with one.
                     Text {
-                        whole: !number.starts_with('-'),
+                        whole: !number.starts_with('-') && number != "Inf",
                         text: number,
                     }
                 }

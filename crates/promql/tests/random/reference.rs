@@ -12,8 +12,9 @@ use rutile_promql::{Answer, Engine, ParserOptions, SampleValue, Source, Value};
 use rutile_runtime::CpuPool;
 use serde::{Deserialize, Serialize};
 
+use crate::case::{Case, When, number};
+use crate::data;
 use crate::source::InMemory;
-use crate::{Case, When, data, number};
 
 /// So many queries of a record have the same series.
 const QUERIES_OF_DATA: u64 = 1000;

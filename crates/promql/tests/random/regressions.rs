@@ -23,22 +23,6 @@ fn engine(delayed_name_removal: bool) -> Engine {
     Engine::new(options, CpuPool::inline())
 }
 
-#[tokio::test]
-async fn info_keeps_a_name_that_was_about_to_go() {
-    let source = source(&["a{job=\"x\"} 1"]);
-    for (delayed, name) in [(true, "a"), (false, "")] {
-        let answer = engine(delayed)
-            .instant(&source, "info(abs(a))", 0)
-            .await
-            .expect("an answer");
-        let Value::Vector(samples) = answer.value else {
-            panic!("a vector")
-        };
-        let names: Vec<&str> = samples.iter().map(|s| s.labels.value("__name__")).collect();
-        assert_eq!(names, [name]);
-    }
-}
-
 /// The first step of a range had no samples before it, the later ones had.
 #[tokio::test]
 async fn functions_of_thanos_look_behind_subqueries_at_every_step() {

@@ -204,7 +204,8 @@ async fn compare(
             stats: None,
         })),
     };
-    let response = Headers::new(&http::HeaderMap::new(), false).respond(Ok(reply));
+    let headers = Headers::new(&http::HeaderMap::new(), false);
+    let response = headers.respond(Ok(reply), &CpuPool::inline());
     let expected = response.into_body().collect().await.unwrap().to_bytes();
     if expected == got.body {
         Ok(())

@@ -72,8 +72,6 @@ pub(crate) async fn eval(
     for row in base {
         enrich(row, &index, &wanted, &mut out)?;
     }
-    // As in Prometheus, a metric name that was about to go stays.
-    out.iter_mut().for_each(|row| row.drop_name = false);
     Ok(Operand::Vector(out))
 }
 

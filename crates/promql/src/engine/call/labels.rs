@@ -21,8 +21,10 @@ pub(super) fn replace(context: &CallContext<'_>, mut args: Args) -> Result<Opera
     })?;
     require_name(context, 1, &target, "destination", "label_replace")?;
     let replacement = Template::new(&replacement);
+    let mut room = Room::new(context);
     for row in &mut rows {
         if let Some(matched) = regex.match_whole(row.labels.value(&source)) {
+            room.take(matched.expanded_len(&replacement))?;
             let value = matched.expand(&replacement);
             set(row, &target, &value);
         }
@@ -39,12 +41,50 @@ pub(super) fn join(context: &CallContext<'_>, mut args: Args) -> Result<Operand>
         sources.push(source);
     }
     require_name(context, 1, &target, "destination", "label_join")?;
+    let mut room = Room::new(context);
     for row in &mut rows {
+        let lengths = sources
+            .iter()
+            .map(|name| row.labels.value(name).len() + separator.len());
+        room.take(lengths.fold(0, usize::saturating_add))?;
         let values: Vec<&str> = sources.iter().map(|name| row.labels.value(name)).collect();
         let value = values.join(&separator);
         set(row, &target, &value);
     }
     Ok(Operand::Vector(rows))
+}
+
+/// How many bytes of values a call may still make. Nested calls could double them each time.
+struct Room {
+    function: &'static str,
+    most: u64,
+    left: u64,
+}
+
+impl Room {
+    /// As many bytes as the samples that a query may hold have.
+    fn new(context: &CallContext<'_>) -> Self {
+        let most = context
+            .options
+            .max_samples
+            .saturating_mul(size_of::<f64>() as u64);
+        Self {
+            function: context.call.function.name,
+            most,
+            left: most,
+        }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        let Some(left) = self.left.checked_sub(bytes as u64) else {
+            let Self { function, most, .. } = self;
+            return Err(Error::TooMany(format!(
+                "{function}() would make label values of more than {most} bytes: shorten them, or select fewer series"
+            )));
+        };
+        self.left = left;
+        Ok(())
+    }
 }
 
 /// Sets a label, or removes it if the value is empty. A metric name that was set stays.

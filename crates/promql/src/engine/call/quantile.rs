@@ -12,8 +12,10 @@ use rutile_model::{FloatHistogram, Labels};
 use super::classic::{Histograms, with_name};
 use super::{Args, CallContext, at, column};
 use crate::ast::Span;
+use crate::engine::Result;
 use crate::engine::annotation::Mended;
 use crate::engine::column::{Operand, Row};
+use crate::engine::memory::too_many;
 
 pub(super) fn quantile(context: &mut CallContext<'_>, mut args: Args) -> Operand {
     let (quantiles, rows) = (args.scalar(), args.vector());
@@ -31,7 +33,10 @@ pub(super) fn quantile(context: &mut CallContext<'_>, mut args: Args) -> Operand
 }
 
 /// The same for many quantiles, told apart by a label.
-pub(super) fn quantiles(context: &mut CallContext<'_>, mut args: Args) -> Operand {
+///
+/// # Errors
+/// When there would be too many: each value of a quantile has rows of its own, with a place for each step.
+pub(super) fn quantiles(context: &mut CallContext<'_>, mut args: Args) -> Result<Operand> {
     let (rows, label) = (args.vector(), args.string());
     let mut all = Vec::new();
     while let Some(quantiles) = args.next_scalar() {
@@ -41,10 +46,16 @@ pub(super) fn quantiles(context: &mut CallContext<'_>, mut args: Args) -> Operan
     let span = context.span_of(0);
     let histograms = Histograms::new(context, rows, span);
     let (mut out, mut mended) = (Vec::new(), BTreeSet::new());
+    let most_rows = context.options.max_samples / context.steps.len() as u64;
     for quantiles in &all {
         let rows = quantile_rows(context, &histograms, quantiles, span, &mut mended);
         // A quantile may differ from step to step, and then each one has a row of its own.
-        for quantile in distinct(quantiles) {
+        let distinct = distinct(quantiles);
+        let more = rows.len().saturating_mul(distinct.len());
+        if out.len().saturating_add(more) as u64 > most_rows {
+            return Err(too_many(context.options.max_samples));
+        }
+        for quantile in distinct {
             let text = open_metrics(quantile);
             for row in &rows {
                 let floats = row.column.floats.iter().zip(quantiles);
@@ -61,7 +72,7 @@ pub(super) fn quantiles(context: &mut CallContext<'_>, mut args: Args) -> Operan
             }
         }
     }
-    Operand::Vector(out)
+    Ok(Operand::Vector(out))
 }
 
 pub(super) fn fraction(context: &mut CallContext<'_>, mut args: Args) -> Operand {
@@ -199,13 +210,9 @@ fn warn_of_quantiles(context: &mut CallContext<'_>, quantiles: &[f64], arg: usiz
 
 /// Each number once, in order of appearance.
 fn distinct(values: &[f64]) -> Vec<f64> {
-    let mut seen: Vec<f64> = Vec::new();
-    for value in values {
-        if !seen.iter().any(|seen| seen.to_bits() == value.to_bits()) {
-            seen.push(*value);
-        }
-    }
-    seen
+    let mut seen = BTreeSet::new();
+    let is_new = |value: &f64| seen.insert(value.to_bits());
+    values.iter().copied().filter(is_new).collect()
 }
 
 /// A number as OpenMetrics wants it: with a point or an exponent.

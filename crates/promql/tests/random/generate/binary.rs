@@ -196,5 +196,5 @@ impl Generator {
 
 /// Whether operators around it do not change what it may be.
 fn is_arithmetic(text: &Text) -> bool {
-    text.whole || !text.text.contains(" bool ")
+    text.whole || !text.text.contains(" bool ") && !text.text.starts_with("Inf")
 }
