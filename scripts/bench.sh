@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # `make bench`: a store gateway on 2 GB of blocks against a bare gRPC stream of the same frames, the fetcher, and the
 # compactor against `cp -r` of the same blocks.
-# Prints what goes into docs/benchmarks.md. SERIES makes it smaller, BUCKET takes blocks that are there already.
+# Prints what goes into docs/benchmarks.md. SERIES makes it smaller, BUCKET takes blocks that are there already, THANOS names a
+# thanos program whose querier is measured beside ours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
+readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902} QUERY_HTTP=127.0.0.1:${QUERY_HTTP_PORT:-10904}
 readonly SERIES=${SERIES:-300000} PROFILE=${PROFILE:-release} RUNS=${RUNS:-9}
 mkdir -p "${CARGO_TARGET_DIR:-target}/bench"
 # Absolute: cargo runs benchmarks in the folder of their package.
@@ -43,7 +44,7 @@ if [ ! -d "$BUCKET" ]; then
 fi
 
 say "building"
-cargo build --locked --profile "$PROFILE" --package rutile-store --package rutile-compact
+cargo build --locked --profile "$PROFILE" --package rutile-store --package rutile-compact --package rutile-query
 stream --help >/dev/null
 
 say "the machine: $(nproc) cores; cp -r of the data"
@@ -65,6 +66,43 @@ stream load "$GRPC" --runs 101 --match pod=app1-0000002 --mint 1767229200000 --m
 
 say "peak memory of rutile-store"
 grep VmHWM "/proc/$store/status"
+
+# query NAME STEP PROMQL: the median time of a range query over the eight hours of the data, and the size of its answer.
+query() {
+  local times=() i
+  for ((i = 0; i < RUNS; i++)); do
+    times+=("$(curl -sf -o "$HOME_DIR/answer.json" -w '%{time_total}' "http://$QUERY_HTTP/api/v1/query_range" \
+      -d start=2026-01-01T00:00:00Z -d end=2026-01-01T08:00:00Z -d step="$2" --data-urlencode "query=$3")")
+  done
+  printf '%-22s %s s  %d bytes\n' "$1" "$(printf '%s\n' "${times[@]}" | sort -n | sed -n "$(((RUNS + 1) / 2))p")" \
+    "$(stat -c %s "$HOME_DIR/answer.json")"
+}
+
+# querier NAME COMMAND...: the queries, by a querier over the store gateway.
+querier() {
+  say "$1: range queries over eight hours"
+  local deadline=$((SECONDS + 60)) job
+  "${@:2}" --endpoint "$GRPC" --http-address "$QUERY_HTTP" --grpc-address "${QUERY_HTTP%:*}:0" >"$HOME_DIR/$1.log" 2>&1 &
+  job=$!
+  until [[ $(http_get "$QUERY_HTTP" /api/v1/stores 2>/dev/null) == *maxTime* ]]; do
+    ((SECONDS < deadline)) || fail "$1 does not know its store after 60 s; its log is $HOME_DIR/$1.log"
+    sleep 0.1
+  done
+  query 'sum of rates' 60 'sum by (namespace)(rate(http_requests_0_total[5m]))'
+  query 'plain selector' 60 'container_memory_working_set_bytes_0'
+  query 'rate' 300 'rate(http_requests_1_total[5m])'
+  query 'classic histograms' 120 'histogram_quantile(0.99, sum by (le, job)(rate(http_request_duration_seconds_bucket{job=~"job-[0-4]"}[5m])))'
+  query 'max_over_time' 60 'max by (job)(max_over_time(go_goroutines_0[1h]))'
+  query 'topk' 60 'topk(10, rate(container_cpu_usage_seconds_0_total[5m]))'
+  query 'ratio' 60 'sum by (job)(rate(http_requests_0_total[5m])) / on (job) sum by (job)(rate(http_requests_1_total[5m]))'
+  query 'native histograms' 60 'histogram_quantile(0.9, sum by (job)(rate(rpc_duration_native_seconds_0[5m])))'
+  grep VmHWM "/proc/$job/status"
+  kill "$job"
+  wait "$job" || true
+}
+querier rutile-query "$(program rutile-query "$PROFILE")"
+# By hand: another querier in the same run.
+[ -z "${THANOS:-}" ] || querier thanos "$THANOS" query --query.promql-engine thanos
 stop_store
 
 say "10,000 blocks: ready cold, ready warm, a query of 40,000 series in all of them"
