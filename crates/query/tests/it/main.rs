@@ -6,6 +6,7 @@
 
 mod answers;
 mod bad_input;
+mod figures;
 mod grpc;
 mod process;
 mod reports;

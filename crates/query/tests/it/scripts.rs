@@ -202,6 +202,7 @@ async fn compare(
         data: Data::Query(Box::new(QueryData {
             value: answer.value,
             stats: None,
+            analysis: None,
         })),
     };
     let response = Headers::new(&http::HeaderMap::new(), false).respond(Ok(reply));
