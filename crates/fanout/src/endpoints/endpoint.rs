@@ -41,6 +41,17 @@ struct State {
     checked: bool,
 }
 
+/// Whether an endpoint can be asked.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It can.
+    Queryable(Arc<Metadata>),
+    /// It could before; why it cannot now.
+    Failing(Arc<Metadata>, String),
+    /// It never could.
+    Unknown,
+}
+
 impl Endpoint {
     pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics, now_ms: i64) -> Self {
         Self {
@@ -112,6 +123,21 @@ impl Endpoint {
     pub fn is_queryable(&self) -> bool {
         let state = self.state.borrow();
         self.strict || (state.checked && state.last_error.is_none())
+    }
+
+    /// Whether it can be asked, and what it said of itself at last: both of the same moment.
+    pub(super) fn standing(&self) -> Standing {
+        let state = self.state.borrow();
+        let metadata = state.metadata.clone();
+        if self.strict {
+            let metadata = metadata.unwrap_or_else(|| Arc::new(Metadata::unknown()));
+            return Standing::Queryable(metadata);
+        }
+        match (metadata, &state.last_error) {
+            (Some(metadata), None) => Standing::Queryable(metadata),
+            (Some(metadata), Some(error)) => Standing::Failing(metadata, error.clone()),
+            (None, _) => Standing::Unknown,
+        }
     }
 
     /// Whether it is worth showing: it is strict, or it worked within `unhealthy` milliseconds.

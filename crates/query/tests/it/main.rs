@@ -11,4 +11,5 @@ mod grpc;
 mod process;
 mod reports;
 mod scripts;
+mod selects;
 mod support;
