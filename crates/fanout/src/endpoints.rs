@@ -170,13 +170,15 @@ impl Endpoints {
         for (name, spec) in wanted {
             match known.entry(name) {
                 Entry::Occupied(mut entry) => {
-                    if !entry.get().endpoint.adopt(&spec) {
-                        entry.insert(self.start(&spec));
+                    let endpoint = &entry.get().endpoint;
+                    if !endpoint.adopt(&spec) {
+                        let served = endpoint.served();
+                        entry.insert(self.start(&spec, served));
                     }
                 }
                 Entry::Vacant(entry) => {
                     tracing::info!(endpoint = %spec.name, "adding an endpoint");
-                    entry.insert(self.start(&spec));
+                    entry.insert(self.start(&spec, None));
                 }
             }
         }
@@ -184,8 +186,14 @@ impl Endpoints {
         self.show_connections();
     }
 
-    fn start(self: &Arc<Self>, spec: &EndpointSpec) -> KnownEndpoint {
-        let endpoint = Arc::new(Endpoint::new(spec, self.calls.clone(), self.clock.now_ms()));
+    /// Begins with an endpoint that served this before its settings changed.
+    fn start(
+        self: &Arc<Self>,
+        spec: &EndpointSpec,
+        served: Option<Arc<Metadata>>,
+    ) -> KnownEndpoint {
+        let endpoint = Endpoint::new(spec, self.calls.clone(), self.clock.now_ms());
+        let endpoint = Arc::new(endpoint.having_served(served));
         let checks = check_regularly(Arc::downgrade(self), Arc::clone(&endpoint));
         KnownEndpoint {
             endpoint,

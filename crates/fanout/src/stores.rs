@@ -50,7 +50,7 @@ impl Absent {
     /// What an answer says that lacks it.
     pub(crate) fn warning(&self) -> String {
         let Self { name, error, .. } = self;
-        format!("{name} was not asked, its data may be missing: its last Info failed: {error}")
+        format!("{name} was not asked, its data may be missing: {error}")
     }
 }
 

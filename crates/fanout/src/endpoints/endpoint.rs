@@ -65,6 +65,17 @@ impl Endpoint {
         }
     }
 
+    /// What it last said of itself.
+    pub(super) fn served(&self) -> Option<Arc<Metadata>> {
+        self.state.borrow().metadata.clone()
+    }
+
+    /// The same, which is known to have served this.
+    pub(super) fn having_served(self, metadata: Option<Arc<Metadata>>) -> Self {
+        self.state.send_modify(|state| state.metadata = metadata);
+        self
+    }
+
     /// Changes to what is discovered now; false when that needs a new endpoint.
     pub(super) fn adopt(&self, spec: &EndpointSpec) -> bool {
         let same = self.strict == spec.strict
@@ -92,8 +103,8 @@ impl Endpoint {
     /// times; of any other nothing is known then.
     #[must_use]
     pub fn metadata(&self) -> Option<Arc<Metadata>> {
-        let known = self.state.borrow().metadata.clone();
-        known.or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
+        self.served()
+            .or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
     }
 
     /// A connection, of a group the next one in turn.
@@ -133,10 +144,16 @@ impl Endpoint {
             let metadata = metadata.unwrap_or_else(|| Arc::new(Metadata::unknown()));
             return Standing::Queryable(metadata);
         }
-        match (metadata, &state.last_error) {
-            (Some(metadata), None) => Standing::Queryable(metadata),
-            (Some(metadata), Some(error)) => Standing::Failing(metadata, error.clone()),
-            (None, _) => Standing::Unknown,
+        let Some(metadata) = metadata else {
+            return Standing::Unknown;
+        };
+        match &state.last_error {
+            Some(error) => Standing::Failing(metadata, format!("its last Info failed: {error}")),
+            None if state.checked => Standing::Queryable(metadata),
+            None => {
+                let why = "its settings have changed, and it has not answered since";
+                Standing::Failing(metadata, why.to_owned())
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
 };
 
-use rutile_discovery::EndpointSpec;
+use rutile_discovery::{Compression, EndpointSpec};
 use rutile_fanout::{FanoutConfig, Stores};
 use rutile_model::{Labels, MatchOp, Matcher};
 use rutile_proto::thanos::{
@@ -181,11 +181,27 @@ async fn what_is_removed_or_never_answered_is_not_missing() {
     region.cluster.endpoints.replace(vec![us.clone()]);
     assert!(region.ask(everything(), &[]).await.1.is_empty());
 
-    // It is back in the list, and has not answered since.
+    // It is back in the list, and was not heard of since.
     let eu = EndpointSpec::fixed(&region.eu_address);
     region.cluster.endpoints.replace(vec![us, eu]);
     region.cluster.endpoints.checked_once().await;
     assert!(region.ask(everything(), &[]).await.1.is_empty());
+}
+
+#[tokio::test]
+async fn with_other_settings_it_is_still_missing() {
+    let region = region().await;
+    let mut eu = EndpointSpec::fixed(&region.eu_address);
+    eu.client.compression = Compression::Snappy;
+    let us = EndpointSpec::fixed(&region.us_address);
+    region.cluster.endpoints.replace(vec![us, eu]);
+    // Nobody has asked it yet: this test has one thread.
+    let [warning] = &region.ask(everything(), &[]).await.1[..] else {
+        panic!("one warning is expected");
+    };
+    assert!(warning.contains("has not answered since"), "{warning}");
+    region.cluster.endpoints.checked_once().await;
+    region.check(&region.ask(everything(), &[]).await.1);
 }
 
 #[tokio::test]
