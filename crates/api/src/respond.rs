@@ -48,6 +48,8 @@ pub struct QueryData {
     pub value: Value,
     /// JSON of the statistics, if they were asked for.
     pub stats: Option<Vec<u8>>,
+    /// JSON of what each part of the query came to, if it was asked for.
+    pub analysis: Option<Vec<u8>>,
 }
 
 /// The text of an answer.
@@ -237,8 +239,10 @@ impl QueryData {
             after.extend_from_slice(b",\"stats\":");
             after.extend(stats);
         }
-        // Thanos has the analysis of a query here, and this where there is none.
-        after.extend_from_slice(b",\"analysis\":{}}");
+        after.extend_from_slice(b",\"analysis\":");
+        // Thanos has an empty one where there is none.
+        after.extend(self.analysis.unwrap_or_else(|| b"{}".to_vec()));
+        after.push(b'}');
         after.extend_from_slice(behind);
         Pieces::new(before, self.value, after)
     }

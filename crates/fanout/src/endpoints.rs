@@ -2,7 +2,8 @@
 //!
 //! Each endpoint is asked for its Info at an interval of its own, so that one that hangs delays no
 //! other. An endpoint that fails is not asked for data from then on, unless it is strict, but stays
-//! listed for a while so that an operator sees why. A removed endpoint ends its open calls in peace:
+//! known as absent until it is removed, so that answers say that they lack it, and listed for a while
+//! so that an operator sees why. A removed endpoint ends its open calls in peace:
 //! the connection closes when the last of them is done.
 
 mod connect;
@@ -27,8 +28,9 @@ use tokio::{
 };
 
 pub use self::endpoint::Endpoint;
+use self::endpoint::Standing;
 use crate::{
-    ClientMetrics, Metadata, Store, Stores,
+    Absent, ClientMetrics, Known, Metadata, Store, Stores,
     metrics::{Connection, EndpointMetrics},
 };
 
@@ -84,11 +86,11 @@ pub struct Endpoints {
     metrics: EndpointMetrics,
     calls: ClientMetrics,
     /// By name.
-    known: RwLock<BTreeMap<String, Known>>,
+    known: RwLock<BTreeMap<String, KnownEndpoint>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownEndpoint {
     endpoint: Arc<Endpoint>,
     /// Asks for Info until it is dropped.
     _checks: Task<()>,
@@ -168,13 +170,15 @@ impl Endpoints {
         for (name, spec) in wanted {
             match known.entry(name) {
                 Entry::Occupied(mut entry) => {
-                    if !entry.get().endpoint.adopt(&spec) {
-                        entry.insert(self.start(&spec));
+                    let endpoint = &entry.get().endpoint;
+                    if !endpoint.adopt(&spec) {
+                        let served = endpoint.served();
+                        entry.insert(self.start(&spec, served));
                     }
                 }
                 Entry::Vacant(entry) => {
                     tracing::info!(endpoint = %spec.name, "adding an endpoint");
-                    entry.insert(self.start(&spec));
+                    entry.insert(self.start(&spec, None));
                 }
             }
         }
@@ -182,10 +186,16 @@ impl Endpoints {
         self.show_connections();
     }
 
-    fn start(self: &Arc<Self>, spec: &EndpointSpec) -> Known {
-        let endpoint = Arc::new(Endpoint::new(spec, self.calls.clone(), self.clock.now_ms()));
+    /// Begins with an endpoint that served this before its settings changed.
+    fn start(
+        self: &Arc<Self>,
+        spec: &EndpointSpec,
+        served: Option<Arc<Metadata>>,
+    ) -> KnownEndpoint {
+        let endpoint = Endpoint::new(spec, self.calls.clone(), self.clock.now_ms());
+        let endpoint = Arc::new(endpoint.having_served(served));
         let checks = check_regularly(Arc::downgrade(self), Arc::clone(&endpoint));
-        Known {
+        KnownEndpoint {
             endpoint,
             _checks: self.tasks.spawn("endpoint-info", checks).abort_on_drop(),
         }
@@ -249,17 +259,27 @@ impl Endpoints {
 }
 
 impl Stores for Endpoints {
-    fn stores(&self) -> Vec<Store> {
-        let store = |endpoint: Arc<Endpoint>| {
-            let metadata = endpoint.metadata()?;
-            metadata.info.store.as_ref()?;
-            Some(Store {
-                name: endpoint.name().into(),
-                metadata,
-                api: endpoint,
-            })
-        };
-        self.queryable().into_iter().filter_map(store).collect()
+    fn known(&self) -> Known {
+        let mut all = Known::default();
+        for KnownEndpoint { endpoint, .. } in self.known.read().values() {
+            let name = endpoint.name().into();
+            match endpoint.standing() {
+                Standing::Queryable(metadata) if metadata.is_store() => all.stores.push(Store {
+                    name,
+                    metadata,
+                    api: Arc::clone(endpoint) as _,
+                }),
+                Standing::Failing(metadata, error) if metadata.is_store() => {
+                    all.absent.push(Absent {
+                        name,
+                        metadata,
+                        error,
+                    });
+                }
+                Standing::Queryable(_) | Standing::Failing(..) | Standing::Unknown => {}
+            }
+        }
+        all
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     labels::{self, Kind, LabelCall},
     metrics::FanoutMetrics,
     patience::Patience,
-    select::{Chosen, Question, select},
+    select::{Chosen, Question, missing, select},
     series,
 };
 
@@ -64,6 +64,8 @@ pub struct Fanout {
 /// A request as it goes on: whom to ask, with which matchers, and what failures mean.
 pub(crate) struct Plan {
     pub(crate) chosen: Vec<Chosen>,
+    /// What is to be said of those that cannot be asked.
+    pub(crate) missing: Vec<String>,
     /// Without the selector labels.
     matchers: Vec<LabelMatcher>,
     pub(crate) partial: bool,
@@ -109,6 +111,9 @@ impl Fanout {
     /// stays. A tenth of the time until the deadline of `ctx`, at most 1 s, is kept back: a store that
     /// is silent when it begins, or not done when half of it is over, is given up. Without partial
     /// response the first failure, or warning of a store, is an error.
+    ///
+    /// A store that would be asked if it were not [`crate::Absent`] is a warning in any case: others are
+    /// asked, and the answer does not look whole.
     ///
     /// # Errors
     /// `Invalid` for a wrong request, `Unavailable` if there is no store at all and partial response
@@ -232,13 +237,15 @@ impl Fanout {
             matchers: remaining,
             store_matchers: asked.store_matchers,
         };
-        let selector = &self.config.selector_labels;
+        let known = self.stores.known();
+        let (selector, relabel) = (&self.config.selector_labels, &self.config.relabel);
         let passed_on = asked
             .matchers
             .iter()
             .filter(|matcher| selector.get(&matcher.name).is_none());
         Plan {
-            chosen: select(self.stores.stores(), &question, &self.config.relabel),
+            chosen: select(known.stores, &question, relabel),
+            missing: missing(&known.absent, &question, relabel),
             matchers: passed_on.cloned().collect(),
             partial: asked.partial,
             patience: Patience::new(self.config.response_timeout, ctx.deadline, asked.partial),
@@ -279,7 +286,7 @@ impl StoreApi for Fanout {
 
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
         Ok(crate::metadata::of_all(
-            &self.stores.stores(),
+            &self.stores.known(),
             &self.config.selector_labels,
             &self.config.relabel,
         ))

@@ -90,7 +90,7 @@ pub(crate) async fn ask(plan: Plan, ctx: &RequestContext, call: &LabelCall) -> R
     } else {
         try_join_all(answers).await?
     };
-    let mut warnings = Vec::new();
+    let mut warnings = plan.missing;
     let mut texts = BTreeSet::new();
     for answer in answers {
         warnings.extend(answer.warnings);

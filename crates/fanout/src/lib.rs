@@ -25,4 +25,4 @@ pub use fanout::{Fanout, FanoutConfig, Retrieval};
 pub use metadata::{Metadata, Tsdb};
 pub use metrics::{endpoint_dns_metrics, group_dns_metrics};
 pub use proxies::{Merged, Proxies, ProxiesConfig, of_all_tenants};
-pub use stores::{Store, Stores};
+pub use stores::{Absent, Known, Store, Stores};

@@ -8,7 +8,7 @@ use rutile_proto::thanos::{
     info::{InfoResponse, StoreInfo, TsdbInfo},
 };
 
-use crate::{Store, select::kept_label_sets};
+use crate::{Known, select::kept_label_sets};
 
 /// The component that a child querier calls itself.
 const QUERY: &str = "query";
@@ -82,6 +82,11 @@ impl Metadata {
         &self.info.component_type
     }
 
+    /// Whether it serves series.
+    pub(crate) fn is_store(&self) -> bool {
+        self.info.store.is_some()
+    }
+
     /// Whether it is a querier, which has endpoints of its own.
     pub(crate) fn is_querier(&self) -> bool {
         self.component() == QUERY
@@ -133,23 +138,20 @@ fn labels(labels: &[Label]) -> Labels {
         .collect()
 }
 
-/// What a proxy for these stores says of itself. All that it announces has the selector labels.
-pub(crate) fn of_all(
-    stores: &[Store],
-    selector: &Labels,
-    relabel: &[RelabelConfig],
-) -> InfoResponse {
+/// What a proxy for these stores says of itself. All that it announces has the selector labels. It speaks for the
+/// absent ones, too: whoever wants their data is to be told that it is missing.
+pub(crate) fn of_all(known: &Known, selector: &Labels, relabel: &[RelabelConfig]) -> InfoResponse {
     let mut range: Option<(i64, i64)> = None;
     let mut sets = BTreeSet::new();
     let mut tsdb_infos = Vec::new();
-    for store in stores {
-        let Some(kept) = kept_label_sets(&store.metadata, relabel) else {
+    for metadata in known.metadata() {
+        let Some(kept) = kept_label_sets(metadata, relabel) else {
             continue;
         };
-        let (min, max) = store.metadata.time_range();
+        let (min, max) = metadata.time_range();
         range = Some(range.map_or((min, max), |range| (range.0.min(min), range.1.max(max))));
         let is_kept = |tsdb: &&Tsdb| relabel.is_empty() || kept.contains(&&tsdb.labels);
-        let tsdbs = store.metadata.tsdbs.iter().filter(is_kept);
+        let tsdbs = metadata.tsdbs.iter().filter(is_kept);
         tsdb_infos.extend(tsdbs.map(|tsdb| TsdbInfo {
             labels: Some(label_set(&tsdb.labels.extended_with(selector))),
             min_time: tsdb.min_time,

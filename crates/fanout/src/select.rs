@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rutile_model::{Labels, Matcher, RelabelConfig, relabel};
 use rutile_proto::thanos::{LabelMatcher, label_matcher::Type};
 
-use crate::{Metadata, Store};
+use crate::{Absent, Metadata, Store};
 
 /// Stands for the name of an endpoint in `storeMatch[]`.
 const ADDRESS: &str = "__address__";
@@ -46,6 +46,20 @@ pub(crate) fn select(
         chosen.then_some(Chosen { store, extra })
     };
     stores.into_iter().filter_map(choose).collect()
+}
+
+/// What is to be said of the stores that would be asked if they could.
+pub(crate) fn missing(
+    absent: &[Absent],
+    question: &Question<'_>,
+    relabel: &[RelabelConfig],
+) -> Vec<String> {
+    let is_missed = |store: &&Absent| {
+        kept_label_sets(&store.metadata, relabel).is_some()
+            && question.concerns(&store.name, &store.metadata)
+    };
+    let missed = absent.iter().filter(is_missed);
+    missed.map(Absent::warning).collect()
 }
 
 /// The label sets that the rules keep; `None` when there are some and all are dropped.

@@ -4,7 +4,7 @@ mod ahead;
 mod reader;
 mod resort;
 
-use futures::{StreamExt, future::ready};
+use futures::{StreamExt, future::ready, stream};
 use rutile_proto::thanos::{PartialResponseStrategy, SeriesRequest, ShardInfo};
 use rutile_runtime::{Ledger, Spawner};
 use rutile_storeapi::{BatchStream, Item, ItemStream, RequestContext, merge_batches};
@@ -47,7 +47,10 @@ pub(crate) fn items(
             )
         }
     });
-    limited(merge_batches(sources.collect()), request.limit)
+    let merged = limited(merge_batches(sources.collect()), request.limit);
+    let missing = plan.missing.iter().cloned();
+    let warnings: Vec<_> = missing.map(|text| Ok(Item::Warning(text))).collect();
+    stream::iter(warnings).chain(merged).boxed()
 }
 
 /// The answer of one store, as the merge needs it.

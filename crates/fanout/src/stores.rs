@@ -17,15 +17,60 @@ pub struct Store {
     pub api: Arc<dyn StoreApi>,
 }
 
-/// The stores that can be asked now.
+/// A store that cannot be asked now: what it may hold is missing from answers.
+#[derive(Debug, Clone)]
+pub struct Absent {
+    /// How it is called in warnings and by `__address__`.
+    pub name: Arc<str>,
+    /// What it served when it could be asked.
+    pub metadata: Arc<Metadata>,
+    /// Why it cannot be asked.
+    pub error: String,
+}
+
+/// All stores at one time, each of them in one of the lists.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Those that can be asked, in a fixed order.
+    pub stores: Vec<Store>,
+    /// Those that could be asked before, in a fixed order.
+    pub absent: Vec<Absent>,
+}
+
+impl Known {
+    /// What all of them say of themselves, or said.
+    pub(crate) fn metadata(&self) -> impl Iterator<Item = &Metadata> {
+        let stores = self.stores.iter().map(|store| &*store.metadata);
+        let absent = self.absent.iter().map(|store| &*store.metadata);
+        stores.chain(absent)
+    }
+}
+
+impl Absent {
+    /// What an answer says that lacks it.
+    pub(crate) fn warning(&self) -> String {
+        let Self { name, error, .. } = self;
+        format!("{name} was not asked, its data may be missing: {error}")
+    }
+}
+
+/// The stores behind a proxy.
 pub trait Stores: Send + Sync {
-    /// All of them, in a fixed order.
-    fn stores(&self) -> Vec<Store>;
+    /// All of them, as they are now.
+    fn known(&self) -> Known;
+
+    /// Those that can be asked now.
+    fn stores(&self) -> Vec<Store> {
+        self.known().stores
+    }
 }
 
 impl Stores for Vec<Store> {
-    fn stores(&self) -> Vec<Store> {
-        self.clone()
+    fn known(&self) -> Known {
+        Known {
+            stores: self.clone(),
+            absent: Vec::new(),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub use args::QueryArgs;
 pub use component::QueryComponent;
 pub use grpc::{CallLimits, QuerierStore, QueryServer};
 pub use metrics::TelemetryBounds;
-pub use querier::{Evaluated, Parts, Querier, QuerierConfig, Question, Stats, Times};
+pub use querier::{Evaluated, Parts, Querier, QuerierConfig, Question, Times, Took};
 pub use source::Selection;
 pub use tenancy::Tenancy;
 pub use web::{PartialReports, Web, WebConfig};

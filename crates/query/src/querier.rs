@@ -7,8 +7,8 @@ use rutile_api::{ErrorType, Failed, Result};
 use rutile_dedup::Function;
 use rutile_fanout::Fanout;
 use rutile_model::ErrorKind;
-use rutile_promql::{Answer, Engine, EngineOptions, Error, Source};
-use rutile_runtime::{CpuPool, Ledger};
+use rutile_promql::{Answer, Engine, EngineOptions, Error, Explanation, Source};
+use rutile_runtime::{Account, CpuPool, Ledger};
 use rutile_storeapi::RequestContext;
 use rutile_telemetry::Registry;
 use tokio::time::Instant;
@@ -71,6 +71,8 @@ pub struct Question {
     pub lookback_ms: Option<i64>,
     /// The most time it may take, unless the settings allow less.
     pub timeout: Option<Duration>,
+    /// Whether it is of interest what each part of the query came to.
+    pub analyze: bool,
 }
 
 /// When a query is evaluated, ms since the Unix epoch.
@@ -89,26 +91,24 @@ pub enum Times {
     },
 }
 
-/// What came of a query.
+/// What came of a query. How the engine came to the answer stands there.
 #[derive(Debug)]
 pub struct Evaluated {
     /// The result.
     pub answer: Answer,
     /// What is worth knowing about it, as text: what stores say, warnings, infos.
     pub warnings: Vec<String>,
-    /// How it came about.
-    pub stats: Stats,
+    /// How long it took.
+    pub took: Took,
 }
 
-/// How a result came about.
+/// How long a result took.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stats {
+pub struct Took {
     /// Time until the query had its turn.
     pub queued: Duration,
     /// Time of the evaluation.
     pub evaluated: Duration,
-    /// Samples that stores sent.
-    pub samples: u64,
 }
 
 /// Evaluates queries over the stores behind a fan-out.
@@ -165,6 +165,17 @@ impl Querier {
             .unwrap_or_else(|_| Err(timed_out()))
     }
 
+    /// How a query of this tenant would be evaluated.
+    ///
+    /// # Errors
+    /// `BadData` for a wrong query.
+    pub fn explain(&self, query: &str, tenant: &str) -> Result<Explanation> {
+        let parser = &self.config.engine.parser;
+        let query = self.config.tenancy.restrict_query(query, tenant, parser)?;
+        let engine = Engine::new(self.config.engine, self.cpu.clone());
+        engine.explain(&query).map_err(|error| failed(&error))
+    }
+
     async fn in_turn(
         &self,
         question: Question,
@@ -184,8 +195,10 @@ impl Querier {
         let figures = Arc::new(Figures::default());
         let tenant = question.tenant.clone();
         let options = self.options(&question);
-        let source = self.source(question, &figures, deadline);
-        let engine = Engine::new(options, self.cpu.clone());
+        // One account for all that a query holds: with memory of its own, it waits for nobody.
+        let account = self.ledger.account("query");
+        let engine = Engine::new(options, self.cpu.clone()).with_account(account.clone());
+        let source = self.source(question, account, &figures, deadline);
         let answer = match times {
             Times::At(time) => engine.instant(&source, query, time).await,
             Times::Range { start, end, step } => {
@@ -202,11 +215,7 @@ impl Querier {
             .map(|annotation| annotation.render(query));
         Ok(Evaluated {
             warnings: answer.warnings.iter().cloned().chain(annotations).collect(),
-            stats: Stats {
-                queued,
-                evaluated,
-                samples: figures.samples.load(std::sync::atomic::Ordering::Relaxed),
-            },
+            took: Took { queued, evaluated },
             answer,
         })
     }
@@ -222,6 +231,7 @@ impl Querier {
         };
         EngineOptions {
             lookback_ms: question.lookback_ms.unwrap_or_else(by_settings),
+            analyze: question.analyze,
             ..self.config.engine
         }
     }
@@ -229,6 +239,7 @@ impl Querier {
     fn source(
         &self,
         question: Question,
+        account: Account,
         figures: &Arc<Figures>,
         deadline: Option<Instant>,
     ) -> Arc<dyn Source> {
@@ -245,7 +256,7 @@ impl Querier {
                 self.config.max_concurrent_selects,
                 Arc::clone(&self.select_metrics),
             ),
-            account: self.ledger.account("query"),
+            account,
             figures: Arc::clone(figures),
         })
     }

@@ -1,8 +1,9 @@
 //! Series for the engine: from the stores behind the fan-out.
 //!
-//! A select is one Series call. Its answer is handed on in parts, as it arrives; chunks are decoded only when the
-//! engine asks, on the thread that needs them. Their memory is reserved in the query's account. Dropping the stream
-//! cancels the call.
+//! A select is one Series call. Its answer is handed on in small parts, as the engine takes them: what is not taken
+//! stays with the stores, but for what the fan-out reads ahead. Chunks are decoded only when the engine asks, on the
+//! thread that needs them. Their memory is reserved in the query's account, each series by itself, and given back
+//! when the engine drops the series. Dropping the stream cancels the call.
 
 mod decode;
 mod series;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use rutile_dedup::{Function, is_counter_function};
 use rutile_fanout::Fanout;
 use rutile_model::{ErrorKind, Matcher};
@@ -20,7 +21,7 @@ use rutile_promql::{Select, Selected, SelectedStream, Source, SourceError};
 use rutile_proto::thanos::{
     Func, PartialResponseStrategy, QueryHints, Range, Series, SeriesRequest, ShardInfo,
 };
-use rutile_runtime::{Account, Exhausted};
+use rutile_runtime::{Account, Exhausted, Reservation};
 use rutile_storeapi::{Item, ItemStream, RequestContext};
 
 use crate::gate::{Gate, Turn};
@@ -32,8 +33,10 @@ pub(crate) use series::{bytes_of, labels_of};
 
 /// Series in a frame of a store's answer, as Thanos asks for.
 pub(crate) const BATCH_SIZE: i64 = 64;
-/// The most series that are handed on at a time.
-const PART_SERIES: usize = 1024;
+/// Series that are handed on at a time, at most.
+const PART_SERIES: usize = 64;
+/// About the bytes that are handed on at a time: those of the last series may be more.
+const PART_BYTES: u64 = 1024 * 1024;
 
 /// What a request says about how series are selected.
 #[derive(Debug, Clone, Default)]
@@ -149,7 +152,7 @@ impl Source for StoreSource {
             max_time: select.max_time,
         };
         let parts = Parts {
-            items: items.ready_chunks(PART_SERIES),
+            items: items.fuse(),
             reading: Arc::new(reading),
             account: self.account.clone(),
             figures: Arc::clone(&self.figures),
@@ -161,44 +164,72 @@ impl Source for StoreSource {
 
 /// The rest of an answer.
 struct Parts {
-    items: stream::ReadyChunks<ItemStream>,
+    items: stream::Fuse<ItemStream>,
     reading: Arc<Reading>,
     account: Account,
     figures: Arc<Figures>,
     _turn: Turn,
 }
 
+/// What goes into a part.
+#[derive(Default)]
+struct Gathered {
+    series: Vec<(Series, u64)>,
+    bytes: u64,
+    warnings: Vec<String>,
+}
+
+impl Gathered {
+    fn is_full(&self) -> bool {
+        self.series.len() >= PART_SERIES || self.bytes >= PART_BYTES
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Series(series) => self.add(series),
+            Item::Batch(batch) => batch.series.into_iter().for_each(|series| self.add(series)),
+            Item::Warning(warning) => self.warnings.push(warning),
+            Item::Hints(_) => {}
+        }
+    }
+
+    fn add(&mut self, series: Series) {
+        let bytes = bytes_of(&series);
+        self.bytes += bytes;
+        self.series.push((series, bytes));
+    }
+}
+
 impl Parts {
     async fn next(mut self) -> Result<Option<(Selected, Self)>, SourceError> {
-        let Some(items) = self.items.next().await else {
+        let mut next = self.items.next().await;
+        if next.is_none() {
             return Ok(None);
-        };
-        let (mut series, mut warnings) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items {
-            match item.map_err(|error| failed(&error))? {
-                Item::Series(one) => series.push(one),
-                Item::Batch(batch) => series.extend(batch.series),
-                Item::Warning(warning) => warnings.push(warning),
-                Item::Hints(_) => {}
-            }
         }
-        let bytes = series.iter().map(bytes_of).sum();
-        let memory = self
-            .account
-            .reserve(bytes)
-            .await
-            .map_err(|error| exhausted(&error))?;
-        let memory = Arc::new(memory);
-        let series = series.into_iter().map(|series| {
+        let mut gathered = Gathered::default();
+        while let Some(item) = next {
+            gathered.take(item.map_err(|error| failed(&error))?);
+            if gathered.is_full() {
+                break;
+            }
+            // What is there already; nothing waits for more.
+            next = self.items.next().now_or_never().flatten();
+        }
+        let memory = self.account.reserve(gathered.bytes).await;
+        let memory = memory.map_err(|error| exhausted(&error))?;
+        Ok(Some((self.selected(gathered, memory), self)))
+    }
+
+    fn selected(&self, gathered: Gathered, mut memory: Reservation) -> Selected {
+        let series = gathered.series.into_iter().map(|(series, bytes)| {
             self.figures.count(&series);
-            let series = ChunkSeries::new(series, Arc::clone(&self.reading), Arc::clone(&memory));
-            Arc::new(series) as _
+            let reading = Arc::clone(&self.reading);
+            Arc::new(ChunkSeries::new(series, reading, memory.split(bytes))) as _
         });
-        let selected = Selected {
+        Selected {
             series: series.collect(),
-            warnings,
-        };
-        Ok(Some((selected, self)))
+            warnings: gathered.warnings,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each handler reads its parameters, asks, and returns a [`Reply`]; what is common (envelope, headers, metrics, tenant)
 //! is done here, once.
 
+mod figures;
 mod labels;
 mod query;
 mod reports;

@@ -33,6 +33,7 @@ async fn the_envelope_is_that_of_thanos() {
     let data = QueryData {
         value: Value::Vector(Vec::new()),
         stats: Some(b"{}".to_vec()),
+        analysis: None,
     };
     let reply = Reply {
         data: Data::Query(Box::new(data)),

@@ -41,6 +41,17 @@ struct State {
     checked: bool,
 }
 
+/// Whether an endpoint can be asked.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It can.
+    Queryable(Arc<Metadata>),
+    /// It could before; why it cannot now.
+    Failing(Arc<Metadata>, String),
+    /// It never could.
+    Unknown,
+}
+
 impl Endpoint {
     pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics, now_ms: i64) -> Self {
         Self {
@@ -52,6 +63,17 @@ impl Endpoint {
             since_ms: now_ms,
             state: watch::Sender::default(),
         }
+    }
+
+    /// What it last said of itself.
+    pub(super) fn served(&self) -> Option<Arc<Metadata>> {
+        self.state.borrow().metadata.clone()
+    }
+
+    /// The same, which is known to have served this.
+    pub(super) fn having_served(self, metadata: Option<Arc<Metadata>>) -> Self {
+        self.state.send_modify(|state| state.metadata = metadata);
+        self
     }
 
     /// Changes to what is discovered now; false when that needs a new endpoint.
@@ -81,8 +103,8 @@ impl Endpoint {
     /// times; of any other nothing is known then.
     #[must_use]
     pub fn metadata(&self) -> Option<Arc<Metadata>> {
-        let known = self.state.borrow().metadata.clone();
-        known.or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
+        self.served()
+            .or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
     }
 
     /// A connection, of a group the next one in turn.
@@ -112,6 +134,27 @@ impl Endpoint {
     pub fn is_queryable(&self) -> bool {
         let state = self.state.borrow();
         self.strict || (state.checked && state.last_error.is_none())
+    }
+
+    /// Whether it can be asked, and what it said of itself at last: both of the same moment.
+    pub(super) fn standing(&self) -> Standing {
+        let state = self.state.borrow();
+        let metadata = state.metadata.clone();
+        if self.strict {
+            let metadata = metadata.unwrap_or_else(|| Arc::new(Metadata::unknown()));
+            return Standing::Queryable(metadata);
+        }
+        let Some(metadata) = metadata else {
+            return Standing::Unknown;
+        };
+        match &state.last_error {
+            Some(error) => Standing::Failing(metadata, format!("its last Info failed: {error}")),
+            None if state.checked => Standing::Queryable(metadata),
+            None => {
+                let why = "its settings have changed, and it has not answered since";
+                Standing::Failing(metadata, why.to_owned())
+            }
+        }
     }
 
     /// Whether it is worth showing: it is strict, or it worked within `unhealthy` milliseconds.

@@ -1,23 +1,15 @@
 //! Endpoints that come, go, fail and recover, alone and in groups.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use async_trait::async_trait;
 use rutile_discovery::EndpointSpec;
-use rutile_fanout::{EndpointsConfig, FanoutConfig, Stores};
-use rutile_model::{ErrorKind, Labels};
-use rutile_proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
-    info::InfoResponse,
-};
+use rutile_fanout::{FanoutConfig, Stores};
+use rutile_model::Labels;
 use rutile_runtime::{ManualClock, TaskGroup};
-use rutile_storeapi::{Error, RequestContext, Result, SeriesStream, StoreApi, memory::MemoryStore};
+use rutile_storeapi::{RequestContext, StoreApi};
 use tokio::{
     io::AsyncReadExt,
     net::TcpListener,
@@ -26,52 +18,10 @@ use tokio::{
 
 use crate::{
     scripted::{Scripted, Then},
-    support::{Cluster, collect, eventually, everything, pods, series, serve, store},
+    support::{
+        Cluster, Switched, collect, eventually, everything, often, pods, series, serve, store,
+    },
 };
-
-/// A store that is ready or not.
-struct Switched {
-    store: MemoryStore,
-    is_ready: AtomicBool,
-}
-
-#[async_trait]
-impl StoreApi for Switched {
-    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
-        self.store.series(ctx, request).await
-    }
-
-    async fn label_names(
-        &self,
-        ctx: RequestContext,
-        request: LabelNamesRequest,
-    ) -> Result<LabelNamesResponse> {
-        self.store.label_names(ctx, request).await
-    }
-
-    async fn label_values(
-        &self,
-        ctx: RequestContext,
-        request: LabelValuesRequest,
-    ) -> Result<LabelValuesResponse> {
-        self.store.label_values(ctx, request).await
-    }
-
-    async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
-        if self.is_ready.load(Ordering::SeqCst) {
-            self.store.info(ctx).await
-        } else {
-            Err(Error::new(ErrorKind::Unavailable, "not ready"))
-        }
-    }
-}
-
-fn often() -> EndpointsConfig {
-    EndpointsConfig {
-        info_interval: Duration::from_millis(20),
-        ..EndpointsConfig::default()
-    }
-}
 
 async fn cluster(specs: Vec<EndpointSpec>, clock: Arc<ManualClock>, tasks: TaskGroup) -> Cluster {
     Cluster::with(specs, FanoutConfig::default(), often(), clock, tasks).await

@@ -1,12 +1,19 @@
 //! Stores, servers for them, and proxies over these.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use rutile_discovery::EndpointSpec;
 use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig};
-use rutile_model::Labels;
+use rutile_model::{ErrorKind, Labels};
 use rutile_proto::thanos::{
     AggrChunk, Chunk, Label, LabelMatcher, LabelNamesRequest, LabelNamesResponse,
     LabelValuesRequest, LabelValuesResponse, Series, SeriesRequest, info::InfoResponse,
@@ -14,7 +21,7 @@ use rutile_proto::thanos::{
 };
 use rutile_runtime::{Clock, Ledger, SystemClock, TaskGroup};
 use rutile_storeapi::{
-    Item, ItemStream, RequestContext, Result, SeriesStream, StoreApi,
+    Error, Item, ItemStream, RequestContext, Result, SeriesStream, StoreApi,
     grpc::{InfoServer, StoreServer},
     memory::MemoryStore,
 };
@@ -134,9 +141,7 @@ pub(crate) fn matcher(name: &str, kind: label_matcher::Type, value: &str) -> Lab
 }
 
 /// Reads to the end: the series, the warnings, and the error if there is one.
-pub(crate) async fn collect(
-    mut items: ItemStream,
-) -> (Vec<Series>, Vec<String>, Option<rutile_storeapi::Error>) {
+pub(crate) async fn collect(mut items: ItemStream) -> (Vec<Series>, Vec<String>, Option<Error>) {
     let (mut series, mut warnings) = (Vec::new(), Vec::new());
     while let Some(item) = items.next().await {
         match item {
@@ -203,6 +208,51 @@ impl StoreApi for Announcing {
 
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
         Ok(self.info.clone())
+    }
+}
+
+/// A store that is ready or not.
+pub(crate) struct Switched {
+    pub(crate) store: MemoryStore,
+    pub(crate) is_ready: AtomicBool,
+}
+
+#[async_trait]
+impl StoreApi for Switched {
+    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
+        self.store.series(ctx, request).await
+    }
+
+    async fn label_names(
+        &self,
+        ctx: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        self.store.label_names(ctx, request).await
+    }
+
+    async fn label_values(
+        &self,
+        ctx: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        self.store.label_values(ctx, request).await
+    }
+
+    async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
+        if self.is_ready.load(Ordering::SeqCst) {
+            self.store.info(ctx).await
+        } else {
+            Err(Error::new(ErrorKind::Unavailable, "not ready"))
+        }
+    }
+}
+
+/// Asks for Info all the time.
+pub(crate) fn often() -> EndpointsConfig {
+    EndpointsConfig {
+        info_interval: Duration::from_millis(20),
+        ..EndpointsConfig::default()
     }
 }
 

@@ -278,7 +278,7 @@ impl Work {
         batch.spent.push((node, spent));
         if selector != node {
             spent.time = Duration::ZERO;
-            spent.peak_bytes = 0;
+            spent.peak = Held::default();
             batch.spent.push((selector, spent));
         }
     }

@@ -31,7 +31,9 @@ pub struct Analysis {
     pub series: u64,
     /// The samples that it looked at, of a selector or a function over its range; 0 of what takes results.
     pub samples: u64,
-    /// The most bytes that it gave at a time: of rows that are taken as they come, those of a batch.
+    /// The most samples that it gave at a time: of rows that are taken as they come, those of a batch.
+    pub peak_samples: u64,
+    /// The most bytes that it gave at a time, likewise.
     pub peak_bytes: u64,
     /// What it took.
     pub children: Vec<Self>,
@@ -43,7 +45,7 @@ pub(crate) struct Spent {
     pub(crate) time: Duration,
     pub(crate) series: u64,
     pub(crate) samples: u64,
-    pub(crate) peak_bytes: u64,
+    pub(crate) peak: Held,
 }
 
 /// What is observed of nodes, by their places in the plan; empty if nothing is.
@@ -84,7 +86,8 @@ impl Observed {
             known.time += spent.time;
             known.series += spent.series;
             known.samples += spent.samples;
-            known.peak_bytes = known.peak_bytes.max(spent.peak_bytes);
+            known.peak.bytes = known.peak.bytes.max(spent.peak.bytes);
+            known.peak.samples = known.peak.samples.max(spent.peak.samples);
         }
     }
 
@@ -97,7 +100,8 @@ impl Observed {
             time: spent.time,
             series: spent.series,
             samples: spent.samples,
-            peak_bytes: spent.peak_bytes,
+            peak_samples: spent.peak.samples,
+            peak_bytes: spent.peak.bytes,
             children: children.filter_map(|child| self.analysis(child)).collect(),
         })
     }
@@ -110,7 +114,7 @@ impl Spent {
             time,
             series: series as u64,
             samples: 0,
-            peak_bytes: held.bytes,
+            peak: held,
         }
     }
 }

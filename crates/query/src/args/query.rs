@@ -28,6 +28,13 @@ pub(crate) struct QueryFlags {
         value_name = "N"
     )]
     pub(crate) max_concurrent_select: usize,
+    /// Samples that the results of a query may hold at a time.
+    #[arg(
+        long = "query.max-samples",
+        default_value_t = 2_147_483_647,
+        value_name = "N"
+    )]
+    max_samples: u64,
     /// How far instant selectors look back [default: 5m].
     #[arg(long = "query.lookback-delta", value_name = "DURATION")]
     lookback: Option<GoDuration>,
@@ -216,6 +223,7 @@ impl QueryFlags {
         Ok(EngineOptions {
             lookback_ms,
             subquery_step_ms: self.evaluation_interval.as_ms(),
+            max_samples: self.max_samples,
             ..defaults
         })
     }

@@ -200,6 +200,7 @@ impl Shared {
             lookback_ms: positive(asked.lookback_s).map(|seconds| seconds.saturating_mul(1000)),
             timeout: positive(asked.timeout_s)
                 .map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+            analyze: false,
         })
     }
 }
@@ -216,12 +217,12 @@ fn messages(evaluated: Evaluated, batch_size: usize) -> SeriesStream {
     let Evaluated {
         answer,
         warnings,
-        stats,
+        took: _,
     } = evaluated;
-    let samples = i64::try_from(stats.samples).unwrap_or(i64::MAX);
+    let count = |samples: u64| i64::try_from(samples).unwrap_or(i64::MAX);
     let stats = Message::Stats(QueryStats {
-        samples_total: samples,
-        peak_samples: samples,
+        samples_total: count(answer.stats.samples),
+        peak_samples: count(answer.stats.peak_samples),
     });
     let warnings = (!warnings.is_empty()).then(|| Message::Warnings(warnings.join(", ")));
     let mut series = series_of(answer.value);

@@ -30,16 +30,12 @@ pub(crate) struct ChunkSeries {
     labels: Labels,
     chunks: Vec<AggrChunk>,
     reading: Arc<Reading>,
-    /// Gives the memory of the chunks back, with the last series of the part in which they came.
-    _memory: Arc<Reservation>,
+    /// Gives the memory of the chunks back.
+    _memory: Reservation,
 }
 
 impl ChunkSeries {
-    pub(crate) fn new(
-        series: thanos::Series,
-        reading: Arc<Reading>,
-        memory: Arc<Reservation>,
-    ) -> Self {
+    pub(crate) fn new(series: thanos::Series, reading: Arc<Reading>, memory: Reservation) -> Self {
         Self {
             labels: labels_of(&series.labels),
             chunks: series.chunks,

@@ -1,16 +1,15 @@
-//! Queries: `/query`, `/query_range`, and what they would do.
+//! Queries: `/query`, `/query_range`, and how they would be evaluated.
 
 use std::time::Duration;
 
 use rutile_api::{Data, Failed, Params, QueryData, Reply, Result};
-use rutile_promql::{Expr, Value, parse_expr};
+use rutile_promql::Value;
 use rutile_proto::thanos::ShardInfo;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::{Asked, Web};
+use super::{Asked, Web, figures};
 use crate::source::Selection;
-use crate::{Evaluated, Question, Stats, Times};
+use crate::{Evaluated, Question, Times};
 
 /// The most steps of a range query.
 const MAX_STEPS: i64 = 11_000;
@@ -84,23 +83,20 @@ async fn evaluate(web: &Web, asked: Asked, times: Times, auto_resolution_ms: i64
     let params = &asked.params;
     let limit = params.limit("limit")?;
     let with_stats = !params.get("stats").is_empty();
-    let is_analysis_wanted = matches!(params.get("analyze"), "true" | "1");
     let question = question(web, &asked, auto_resolution_ms)?;
     let Evaluated {
         answer,
         mut warnings,
-        stats,
+        took,
     } = web.0.querier.evaluate(question, times).await?;
     let mut value = answer.value;
     if limit.is_some_and(|limit| truncate(&mut value, limit)) {
         warnings.push("results truncated due to limit".to_owned());
     }
-    if is_analysis_wanted {
-        warnings.push("Query not analyzable.".to_owned());
-    }
     let data = QueryData {
         value,
-        stats: with_stats.then(|| stats_json(stats)),
+        stats: with_stats.then(|| figures::stats(took, answer.stats)),
+        analysis: answer.analysis.as_ref().map(figures::analysis),
     };
     Ok(Reply {
         data: Data::Query(Box::new(data)),
@@ -131,6 +127,7 @@ fn question(web: &Web, asked: &Asked, auto_resolution_ms: i64) -> Result<Questio
         },
         lookback_ms: lookback.filter(|ms| *ms > 0),
         timeout,
+        analyze: matches!(params.get("analyze"), "true" | "1"),
     })
 }
 
@@ -190,20 +187,7 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
     len > limit
 }
 
-fn stats_json(stats: Stats) -> Vec<u8> {
-    let [queued, evaluated] = [stats.queued, stats.evaluated].map(|time| time.as_secs_f64());
-    let total = queued + evaluated;
-    // In this order, and without anything to escape.
-    format!(
-        "{{\"timings\":{{\"evalTotalTime\":{evaluated},\"resultSortTime\":0,\"queryPreparationTime\":0,\
-         \"innerEvalTime\":{evaluated},\"execQueueTime\":{queued},\"execTotalTime\":{total}}},\
-         \"samples\":{{\"totalQueryableSamples\":{samples},\"peakSamples\":{samples}}}}}",
-        samples = stats.samples
-    )
-    .into_bytes()
-}
-
-/// `/query_explain` and `/query_range_explain`: the parts of a query as they are evaluated.
+/// `/query_explain` and `/query_range_explain`: the plan of a query.
 pub(super) fn explain(web: &Web, asked: &Asked) -> Result<Reply> {
     let params = &asked.params;
     if params.get("engine") != "thanos" {
@@ -212,39 +196,8 @@ pub(super) fn explain(web: &Web, asked: &Asked) -> Result<Reply> {
     if !params.get("start").is_empty() {
         range_times(web, params)?;
     }
-    question(web, asked, 0)?;
-    let (config, query) = (&web.0.querier.config, params.get("query"));
-    let query = config
-        .tenancy
-        .restrict_query(query, &asked.tenant, &config.engine.parser)?;
-    let expr = parse_expr(&query, &config.engine.parser)
-        .map_err(|error| Failed::parameter("query", error))?;
-    Ok(Reply::new(Data::json(&explained(&expr))))
-}
-
-fn explained(expr: &Expr) -> serde_json::Value {
-    let name = match expr {
-        Expr::Number(_) | Expr::String(_) => format!("[literal] {expr}"),
-        Expr::Vector(_) => format!("[vectorSelector] {expr}"),
-        Expr::Matrix(_) => format!("[matrixSelector] {expr}"),
-        Expr::Subquery(_) => "[subquery]".to_owned(),
-        Expr::Paren(paren) => return explained(&paren.expr),
-        Expr::Unary(unary) => format!("[unary] {}", unary.op),
-        Expr::Binary(binary) => format!("[binary] {}", binary.op),
-        Expr::Aggregate(aggregate) => {
-            let word = if aggregate.without { "without" } else { "by" };
-            format!(
-                "[aggregate] {} {word} ({})",
-                aggregate.op,
-                aggregate.grouping.join(", ")
-            )
-        }
-        Expr::Call(call) => format!("[function] {}", call.function.name),
-    };
-    let children: Vec<_> = expr.children().into_iter().map(explained).collect();
-    if children.is_empty() {
-        json!({ "name": name })
-    } else {
-        json!({ "name": name, "children": children })
-    }
+    let question = question(web, asked, 0)?;
+    let querier = &web.0.querier;
+    let plan = querier.explain(&question.query, &question.tenant)?;
+    Ok(Reply::new(figures::plan(&plan)))
 }

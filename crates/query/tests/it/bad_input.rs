@@ -283,9 +283,16 @@ async fn a_client_that_goes_away_ends_its_query() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_into_memory_is_refused() {
-    let tasks = TaskGroup::new("cluster");
-    let stores = vec![gateway("raw", &tasks).await];
-    let cluster = Cluster::within(Ledger::new(4 << 10), stores, querier_config(), tasks).await;
-    let path = "/query?query=sum(count_over_time({__name__=~\".%2B\"}[2d]))&time=1767375600";
-    check(&cluster, path, 422, "execution", "raise --memory.limit").await;
+    // Too little to begin with, and too little for the chunks.
+    for (bytes, message) in [
+        (4 << 10, "memory limit reached"),
+        (300 << 10, "expanding series: memory limit"),
+    ] {
+        let tasks = TaskGroup::new("cluster");
+        let stores = vec![gateway("raw", &tasks).await];
+        let cluster = Cluster::within(Ledger::new(bytes), stores, querier_config(), tasks).await;
+        let path = "/query?query=sum(count_over_time({__name__=~\".%2B\"}[2d]))&time=1767375600";
+        check(&cluster, path, 422, "execution", message).await;
+        check(&cluster, path, 422, "execution", "raise --memory.limit").await;
+    }
 }

@@ -6,8 +6,10 @@
 
 mod answers;
 mod bad_input;
+mod figures;
 mod grpc;
 mod process;
 mod reports;
 mod scripts;
+mod selects;
 mod support;

@@ -202,6 +202,7 @@ async fn compare(
         data: Data::Query(Box::new(QueryData {
             value: answer.value,
             stats: None,
+            analysis: None,
         })),
     };
     let headers = Headers::new(&http::HeaderMap::new(), false);

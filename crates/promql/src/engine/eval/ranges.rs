@@ -192,19 +192,20 @@ impl Evaluator<'_> {
         call: &Call,
         kernel: Kernel,
     ) -> Result<Flow> {
-        let (mut range, mut scalars, mut nodes) = (None, Vec::new(), (node.id, node.id));
+        let (mut ranged, mut scalars) = (None, Vec::new());
         for arg in &node.children {
             if arg.expr.value_type() == ValueType::Matrix {
-                nodes.1 = arg.id;
-                range = Some(self.range(arg, Hints::Dropped).await?);
+                ranged = Some(arg);
             } else {
                 scalars.push(self.eval(arg).await?.into_scalar());
             }
         }
-        let Some(range) = range else {
+        let Some(arg) = ranged else {
             return Err(Error::execution("a range vector is expected"));
         };
-        let mut flow = self.over(call, nodes, range, kernel, scalars)?;
+        // Last: a source may give one select at a time, and this one is not read before all is known.
+        let range = self.range(arg, Hints::Dropped).await?;
+        let mut flow = self.over(call, (node.id, arg.id), range, kernel, scalars)?;
         if !window::keeps_name(call.function.id) {
             flow.work.stages.push((node.id, Stage::Nameless));
         }
