@@ -39,7 +39,10 @@ fn a_seed_gives_the_trace_that_another_machine_recorded() {
         std::fs::write(file, &traces).expect("the recorded traces can be written");
     }
     let recorded = std::fs::read_to_string(file).expect("there are recorded traces");
-    assert_eq!(traces, recorded, "profile, seed, bytes and hash of the trace");
+    assert_eq!(
+        traces, recorded,
+        "profile, seed, bytes and hash of the trace"
+    );
 }
 
 #[test]
