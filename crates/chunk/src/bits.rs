@@ -122,6 +122,24 @@ impl<'a> BitReader<'a> {
         Ok(ones)
     }
 
+    /// The next bits, top aligned, and how many of them are there: at least `wanted`, up to 56, unless
+    /// the end is near.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self, wanted: u32) -> (u64, u32) {
+        if self.valid < wanted {
+            self.refill();
+        }
+        (self.word, self.valid)
+    }
+
+    /// Consumes bits that [`Self::peek`] has shown to be there, fewer than 64.
+    #[inline(always)]
+    pub(crate) fn consume(&mut self, count: u32) {
+        debug_assert!(count <= self.valid);
+        self.word = self.word.wrapping_shl(count);
+        self.valid -= count;
+    }
+
     /// Consumes the next two bits if both are zero.
     #[inline(always)]
     pub(crate) fn skip_two_zeros(&mut self) -> bool {

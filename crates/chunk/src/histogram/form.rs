@@ -9,7 +9,7 @@ use rutile_model::{CounterResetHint, FloatHistogram, Histogram};
 
 use super::CounterReset;
 use super::append::Relation;
-use super::layout::{Layout, bucket_count};
+use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
 use crate::bits::{BitReader, BitWriter};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -40,6 +40,15 @@ pub(crate) trait Form: Debug + Clone + Sized + 'static {
     fn parts(histogram: &Self::Histogram) -> (CounterResetHint, Parts<'_, Self>);
     fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> Self::Histogram;
 
+    /// The histogram with float counts, as [`Histogram::into_float`] has it.
+    fn into_float(histogram: Self::Histogram) -> FloatHistogram;
+    /// The same for a count.
+    fn float_count(count: Self::Count) -> f64;
+    /// The same for the buckets of a side, which replace those of `out`.
+    fn float_buckets(buckets: &[Self::BucketField], out: &mut Vec<f64>);
+    /// Whether a schema has buckets for all numbers, and not only for positive ones.
+    fn has_all_buckets(schema: i32) -> bool;
+
     /// Counts of the buckets, from the numbers that the chunk has for them.
     fn absolute(buckets: &[Self::Bucket]) -> Vec<Self::Bucket>;
     /// The reverse of [`Form::absolute`].
@@ -66,6 +75,17 @@ pub(crate) trait Field<V>: Debug + Clone + Default {
     fn value(&self) -> V;
     fn read_first(reader: &mut BitReader<'_>) -> Result<Self>;
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()>;
+    /// Reads the next one of each of `fields`.
+    #[inline]
+    fn read_all(fields: &mut [Self], reader: &mut BitReader<'_>) -> Result<()> {
+        // A copy of the reader can stay in registers.
+        let mut local = reader.clone();
+        for field in fields {
+            field.read(&mut local)?;
+        }
+        *reader = local;
+        Ok(())
+    }
     fn write_first(writer: &mut BitWriter, value: V) -> Self;
     fn write(&mut self, writer: &mut BitWriter, value: V);
 }
@@ -122,6 +142,7 @@ pub(crate) struct DeltaField {
 }
 
 impl DeltaField {
+    #[inline(always)]
     fn read_next(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.delta = self.delta.wrapping_add(varbit::read_int(reader)?);
         self.value = self.value.wrapping_add(self.delta);
@@ -147,6 +168,7 @@ impl Field<u64> for DeltaField {
         })
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.read_next(reader)
     }
@@ -176,6 +198,7 @@ impl Field<i64> for DeltaField {
         })
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.read_next(reader)
     }
@@ -287,6 +310,29 @@ impl Form for Int {
         build!(Histogram, hint, parts)
     }
 
+    fn into_float(histogram: Histogram) -> FloatHistogram {
+        histogram.into_float()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as the reference")]
+    fn float_count(count: u64) -> f64 {
+        count as f64
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as the reference")]
+    fn float_buckets(buckets: &[DeltaField], out: &mut Vec<f64>) {
+        let add = |sum: &mut f64, field: &DeltaField| {
+            *sum += field.value as f64;
+            Some(*sum)
+        };
+        out.clear();
+        out.extend(buckets.iter().scan(0.0, add));
+    }
+
+    fn has_all_buckets(schema: i32) -> bool {
+        schema != CUSTOM_BOUNDS_SCHEMA
+    }
+
     fn absolute(buckets: &[i64]) -> Vec<i64> {
         let add = |sum: &mut i64, delta: &i64| {
             *sum = sum.wrapping_add(*delta);
@@ -352,6 +398,23 @@ impl Form for Float {
 
     fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> FloatHistogram {
         build!(FloatHistogram, hint, parts)
+    }
+
+    fn into_float(histogram: FloatHistogram) -> FloatHistogram {
+        histogram
+    }
+
+    fn float_count(count: f64) -> f64 {
+        count
+    }
+
+    fn float_buckets(buckets: &[XorField], out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(buckets.iter().map(XorField::value));
+    }
+
+    fn has_all_buckets(_: i32) -> bool {
+        true
     }
 
     fn absolute(buckets: &[f64]) -> Vec<f64> {
