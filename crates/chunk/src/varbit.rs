@@ -43,7 +43,10 @@ pub(crate) fn read_int(reader: &mut BitReader<'_>) -> Result<i64> {
         let excess = if bits > range >> 1 { range } else { 0 };
         return Ok(bits.wrapping_sub(excess).cast_signed());
     }
-    read_long_int(reader)
+    let mut copy = reader.clone();
+    let value = read_long_int(&mut copy);
+    *reader = copy;
+    value
 }
 
 /// The wide classes, and numbers that are cut off.

@@ -75,17 +75,6 @@ pub(crate) trait Field<V>: Debug + Clone + Default {
     fn value(&self) -> V;
     fn read_first(reader: &mut BitReader<'_>) -> Result<Self>;
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()>;
-    /// Reads the next one of each of `fields`.
-    #[inline]
-    fn read_all(fields: &mut [Self], reader: &mut BitReader<'_>) -> Result<()> {
-        // A copy of the reader can stay in registers.
-        let mut local = reader.clone();
-        for field in fields {
-            field.read(&mut local)?;
-        }
-        *reader = local;
-        Ok(())
-    }
     fn write_first(writer: &mut BitWriter, value: V) -> Self;
     fn write(&mut self, writer: &mut BitWriter, value: V);
 }
@@ -222,6 +211,7 @@ impl Field<f64> for XorField {
         Ok(Self::new(reader.read_f64()?))
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         Self::read(self, reader)
     }
@@ -321,12 +311,12 @@ impl Form for Int {
 
     #[expect(clippy::cast_precision_loss, reason = "as the reference")]
     fn float_buckets(buckets: &[DeltaField], out: &mut Vec<f64>) {
-        let add = |sum: &mut f64, field: &DeltaField| {
-            *sum += field.value as f64;
-            Some(*sum)
-        };
-        out.clear();
-        out.extend(buckets.iter().scan(0.0, add));
+        let mut sum = 0.0;
+        out.resize(buckets.len(), 0.0);
+        for (count, field) in out.iter_mut().zip(buckets) {
+            sum += field.value as f64;
+            *count = sum;
+        }
     }
 
     fn has_all_buckets(schema: i32) -> bool {

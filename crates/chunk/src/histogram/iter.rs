@@ -239,18 +239,20 @@ impl<'a, F: Form> RawReader<'a, F> {
     }
 
     fn read_later(&mut self) -> Result<()> {
-        let reader = &mut self.reader;
-        self.t_delta = self.t_delta.wrapping_add(varbit::read_int(reader)?);
+        let mut reader = self.reader.clone();
+        self.t_delta = self.t_delta.wrapping_add(varbit::read_int(&mut reader)?);
         self.t = self.t.wrapping_add(self.t_delta);
-        self.count.read(reader)?;
-        self.zero_count.read(reader)?;
-        self.sum.read(reader)?;
-        if is_stale_nan(self.sum.value()) {
-            return Ok(());
+        self.count.read(&mut reader)?;
+        self.zero_count.read(&mut reader)?;
+        self.sum.read(&mut reader)?;
+        if !is_stale_nan(self.sum.value()) {
+            for side in &mut self.buckets {
+                for bucket in side {
+                    bucket.read(&mut reader)?;
+                }
+            }
         }
-        for side in &mut self.buckets {
-            F::BucketField::read_all(side, reader)?;
-        }
+        self.reader = reader;
         Ok(())
     }
 }
