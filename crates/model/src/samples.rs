@@ -65,7 +65,9 @@ impl Samples {
 
     /// Appends a histogram.
     pub fn push_histogram(&mut self, time_ms: i64, histogram: Arc<FloatHistogram>) {
-        self.histograms.resize(self.times.len(), None);
+        if self.histograms.len() < self.times.len() {
+            self.histograms.resize(self.times.len(), None);
+        }
         self.times.push(time_ms);
         self.floats.push(0.0);
         self.histograms.push(Some(histogram));
