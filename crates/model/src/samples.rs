@@ -117,3 +117,27 @@ impl Samples {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cleared_is_written_over_unless_somebody_has_it() {
+        let mut samples = Samples::default();
+        for count in [1.0, 2.0, 3.0] {
+            samples.push_histogram_with(0, |histogram| histogram.count = count);
+        }
+        let kept = samples.histogram(2).map(Arc::clone);
+        let clone = samples.clone();
+        drop(clone);
+        samples.clear();
+        for expected in [2.0, 1.0, 0.0] {
+            samples.push_histogram_with(0, |histogram| {
+                assert_eq!(histogram.count, expected, "of what was cleared");
+                histogram.count = 9.0;
+            });
+        }
+        assert_eq!(kept.map(|histogram| histogram.count), Some(3.0));
+    }
+}
