@@ -2,7 +2,8 @@
 //!
 //! The reader keeps 56 to 63 bits at hand and refills by whole words, so that the common short
 //! codes cost a shift and a compare. It never reads beyond its slice; running out is an error that
-//! names the byte. The unused low bits of the last byte are zero by format and not looked at.
+//! names the byte. What is rarely called gets a copy of the reader, or none: a reader whose address
+//! nobody has can stay in registers. The unused low bits of the last byte are zero by format and not looked at.
 
 use crate::error::{Error, Result};
 
@@ -41,15 +42,9 @@ impl<'a> BitReader<'a> {
     }
 
     /// An error at the present position.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn corrupt(&self, expected: &'static str) -> Error {
-        let offset = self.len.saturating_sub(self.bits_left().div_ceil(8));
-        Error::Corrupt {
-            what: self.what,
-            offset,
-            expected,
-        }
+        corrupt(self.what, self.len, self.bits_left(), expected)
     }
 
     /// Brings the bits at hand to at least 56, or to all that are left.
@@ -61,7 +56,9 @@ impl<'a> BitReader<'a> {
             self.rest = self.rest.get(taken as usize..).unwrap_or_default();
             self.valid += taken * 8;
         } else {
-            self.refill_tail();
+            let mut copy = self.clone();
+            copy.refill_tail();
+            *self = copy;
         }
     }
 
@@ -122,6 +119,24 @@ impl<'a> BitReader<'a> {
         Ok(ones)
     }
 
+    /// The next bits, top aligned, and how many of them are there: at least `wanted`, up to 56, unless
+    /// the end is near.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self, wanted: u32) -> (u64, u32) {
+        if self.valid < wanted {
+            self.refill();
+        }
+        (self.word, self.valid)
+    }
+
+    /// Consumes bits that [`Self::peek`] has shown to be there, fewer than 64.
+    #[inline(always)]
+    pub(crate) fn consume(&mut self, count: u32) {
+        debug_assert!(count <= self.valid);
+        self.word = self.word.wrapping_shl(count);
+        self.valid -= count;
+    }
+
     /// Consumes the next two bits if both are zero.
     #[inline(always)]
     pub(crate) fn skip_two_zeros(&mut self) -> bool {
@@ -161,6 +176,16 @@ impl<'a> BitReader<'a> {
     pub(crate) fn read_varint(&mut self) -> Result<i64> {
         let zigzag = self.read_uvarint()?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn corrupt(what: &'static str, len: usize, bits_left: usize, expected: &'static str) -> Error {
+    Error::Corrupt {
+        what,
+        offset: len.saturating_sub(bits_left.div_ceil(8)),
+        expected,
     }
 }
 

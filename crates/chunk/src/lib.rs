@@ -1,7 +1,7 @@
 //! Sample encodings and chunk segment files, raw and downsampled. Pure: no I/O, no clock.
 //!
 //! * [`Chunk`] is an encoding and borrowed bytes; [`Chunk::iter`] reads it sample by sample,
-//!   [`decode_floats`] a float chunk into columns.
+//!   [`decode_samples`] reads all of it into columns.
 //! * [`XorAppender`] and [`HistogramAppender`] write chunks with the bytes of Prometheus.
 //! * [`AggrChunk`] takes chunks of downsampled blocks apart and puts them together.
 //! * [`segment`] finds chunks in segment files and lays them out into new ones.
@@ -20,6 +20,7 @@
 mod aggr;
 mod bits;
 mod chunk;
+mod columns;
 mod encoding;
 mod error;
 mod histogram;
@@ -33,6 +34,7 @@ mod xor2;
 
 pub use aggr::{AggrChunk, Aggregate};
 pub use chunk::{Chunk, ChunkIter, Sample, Value};
+pub use columns::decode_samples;
 pub use encoding::{Encoding, WireEncoding};
 pub use error::{Error, Result};
 pub use histogram::{Appended, CounterReset, Float, HistogramAppender, HistogramIter, Int};

@@ -83,7 +83,7 @@ impl XorField {
         f64::from_bits(self.bits)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         let mut window = self.window.unwrap_or_default();
         self.bits = window.read(reader, self.bits)?;

@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rutile_chunk::{
     AggrChunk, Appended, Chunk, Encoding, Float, HistogramAppender, Int, Value, XorAppender,
-    decode_floats, transcode_for_thanos,
+    decode_floats, decode_samples, transcode_for_thanos,
 };
-use rutile_model::{CounterResetHint, Histogram, Span};
+use rutile_model::{CounterResetHint, Histogram, Samples, Span};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Xor,
@@ -97,6 +97,27 @@ fn content(h: &Histogram) -> Vec<(bool, i64, i64)> {
     all
 }
 
+/// Columns get what is read sample by sample, or the same error. `used` held others before.
+fn check_columns(chunk: Chunk<'_>, used: &mut Samples) {
+    let read: Result<Vec<_>, _> = chunk.iter().and_then(Iterator::collect);
+    used.clear();
+    let decoded = decode_samples(chunk, used);
+    let samples = match (read, decoded) {
+        (Ok(samples), Ok(())) => samples,
+        (read, decoded) => return assert_eq!(read.err(), decoded.err()),
+    };
+    assert_eq!(samples.len(), used.len());
+    for (i, sample) in samples.into_iter().enumerate() {
+        assert_eq!(used.times[i], sample.time_ms);
+        match (sample.value, used.histogram(i)) {
+            (Value::Float(value), None) => assert_eq!(value.to_bits(), used.floats[i].to_bits()),
+            (Value::Histogram(h), Some(found)) => assert_eq!(h.into_float(), **found),
+            (Value::FloatHistogram(h), Some(found)) => assert_eq!(h, **found),
+            (value, found) => panic!("{value:?} as {found:?}"),
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn floats_come_back(samples in vec((any::<i64>(), float()), 0..200)) {
@@ -153,6 +174,33 @@ proptest! {
     }
 
     #[test]
+    fn columns_hold_what_is_read_one_by_one(
+        samples in vec((any::<i64>(), histogram()), 1..40),
+        schema in prop_oneof![-4..9_i32, 9..12_i32, Just(-53)],
+        nibbles in 0..9_u32,
+    ) {
+        let mut ints = HistogramAppender::<Int>::new();
+        let mut floats = HistogramAppender::<Float>::new();
+        let mut columns = Samples::default();
+        for (t, mut h) in samples {
+            h.schema = schema;
+            if schema == -53 {
+                h.custom_values = vec![0.5, 2.0, f64::INFINITY];
+            }
+            // Wide codes, too.
+            h.count <<= nibbles * 4;
+            let _cut = ints.append(t, &h, None).unwrap();
+            let _cut = floats.append(t, &h.to_float(), None).unwrap();
+            for (encoding, data) in [
+                (Encoding::Histogram, ints.bytes()),
+                (Encoding::FloatHistogram, floats.bytes()),
+            ] {
+                check_columns(Chunk { encoding, data }, &mut columns);
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(data in vec(any::<u8>(), 0..200), which in 0..6_usize) {
         let chunk = Chunk { encoding: ENCODINGS[which], data: &data };
         if let Ok(iter) = chunk.iter() {
@@ -177,8 +225,10 @@ proptest! {
             let bit = flip.index(data.len() * 8);
             data[bit / 8] ^= 1 << (bit % 8);
         }
+        let mut columns = Samples::default();
         for encoding in ENCODINGS {
             let chunk = Chunk { encoding, data: &data };
+            check_columns(chunk, &mut columns);
             if let Ok(iter) = chunk.iter() {
                 let _last = iter.last();
             }

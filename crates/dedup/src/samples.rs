@@ -57,11 +57,9 @@ pub fn dedup(function: Function, mut replicas: Vec<Samples>, counter: bool) -> S
 
 fn gather(runs: &[Run], replicas: &[Samples]) -> Samples {
     let len = runs.iter().map(|run| run.range().len()).sum();
-    let mut out = Samples {
-        times: Vec::with_capacity(len),
-        floats: Vec::with_capacity(len),
-        ..Samples::default()
-    };
+    let mut out = Samples::default();
+    out.times.reserve_exact(len);
+    out.floats.reserve_exact(len);
     let times: Vec<&[i64]> = replicas.iter().map(|r| r.times.as_slice()).collect();
     take(runs, &times, &mut out.times);
     for run in runs {

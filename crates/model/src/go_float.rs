@@ -103,6 +103,13 @@ pub fn frexp(value: f64) -> (f64, i64) {
 /// `fraction` times 2 to the power of `exponent`, rounded once.
 #[must_use]
 pub fn ldexp(fraction: f64, exponent: i64) -> f64 {
+    let bits = fraction.to_bits();
+    let biased = (bits >> 52 & 0x7ff).cast_signed();
+    let scaled = biased.saturating_add(exponent);
+    if biased != 0 && (1..0x7ff).contains(&scaled) && biased != 0x7ff {
+        // Of normal numbers only the exponent changes.
+        return f64::from_bits(bits & !(0x7ff << 52) | (scaled.cast_unsigned() << 52));
+    }
     if fraction == 0.0 || !fraction.is_finite() {
         return fraction;
     }

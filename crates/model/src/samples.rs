@@ -16,6 +16,18 @@ pub struct Samples {
     pub histograms: Vec<Option<Arc<FloatHistogram>>>,
     /// When each counter began, ms; empty if unknown, else as many as `times`, 0 where unknown.
     pub starts: Vec<i64>,
+    spare: Spare,
+}
+
+/// Histograms that were cleared, for their memory: there is one for each sample, of several lists. At most
+/// as many as the columns had before.
+#[derive(Debug, Default)]
+struct Spare(Vec<Arc<FloatHistogram>>);
+
+impl Clone for Spare {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Samples {
@@ -35,7 +47,10 @@ impl Samples {
     pub fn clear(&mut self) {
         self.times.clear();
         self.floats.clear();
-        self.histograms.clear();
+        self.spare.0.clear();
+        let unshared = |histogram: &Arc<_>| Arc::strong_count(histogram) == 1;
+        let cleared = self.histograms.drain(..).flatten().filter(unshared);
+        self.spare.0.extend(cleared);
         self.starts.clear();
     }
 
@@ -50,10 +65,20 @@ impl Samples {
 
     /// Appends a histogram.
     pub fn push_histogram(&mut self, time_ms: i64, histogram: Arc<FloatHistogram>) {
-        self.histograms.resize(self.times.len(), None);
+        if self.histograms.len() < self.times.len() {
+            self.histograms.resize(self.times.len(), None);
+        }
         self.times.push(time_ms);
         self.floats.push(0.0);
         self.histograms.push(Some(histogram));
+    }
+
+    /// Appends the histogram that `write` makes of an old one, all of whose fields it must set. What was
+    /// cleared is used again: the lists of the old one are worth keeping.
+    pub fn push_histogram_with(&mut self, time_ms: i64, write: impl FnOnce(&mut FloatHistogram)) {
+        let mut histogram = self.spare.0.pop().unwrap_or_default();
+        write(Arc::make_mut(&mut histogram));
+        self.push_histogram(time_ms, histogram);
     }
 
     /// The histogram at a place, if it is one.
@@ -90,5 +115,29 @@ impl Samples {
             Some(histogram) => is_stale_nan(histogram.sum),
             None => self.floats.get(i).is_some_and(|value| is_stale_nan(*value)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cleared_is_written_over_unless_somebody_has_it() {
+        let mut samples = Samples::default();
+        for count in [1.0, 2.0, 3.0] {
+            samples.push_histogram_with(0, |histogram| histogram.count = count);
+        }
+        let kept = samples.histogram(2).map(Arc::clone);
+        let clone = samples.clone();
+        drop(clone);
+        samples.clear();
+        for expected in [2.0, 1.0, 0.0] {
+            samples.push_histogram_with(0, |histogram| {
+                assert_eq!(histogram.count, expected, "of what was cleared");
+                histogram.count = 9.0;
+            });
+        }
+        assert_eq!(kept.map(|histogram| histogram.count), Some(3.0));
     }
 }

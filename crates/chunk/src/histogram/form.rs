@@ -9,7 +9,7 @@ use rutile_model::{CounterResetHint, FloatHistogram, Histogram};
 
 use super::CounterReset;
 use super::append::Relation;
-use super::layout::{Layout, bucket_count};
+use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
 use crate::bits::{BitReader, BitWriter};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -39,6 +39,15 @@ pub(crate) trait Form: Debug + Clone + Sized + 'static {
 
     fn parts(histogram: &Self::Histogram) -> (CounterResetHint, Parts<'_, Self>);
     fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> Self::Histogram;
+
+    /// The histogram with float counts, as [`Histogram::into_float`] has it.
+    fn into_float(histogram: Self::Histogram) -> FloatHistogram;
+    /// The same for a count.
+    fn float_count(count: Self::Count) -> f64;
+    /// The same for the buckets of a side, which replace those of `out`.
+    fn float_buckets(buckets: &[Self::BucketField], out: &mut Vec<f64>);
+    /// Whether a schema has buckets for all numbers, and not only for positive ones.
+    fn has_all_buckets(schema: i32) -> bool;
 
     /// Counts of the buckets, from the numbers that the chunk has for them.
     fn absolute(buckets: &[Self::Bucket]) -> Vec<Self::Bucket>;
@@ -122,6 +131,7 @@ pub(crate) struct DeltaField {
 }
 
 impl DeltaField {
+    #[inline(always)]
     fn read_next(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.delta = self.delta.wrapping_add(varbit::read_int(reader)?);
         self.value = self.value.wrapping_add(self.delta);
@@ -147,6 +157,7 @@ impl Field<u64> for DeltaField {
         })
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.read_next(reader)
     }
@@ -176,6 +187,7 @@ impl Field<i64> for DeltaField {
         })
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         self.read_next(reader)
     }
@@ -199,6 +211,7 @@ impl Field<f64> for XorField {
         Ok(Self::new(reader.read_f64()?))
     }
 
+    #[inline(always)]
     fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
         Self::read(self, reader)
     }
@@ -287,6 +300,29 @@ impl Form for Int {
         build!(Histogram, hint, parts)
     }
 
+    fn into_float(histogram: Histogram) -> FloatHistogram {
+        histogram.into_float()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as the reference")]
+    fn float_count(count: u64) -> f64 {
+        count as f64
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as the reference")]
+    fn float_buckets(buckets: &[DeltaField], out: &mut Vec<f64>) {
+        let mut sum = 0.0;
+        out.resize(buckets.len(), 0.0);
+        for (count, field) in out.iter_mut().zip(buckets) {
+            sum += field.value as f64;
+            *count = sum;
+        }
+    }
+
+    fn has_all_buckets(schema: i32) -> bool {
+        schema != CUSTOM_BOUNDS_SCHEMA
+    }
+
     fn absolute(buckets: &[i64]) -> Vec<i64> {
         let add = |sum: &mut i64, delta: &i64| {
             *sum = sum.wrapping_add(*delta);
@@ -352,6 +388,23 @@ impl Form for Float {
 
     fn build(hint: CounterResetHint, parts: Parts<'_, Self>) -> FloatHistogram {
         build!(FloatHistogram, hint, parts)
+    }
+
+    fn into_float(histogram: FloatHistogram) -> FloatHistogram {
+        histogram
+    }
+
+    fn float_count(count: f64) -> f64 {
+        count
+    }
+
+    fn float_buckets(buckets: &[XorField], out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(buckets.iter().map(XorField::value));
+    }
+
+    fn has_all_buckets(_: i32) -> bool {
+        true
     }
 
     fn absolute(buckets: &[f64]) -> Vec<f64> {

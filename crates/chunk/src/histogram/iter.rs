@@ -1,9 +1,10 @@
 //! Reading histogram chunks.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use rutile_model::CounterResetHint;
 use rutile_model::sample::is_stale_nan;
+use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
 use super::form::{Field, Float, Form, Int, Parts};
 use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
@@ -43,25 +44,45 @@ impl<'a, F: Form> HistogramIter<'a, F> {
         self.raw.starts.map_or(0, |starts| starts.current())
     }
 
+    /// Appends the samples that are left to columns, with float counts.
+    pub(crate) fn append_to(mut self, out: &mut Samples) -> Result<()> {
+        while let Some(t) = self.raw.read() {
+            let t = t?;
+            if self.raw.is_plain() {
+                let hint = self.hint();
+                out.push_histogram_with(t, |histogram| self.raw.write_float(hint, histogram));
+            } else {
+                out.push_histogram(t, Arc::new(F::into_float(self.build()?)));
+            }
+        }
+        Ok(())
+    }
+
     fn read(&mut self) -> Option<Result<(i64, F::Histogram)>> {
         let t = match self.raw.read()? {
             Ok(t) => t,
             Err(error) => return Some(Err(error)),
         };
+        Some(self.build().map(|histogram| (t, histogram)))
+    }
+
+    /// The sample that was read last.
+    fn build(&self) -> Result<F::Histogram> {
         let mut parts = self.raw.parts();
-        let hint = match self.raw.flag {
-            _ if parts.is_stale() => CounterResetHint::Unknown,
+        if parts.layout.schema > MAX_SCHEMA {
+            parts = reduce(parts)
+                .ok_or_else(|| self.raw.reader.corrupt("spans that do not overlap"))?;
+        }
+        Ok(F::build(self.hint(), parts))
+    }
+
+    fn hint(&self) -> CounterResetHint {
+        match self.raw.flag {
+            _ if is_stale_nan(self.raw.sum.value()) => CounterResetHint::Unknown,
             CounterReset::Gauge => CounterResetHint::Gauge,
             _ if self.raw.index > 0 => CounterResetHint::NotReset,
             _ => CounterResetHint::Unknown,
-        };
-        if parts.layout.schema > MAX_SCHEMA {
-            match reduce(parts) {
-                Some(reduced) => parts = reduced,
-                None => return Some(Err(self.raw.reader.corrupt("spans that do not overlap"))),
-            }
         }
-        Some(Ok((t, F::build(hint, parts))))
     }
 }
 
@@ -74,7 +95,7 @@ impl Iterator for HistogramIter<'_, Int> {
 }
 
 impl Iterator for HistogramIter<'_, Float> {
-    type Item = Result<(i64, rutile_model::FloatHistogram)>;
+    type Item = Result<(i64, FloatHistogram)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read()
@@ -161,6 +182,47 @@ impl<'a, F: Form> RawReader<'a, F> {
         }
     }
 
+    /// Whether [`Self::write_float`] can write the sample that was read last.
+    fn is_plain(&self) -> bool {
+        self.layout.schema <= MAX_SCHEMA && !is_stale_nan(self.sum.value())
+    }
+
+    /// Makes the sample that was read last of another histogram, whose lists it reuses.
+    fn write_float(&self, hint: CounterResetHint, out: &mut FloatHistogram) {
+        let FloatHistogram {
+            counter_reset_hint,
+            schema,
+            zero_threshold,
+            zero_count,
+            count,
+            sum,
+            positive_spans,
+            negative_spans,
+            positive_buckets,
+            negative_buckets,
+            custom_values,
+        } = out;
+        let layout = &self.layout;
+        let ([positive, negative], [positive_at, negative_at]) = (&self.buckets, &layout.spans);
+        *counter_reset_hint = hint;
+        *schema = layout.schema;
+        *count = F::float_count(self.count.value());
+        *sum = self.sum.value();
+        replace(positive_spans, positive_at);
+        F::float_buckets(positive, positive_buckets);
+        replace(custom_values, &layout.bounds);
+        if F::has_all_buckets(layout.schema) {
+            *zero_threshold = layout.zero_threshold;
+            *zero_count = F::float_count(self.zero_count.value());
+            replace(negative_spans, negative_at);
+            F::float_buckets(negative, negative_buckets);
+        } else {
+            (*zero_threshold, *zero_count) = (0.0, 0.0);
+            negative_spans.clear();
+            negative_buckets.clear();
+        }
+    }
+
     fn read_first(&mut self) -> Result<()> {
         let reader = &mut self.reader;
         self.layout = Layout::read(reader, F::FIRST_BUCKET_BITS)?;
@@ -177,20 +239,27 @@ impl<'a, F: Form> RawReader<'a, F> {
     }
 
     fn read_later(&mut self) -> Result<()> {
-        let reader = &mut self.reader;
-        self.t_delta = self.t_delta.wrapping_add(varbit::read_int(reader)?);
+        let mut reader = self.reader.clone();
+        self.t_delta = self.t_delta.wrapping_add(varbit::read_int(&mut reader)?);
         self.t = self.t.wrapping_add(self.t_delta);
-        self.count.read(reader)?;
-        self.zero_count.read(reader)?;
-        self.sum.read(reader)?;
-        if is_stale_nan(self.sum.value()) {
-            return Ok(());
+        self.count.read(&mut reader)?;
+        self.zero_count.read(&mut reader)?;
+        self.sum.read(&mut reader)?;
+        if !is_stale_nan(self.sum.value()) {
+            for side in &mut self.buckets {
+                for bucket in side {
+                    bucket.read(&mut reader)?;
+                }
+            }
         }
-        for bucket in self.buckets.iter_mut().flatten() {
-            bucket.read(reader)?;
-        }
+        self.reader = reader;
         Ok(())
     }
+}
+
+fn replace<T: Copy>(list: &mut Vec<T>, by: &[T]) {
+    list.clear();
+    list.extend_from_slice(by);
 }
 
 /// Whether both have the same buckets, but for the spans.

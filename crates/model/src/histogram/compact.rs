@@ -85,9 +85,12 @@ impl Side<'_> {
     fn is_compact(&self, max_empty: usize) -> bool {
         let apart = |span: &Span| {
             let offset = i64::from(span.offset);
-            u64::try_from(offset).is_ok_and(|offset| offset > max_empty as u64) && span.length > 0
+            u64::try_from(offset).is_ok_and(|offset| offset > max_empty as u64)
         };
-        self.counts.iter().all(|count| *count != 0.0) && self.spans.iter().all(apart)
+        // Where the first span begins does not matter.
+        self.counts.iter().all(|count| *count != 0.0)
+            && self.spans.iter().all(|span| span.length > 0)
+            && self.spans.iter().skip(1).all(apart)
     }
 
     fn is_empty(&self, place: usize) -> bool {

@@ -253,7 +253,9 @@ impl Work {
         for (node, stage) in &self.stages {
             let watch = Watch::start(self.observed);
             rows = self.stage(stage, rows, &mut batch.annotations)?;
-            batch.held = Held::of_rows(&rows);
+            if !matches!(stage, Stage::Nameless) {
+                batch.held = Held::of_rows(&rows);
+            }
             if self.observed {
                 // What belongs to the function itself has counted them.
                 let is_own = *node == self.nodes.0;

@@ -72,12 +72,11 @@ fn between(stored: &Stored, min_ms: i64, max_ms: i64) -> Option<Stored> {
     let all = &stored.samples;
     let from = all.times.partition_point(|time| *time < min_ms);
     let to = all.times.partition_point(|time| *time <= max_ms);
-    let samples = Samples {
-        times: all.times.get(from..to)?.to_vec(),
-        floats: all.floats.get(from..to)?.to_vec(),
-        histograms: all.histograms.get(from..to).unwrap_or_default().to_vec(),
-        starts: Vec::new(),
-    };
+    let mut samples = Samples::default();
+    samples.times.extend(all.times.get(from..to)?);
+    samples.floats.extend(all.floats.get(from..to)?);
+    let histograms = all.histograms.get(from..to).unwrap_or_default();
+    samples.histograms.extend_from_slice(histograms);
     let labels = stored.labels.clone();
     (!samples.is_empty()).then_some(Stored { labels, samples })
 }

@@ -132,11 +132,9 @@ impl Source for Storage {
 /// The series with only so many of its samples.
 fn cut(stored: &Stored, from: usize, to: usize) -> Stored {
     let all = &stored.samples;
-    let mut samples = Samples {
-        times: all.times[from..to].to_vec(),
-        floats: all.floats[from..to].to_vec(),
-        ..Samples::default()
-    };
+    let mut samples = Samples::default();
+    samples.times.extend(&all.times[from..to]);
+    samples.floats.extend(&all.floats[from..to]);
     if let Some(histograms) = all.histograms.get(from..to) {
         let any = histograms.iter().any(Option::is_some);
         samples.histograms = if any { histograms.to_vec() } else { Vec::new() };

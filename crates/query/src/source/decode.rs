@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rutile_chunk::{Chunk, Value, WireEncoding, decode_floats};
+use rutile_chunk::{Chunk, WireEncoding, decode_samples};
 use rutile_model::{FloatHistogram, Samples};
 use rutile_proto::thanos;
 
@@ -79,26 +79,7 @@ fn open(part: &thanos::Chunk) -> Result<Chunk<'_>> {
 }
 
 fn append_part(part: &thanos::Chunk, out: &mut Samples) -> Result<()> {
-    if part.r#type == WireEncoding::Xor.as_i32() {
-        decode_floats(&part.data, &mut out.times, &mut out.floats)?;
-        if !out.histograms.is_empty() {
-            out.histograms.resize(out.times.len(), None);
-        }
-        return Ok(());
-    }
-    for sample in open(part)?.iter()? {
-        let sample = sample?;
-        push(out, sample.time_ms, sample.value);
-    }
-    Ok(())
-}
-
-fn push(out: &mut Samples, time_ms: i64, value: Value) {
-    match value {
-        Value::Float(value) => out.push_float(time_ms, value),
-        Value::Histogram(value) => out.push_histogram(time_ms, Arc::new(value.to_float())),
-        Value::FloatHistogram(value) => out.push_histogram(time_ms, Arc::new(value)),
-    }
+    Ok(decode_samples(open(part)?, out)?)
 }
 
 /// The average of each window: its sum by its count.

@@ -1,0 +1,42 @@
+//! From a chunk of any encoding to columns: the fast way to read all of it.
+
+use rutile_model::Samples;
+
+use crate::chunk::Chunk;
+use crate::encoding::Encoding;
+use crate::error::Result;
+use crate::histogram::{Float, HistogramIter, Int};
+use crate::xor::decode_floats;
+use crate::xor2::Xor2Iter;
+
+/// Appends the samples of a chunk to columns, without start timestamps. Integer histograms get float counts,
+/// see [`rutile_model::Histogram::into_float`].
+///
+/// # Errors
+/// As of [`Chunk::iter`] and its samples; the columns are of no use then.
+pub fn decode_samples(chunk: Chunk<'_>, out: &mut Samples) -> Result<()> {
+    match chunk.encoding {
+        Encoding::Xor => {
+            decode_floats(chunk.data, &mut out.times, &mut out.floats)?;
+            if !out.histograms.is_empty() {
+                out.histograms.resize(out.times.len(), None);
+            }
+            Ok(())
+        }
+        Encoding::Histogram | Encoding::HistogramSt => {
+            HistogramIter::<Int>::new(chunk)?.append_to(out)
+        }
+        Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
+            HistogramIter::<Float>::new(chunk)?.append_to(out)
+        }
+        Encoding::Xor2 => {
+            for sample in Xor2Iter::new(chunk.data)? {
+                let (t, value) = sample?;
+                out.push_float(t, value);
+            }
+            Ok(())
+        }
+        // It is read part by part, which the error says.
+        Encoding::Aggregate => chunk.iter().map(drop),
+    }
+}
