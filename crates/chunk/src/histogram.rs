@@ -12,6 +12,7 @@
 //! variants; see docs/formats/chunks.md.
 
 mod append;
+mod field;
 mod form;
 mod iter;
 mod layout;

@@ -9,7 +9,8 @@ use std::mem;
 use rutile_model::sample::is_stale_nan;
 use rutile_model::{CounterResetHint, FloatHistogram, Histogram, Span};
 
-use super::form::{Field, Float, Form, Int, Parts};
+use super::field::Field;
+use super::form::{Float, Form, Int, Parts};
 use super::iter::same_bounds;
 use super::layout::Layout;
 use super::{CounterReset, HEADER_LEN, RawReader, spans};

@@ -9,11 +9,11 @@ use rutile_model::{CounterResetHint, FloatHistogram, Histogram};
 
 use super::CounterReset;
 use super::append::Relation;
+use super::field::{DeltaField, Field};
 use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
-use crate::bits::{BitReader, BitWriter};
+use crate::bits::BitWriter;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::varbit;
 use crate::window::XorField;
 
 /// Marks integer histograms.
@@ -70,15 +70,6 @@ pub(crate) trait Form: Debug + Clone + Sized + 'static {
     fn flag_of_successor(relation: &Relation) -> CounterReset;
 }
 
-/// A number of each sample: what is needed to write or read the next one.
-pub(crate) trait Field<V>: Debug + Clone + Default {
-    fn value(&self) -> V;
-    fn read_first(reader: &mut BitReader<'_>) -> Result<Self>;
-    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()>;
-    fn write_first(writer: &mut BitWriter, value: V) -> Self;
-    fn write(&mut self, writer: &mut BitWriter, value: V);
-}
-
 /// A histogram as chunks see it, borrowed where possible.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts<'a, F: Form> {
@@ -120,109 +111,6 @@ impl<F: Form> Parts<'_, F> {
             }
         }
         Ok(())
-    }
-}
-
-/// Integers as deltas of deltas.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct DeltaField {
-    value: i64,
-    delta: i64,
-}
-
-impl DeltaField {
-    #[inline(always)]
-    fn read_next(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
-        self.delta = self.delta.wrapping_add(varbit::read_int(reader)?);
-        self.value = self.value.wrapping_add(self.delta);
-        Ok(())
-    }
-
-    fn write_next(&mut self, writer: &mut BitWriter, value: i64) {
-        let delta = value.wrapping_sub(self.value);
-        varbit::write_int(writer, delta.wrapping_sub(self.delta));
-        *self = Self { value, delta };
-    }
-}
-
-impl Field<u64> for DeltaField {
-    fn value(&self) -> u64 {
-        self.value.cast_unsigned()
-    }
-
-    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
-        Ok(Self {
-            value: varbit::read_uint(reader)?.cast_signed(),
-            delta: 0,
-        })
-    }
-
-    #[inline(always)]
-    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
-        self.read_next(reader)
-    }
-
-    fn write_first(writer: &mut BitWriter, value: u64) -> Self {
-        varbit::write_uint(writer, value);
-        Self {
-            value: value.cast_signed(),
-            delta: 0,
-        }
-    }
-
-    fn write(&mut self, writer: &mut BitWriter, value: u64) {
-        self.write_next(writer, value.cast_signed());
-    }
-}
-
-impl Field<i64> for DeltaField {
-    fn value(&self) -> i64 {
-        self.value
-    }
-
-    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
-        Ok(Self {
-            value: varbit::read_int(reader)?,
-            delta: 0,
-        })
-    }
-
-    #[inline(always)]
-    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
-        self.read_next(reader)
-    }
-
-    fn write_first(writer: &mut BitWriter, value: i64) -> Self {
-        varbit::write_int(writer, value);
-        Self { value, delta: 0 }
-    }
-
-    fn write(&mut self, writer: &mut BitWriter, value: i64) {
-        self.write_next(writer, value);
-    }
-}
-
-impl Field<f64> for XorField {
-    fn value(&self) -> f64 {
-        Self::value(self)
-    }
-
-    fn read_first(reader: &mut BitReader<'_>) -> Result<Self> {
-        Ok(Self::new(reader.read_f64()?))
-    }
-
-    #[inline(always)]
-    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<()> {
-        Self::read(self, reader)
-    }
-
-    fn write_first(writer: &mut BitWriter, value: f64) -> Self {
-        writer.write_f64(value);
-        Self::new(value)
-    }
-
-    fn write(&mut self, writer: &mut BitWriter, value: f64) {
-        Self::write(self, writer, value);
     }
 }
 
@@ -314,7 +202,7 @@ impl Form for Int {
         let mut sum = 0.0;
         out.resize(buckets.len(), 0.0);
         for (count, field) in out.iter_mut().zip(buckets) {
-            sum += field.value as f64;
+            sum += Field::<i64>::value(field) as f64;
             *count = sum;
         }
     }

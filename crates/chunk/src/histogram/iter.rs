@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rutile_model::sample::is_stale_nan;
 use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
-use super::form::{Field, Float, Form, Int, Parts};
+use super::field::Field;
+use super::form::{Float, Form, Int, Parts};
 use super::layout::{CUSTOM_BOUNDS_SCHEMA, Layout, bucket_count};
 use super::reduce::{MAX_SCHEMA, reduce};
 use super::{CounterReset, HEADER_LEN};
