@@ -1,4 +1,8 @@
 //! `rutile` as a process: its commands, and the whole cluster on a bucket of real blocks.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, and clippy takes their helpers for code"
+)]
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
