@@ -70,6 +70,8 @@ fn a_wrong_flag_of_a_component_is_named() {
 struct Up {
     child: Child,
     http: String,
+    /// What it logged until it was ready.
+    log: String,
     lines: Lines<BufReader<ChildStderr>>,
 }
 
@@ -98,12 +100,23 @@ impl Up {
                 http = line.split("address=").nth(1).map(str::to_owned);
             }
             log += &line;
+            log.push('\n');
         }
         Self {
             child,
             http: http.unwrap(),
+            log,
             lines,
         }
+    }
+
+    /// The first line of the log that has this text, as soon as it is there.
+    fn logged(&mut self, text: &str) -> String {
+        if let Some(line) = self.log.lines().find(|line| line.contains(text)) {
+            return line.to_owned();
+        }
+        let mut lines = self.lines.by_ref().map(|line| line.unwrap());
+        lines.find(|line| line.contains(text)).unwrap()
     }
 
     fn get(&self, path: &str) -> String {
@@ -165,10 +178,7 @@ fn a_bucket_is_queried_and_compacted_by_one_process() {
         &[delay, "--store.arg=--sync-block-duration=1s"],
     );
     assert_eq!(up.value(), value);
-    let compacted = up
-        .lines
-        .find(|line| line.as_ref().unwrap().contains("iteration ended"));
-    assert!(compacted.unwrap().unwrap().contains("failed=0"));
+    assert!(up.logged("iteration ended").contains("failed=0"));
     assert_eq!(up.value(), value);
     let blocks: Value = serde_json::from_str(&up.get("/api/v1/blocks?view=global")).unwrap();
     assert!(
