@@ -27,9 +27,13 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
 -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 cargo build --quiet --release --target "$triple"
-fuzz=target/$triple/release/fuzz
+fuzz=${CARGO_TARGET_DIR:-target}/$triple/release/fuzz
 
 mapfile -t all < <($fuzz 2>/dev/null)
+[ ${#all[@]} -gt 0 ] || {
+    echo "$fuzz lists no targets" >&2
+    exit 2
+}
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
 
