@@ -61,7 +61,6 @@ impl Series for Up {
 struct Refusal {
     error: Error,
     selects: u64,
-    decodes: u64,
 }
 
 /// Evaluates a query at one time, or at so many steps.
@@ -94,7 +93,6 @@ async fn refused(query: &str, steps: i64) -> Refusal {
             .map(|answer| format!("{answer:.100?}"))
             .expect_err(&shown),
         selects: counting.selects.load(Ordering::Relaxed),
-        decodes: counting.decodes.load(Ordering::Relaxed),
     }
 }
 

@@ -199,13 +199,20 @@ impl Querier {
         let account = self.ledger.account("query");
         let engine = Engine::new(options, self.cpu.clone()).with_account(account.clone());
         let source = self.source(question, account, &figures, deadline);
-        let answer = match times {
-            Times::At(time) => engine.instant(&source, query, time).await,
-            Times::Range { start, end, step } => {
-                self.metrics.requested(end.saturating_sub(start));
-                engine.range(&source, query, (start, end), step).await
+        if let Times::Range { start, end, .. } = times {
+            self.metrics.requested(end.saturating_sub(start));
+        }
+        let text = query.to_owned();
+        // Whole vectors are combined between two waits: probes and other queries must not wait for that.
+        let evaluation = async move {
+            match times {
+                Times::At(time) => engine.instant(&source, &text, time).await,
+                Times::Range { start, end, step } => {
+                    engine.range(&source, &text, (start, end), step).await
+                }
             }
         };
+        let answer = self.cpu.apart(evaluation).await;
         let evaluated = begun.elapsed();
         self.metrics.selected(&tenant, &figures, evaluated);
         let answer = answer.map_err(|error| failed(&error))?;

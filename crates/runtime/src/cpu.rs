@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Runs closures beside the async threads, at most `threads` at a time, in the order of arrival.
@@ -85,6 +87,31 @@ impl CpuPool {
                 // Only a runtime that shuts down cancels it, and that drops this future too.
                 Err(_) => std::future::pending().await,
             },
+        }
+    }
+
+    /// Polls a future on a thread of its own, beside the async threads and not bounded by this pool: for one that
+    /// computes for long between its waits. When it is dropped, the future ends at its next wait.
+    pub async fn apart<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.permits.is_none() {
+            return future.await;
+        }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let _stop = stop.drop_guard();
+        let threads = Handle::current();
+        let polled = tokio::task::spawn_blocking(move || {
+            threads.block_on(stopped.run_until_cancelled_owned(future))
+        });
+        match polled.await {
+            Ok(Some(output)) => output,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // Only what is dropped is stopped, or a runtime that shuts down, which drops this too.
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -176,6 +203,24 @@ mod tests {
         // Stands in line behind one that is not polled.
         assert_eq!(pool.run(|| 2).await, 2);
         assert_eq!(queued.await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_runs_apart_holds_up_nobody_and_ends_when_it_is_dropped() {
+        let pool = CpuPool::new(1);
+        let (release, blocked) = mpsc::channel::<()>();
+        let (ended_tx, ended) = tokio::sync::oneshot::channel::<()>();
+        let mut apart = Box::pin(pool.apart(async move {
+            let _ended = ended_tx;
+            // On the one async thread this would never end.
+            blocked.recv().unwrap();
+            std::future::pending::<()>().await;
+        }));
+        assert!(futures::poll!(apart.as_mut()).is_pending());
+        assert_eq!(pool.apart(async { 1 }).await, 1);
+        release.send(()).unwrap();
+        drop(apart);
+        assert!(ended.await.is_err());
     }
 
     #[tokio::test]

@@ -83,6 +83,11 @@ impl UpArgs {
             at("--data-dir", &self.data_dir.join("compact")),
             "--wait".to_owned(),
         ];
+        // The port is that of dashboards: whoever reaches it must not be able to have blocks deleted.
+        let admin = "disable-admin-operations";
+        if !self.compact_args.iter().any(|flag| flag.contains(admin)) {
+            flags.push(format!("--{admin}"));
+        }
         flags.extend_from_slice(&self.compact_args);
         flags
     }
