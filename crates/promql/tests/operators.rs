@@ -1,17 +1,22 @@
 //! What Prometheus 3.14 answers to random aggregations and operators over random floats and histograms:
 //! to the last bit, with its errors, warnings and the order of `topk`.
 
+#[path = "random/printed.rs"]
+mod printed;
+
 use std::io::Read as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rutile_model::{CounterResetHint, FloatHistogram, Labels};
+use rutile_model::Labels;
 use rutile_promql::{
-    Answer, Engine, EngineOptions, ParserOptions, SampleValue, Samples, Select, Selected,
-    SelectedStream, Series, SeriesValue, Source, SourceError, Value, parse_series,
+    Answer, Engine, EngineOptions, ParserOptions, Samples, Select, Selected, SelectedStream,
+    Series, SeriesValue, Source, SourceError, Value, parse_series,
 };
 use rutile_runtime::CpuPool;
 use serde::Deserialize;
+
+use printed::{bits, point, series_row};
 
 /// Between two samples of a series.
 const INTERVAL_MS: i64 = 60_000;
@@ -93,32 +98,6 @@ fn stored(text: &str) -> Stored {
     Stored(labels, samples)
 }
 
-fn bits(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    format!("{:016x}", value.to_bits())
-}
-
-fn point(time_ms: i64, value: &SampleValue) -> String {
-    match value {
-        SampleValue::Float(value) => format!("{time_ms} {}", bits(*value)),
-        SampleValue::Histogram(histogram) => histogram_point(time_ms, histogram),
-    }
-}
-
-fn histogram_point(time_ms: i64, histogram: &FloatHistogram) -> String {
-    let hint = match histogram.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::Reset => 1,
-        CounterResetHint::NotReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    let text = histogram.test_expression().expect("it is sound");
-    let (count, sum) = (bits(histogram.count), bits(histogram.sum));
-    format!("{time_ms} {text} {count} {sum} {hint}")
-}
-
 fn outcome(query: &str, answer: Answer) -> Outcome {
     let notes = answer.annotations.iter().map(|note| note.render(query));
     let mut notes: Vec<String> = notes.collect();
@@ -131,23 +110,7 @@ fn outcome(query: &str, answer: Answer) -> Outcome {
             };
             samples.iter().map(row).collect()
         }
-        Value::Matrix(series) => {
-            let row = |s: &rutile_promql::RangeSeries| {
-                let mut row = vec![s.labels.to_string()];
-                row.extend(
-                    s.floats
-                        .iter()
-                        .map(|(time, v)| format!("{time} {}", bits(*v))),
-                );
-                row.extend(
-                    s.histograms
-                        .iter()
-                        .map(|(time, h)| histogram_point(*time, h)),
-                );
-                row
-            };
-            series.iter().map(row).collect()
-        }
+        Value::Matrix(series) => series.iter().map(series_row).collect(),
         Value::String { .. } => Vec::new(),
     };
     if !query.starts_with("topk") && !query.starts_with("bottomk") {

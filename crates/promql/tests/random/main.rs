@@ -10,6 +10,7 @@ mod compare;
 mod data;
 mod features;
 mod generate;
+mod printed;
 mod reference;
 mod regressions;
 mod shards;

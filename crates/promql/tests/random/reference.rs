@@ -7,13 +7,13 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use rutile_model::{CounterResetHint, FloatHistogram};
-use rutile_promql::{Answer, Engine, ParserOptions, SampleValue, Source, Value};
+use rutile_promql::{Answer, Engine, ParserOptions, Source, Value};
 use rutile_runtime::CpuPool;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, When, number};
 use crate::data;
+use crate::printed::{bits, point, series_row};
 use crate::source::InMemory;
 
 /// So many queries of a record have the same series.
@@ -170,32 +170,6 @@ async fn evaluate(recorded: &Recorded, source: &Arc<dyn Source>) -> Outcome {
     }
 }
 
-fn bits(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    format!("{:016x}", value.to_bits())
-}
-
-fn point(time_ms: i64, value: &SampleValue) -> String {
-    match value {
-        SampleValue::Float(value) => format!("{time_ms} {}", bits(*value)),
-        SampleValue::Histogram(histogram) => histogram_point(time_ms, histogram),
-    }
-}
-
-fn histogram_point(time_ms: i64, histogram: &FloatHistogram) -> String {
-    let hint = match histogram.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::Reset => 1,
-        CounterResetHint::NotReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    let text = histogram.test_expression().expect("it is sound");
-    let (count, sum) = (bits(histogram.count), bits(histogram.sum));
-    format!("{time_ms} {text} {count} {sum} {hint}")
-}
-
 fn outcome(query: &str, answer: Answer) -> Outcome {
     let notes = answer.annotations.iter().map(|note| note.render(query));
     let mut notes: Vec<String> = notes.collect();
@@ -222,21 +196,4 @@ fn outcome(query: &str, answer: Answer) -> Outcome {
         notes,
         rows,
     }
-}
-
-fn series_row(series: &rutile_promql::RangeSeries) -> Vec<String> {
-    let mut row = vec![series.labels.to_string()];
-    row.extend(
-        series
-            .floats
-            .iter()
-            .map(|(time, value)| format!("{time} {}", bits(*value))),
-    );
-    row.extend(
-        series
-            .histograms
-            .iter()
-            .map(|(time, h)| histogram_point(*time, h)),
-    );
-    row
 }
