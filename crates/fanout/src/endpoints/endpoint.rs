@@ -14,7 +14,6 @@ use rutile_storeapi::{
     grpc::{self, Client, MessageStream},
 };
 use tokio::{sync::watch, time::Instant};
-use tonic::transport::Channel;
 
 use super::{EndpointStatus, group::Group};
 use crate::{ClientMetrics, Metadata, Method, chain};
@@ -105,14 +104,6 @@ impl Endpoint {
     pub fn metadata(&self) -> Option<Arc<Metadata>> {
         self.served()
             .or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
-    }
-
-    /// A connection, of a group the next one in turn.
-    ///
-    /// # Errors
-    /// `Unavailable` for a group without members, `Invalid` when a connection cannot be set up.
-    pub fn channel(&self) -> Result<Channel> {
-        self.group.channel()
     }
 
     /// Calls a method of one of the services beside the StoreAPI.

@@ -18,7 +18,6 @@ use rutile_model::ErrorKind;
 use rutile_proto::thanos::info::InfoResponse;
 use rutile_storeapi::{Error, RequestContext, Result, StoreApi, grpc::Client};
 use tokio::time::sleep;
-use tonic::transport::Channel;
 
 use super::connect;
 
@@ -39,7 +38,6 @@ pub(super) struct Group {
 #[derive(Debug)]
 struct Member {
     target: String,
-    channel: Channel,
     client: Client,
     is_down: AtomicBool,
 }
@@ -83,10 +81,6 @@ impl Group {
 
     pub(super) fn retries(&self) -> bool {
         self.retries
-    }
-
-    pub(super) fn channel(&self) -> Result<Channel> {
-        Ok(self.pick()?.channel.clone())
     }
 
     /// Calls a member, and another one if it cannot be reached.
@@ -149,8 +143,7 @@ impl Member {
         let channel = connect::channel(target, config)?;
         Ok(Self {
             target: target.to_owned(),
-            client: Client::new(channel.clone(), connect::compression(config)),
-            channel,
+            client: Client::new(channel, connect::compression(config)),
             is_down: AtomicBool::new(false),
         })
     }
