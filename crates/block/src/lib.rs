@@ -18,6 +18,7 @@ mod invariant;
 mod key;
 mod mark;
 mod meta;
+mod removal;
 
 pub use contract::{Contract, Violation, age_ms, uploaded_at_ms};
 pub use error::{Error, Result};
@@ -34,3 +35,4 @@ pub use meta::{
     BlockDesc, Compaction, Downsample, FileHash, FileStat, GroupKey, IndexStats, MAX_META_BYTES,
     META_VERSION, Meta, RawJson, Source, Stats, ThanosMeta, UploadTime, resolution,
 };
+pub use removal::{MAX_REMOVAL_BYTES, REMOVALS_PREFIX, RemovalNotice};

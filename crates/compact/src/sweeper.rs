@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, GroupKey, MarkKind, details};
 use rutile_fetcher::{Selection, View};
-use rutile_lifecycle::{Cleaned, Deleted};
+use rutile_lifecycle::{Cleaned, Deleted, Removal};
 use rutile_model::ErrorKind;
 use tokio::time::Instant;
 
@@ -130,9 +130,39 @@ impl Compactor {
         let _alone = self.sweeping.lock().await;
         let now_ms = self.clock.now_ms();
         let due = sweep::deletions(view, selection, &self.contract, now_ms);
-        let deletions = due
-            .into_iter()
-            .map(|deletion| async move { (deletion.id, self.delete(view, &deletion).await) });
+        let partials = self.abandoned(view, report).await;
+        let due_ids = due.iter().map(|deletion| deletion.id);
+        let blocks: BTreeSet<BlockId> = due_ids.chain(partials.iter().copied()).collect();
+        if !blocks.is_empty() {
+            let name = BlockId::generate(now_ms, &*self.entropy);
+            match self.lifecycle.announce_removal(name, blocks).await {
+                Ok(removal) => {
+                    self.delete_all(view, due, &removal, report).await;
+                    self.clean_up(partials, &removal, report).await;
+                    if let Err(error) = removal.end().await {
+                        report.errors.push(error.into());
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "nothing is deleted this time");
+                    report.errors.push(error.into());
+                }
+            }
+        }
+        self.give_back(report).await;
+    }
+
+    async fn delete_all(
+        &self,
+        view: &View,
+        due: Vec<Deletion>,
+        removal: &Removal,
+        report: &mut Report,
+    ) {
+        let deletions = due.into_iter().map(|deletion| async move {
+            let deleted = self.delete(view, &deletion, removal).await;
+            (deletion.id, deleted)
+        });
         let mut deletions = stream::iter(deletions).buffer_unordered(PARALLEL_DELETIONS);
         while let Some((block, deleted)) = deletions.next().await {
             match deleted {
@@ -145,24 +175,21 @@ impl Compactor {
                 Err(error) => self.cleanup_failed(block, error, report),
             }
         }
-        drop(deletions);
-        self.clean_up(view, report).await;
     }
 
     /// Whether the block was deleted; not, if it must stay or was gone already.
-    async fn delete(&self, view: &View, deletion: &Deletion) -> Result<bool> {
+    async fn delete(&self, view: &View, deletion: &Deletion, removal: &Removal) -> Result<bool> {
         let id = deletion.id;
         if !deletion.needs_successor {
-            return Ok(self.lifecycle.delete(id, None).await? == Deleted::Now);
+            return Ok(removal.delete(id, None).await? == Deleted::Now);
         }
         let mut last = None;
         for successor in &deletion.successors {
             let deleted = match self.check_successor(view, *successor).await {
-                Ok(()) => self
-                    .lifecycle
-                    .delete(id, Some(*successor))
-                    .await
-                    .map_err(Error::from),
+                Ok(()) => {
+                    let deleted = removal.delete(id, Some(*successor)).await;
+                    deleted.map_err(Error::from)
+                }
                 Err(error) => Err(error),
             };
             match deleted {
@@ -179,10 +206,27 @@ impl Compactor {
         report.fail(block, error, "it is not deleted");
     }
 
-    /// Removes folders without `meta.json` and uploads in parts that nobody can still be at.
-    async fn clean_up(&self, view: &View, report: &mut Report) {
+    /// Folders without `meta.json` that nobody can still be at. Only these are announced, or an upload under
+    /// way would wait for the end of a removal that never happens.
+    async fn abandoned(&self, view: &View, report: &mut Report) -> Vec<BlockId> {
+        let mut abandoned = Vec::new();
         for block in sweep::partials(view, &self.contract, self.clock.now_ms()) {
-            match self.lifecycle.clean_partial(block).await {
+            match self.lifecycle.keeps_partial(block).await {
+                Ok(None) => abandoned.push(block),
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    self.metrics.partial_attempts.inc();
+                    self.cleanup_failed(block, error.into(), report);
+                }
+            }
+        }
+        abandoned
+    }
+
+    /// Removes folders without `meta.json`.
+    async fn clean_up(&self, partials: Vec<BlockId>, removal: &Removal, report: &mut Report) {
+        for block in partials {
+            match removal.clean_partial(block).await {
                 Ok(Cleaned::Removed) => {
                     tracing::info!(%block, "removed what was left of it");
                     self.metrics.partial_attempts.inc();
@@ -196,12 +240,20 @@ impl Compactor {
                 }
             }
         }
+    }
+
+    /// Uploads in parts that nobody can still be at, and notices of removals that are over.
+    async fn give_back(&self, report: &mut Report) {
         match self.lifecycle.abort_dangling().await {
             Ok(aborted) => self.metrics.aborted_uploads.inc_by(aborted as u64),
             Err(error) => {
                 tracing::warn!(%error, "uploads in parts that nobody finished stay");
                 report.errors.push(error.into());
             }
+        }
+        if let Err(error) = self.lifecycle.forget_removals().await {
+            tracing::warn!(%error, "notices of removals that are over stay");
+            report.errors.push(error.into());
         }
     }
 

@@ -3,7 +3,7 @@
 use rutile_block::{BlockId, InvariantId, META_FILE, MarkKind, parse_entry};
 use rutile_model::ErrorKind;
 
-use crate::delete::require_none_newer;
+use crate::delete::{Look, require_none_newer};
 use crate::error::Step;
 use crate::verify::FoundMark;
 use crate::{Lifecycle, Result};
@@ -29,12 +29,25 @@ pub enum KeptBecause {
     UnknownMark,
 }
 
+/// What is found of a partial block.
+#[derive(Debug)]
+enum Examined {
+    /// It is to stay.
+    Kept(KeptBecause),
+    /// Nothing but its folder, where a bucket shows folders.
+    Empty,
+    /// The rest of an upload that nobody is at any more.
+    Abandoned(Look),
+    /// The rest of a deletion.
+    Interrupted(Look),
+}
+
 impl Lifecycle {
     /// Gives back the parts of uploads to blocks that nobody finished and nobody can still be at: an
     /// upload gives up at half the partial age (BC-3, BC-16). How many there were.
     ///
     /// # Errors
-    /// As [`Lifecycle::clean_partial`]; of several the first one, after all were tried.
+    /// As [`crate::Removal::clean_partial`]; of several the first one, after all were tried.
     pub async fn abort_dangling(&self) -> Result<usize> {
         let unknown = Step {
             operation: "clean up uploads to",
@@ -68,30 +81,54 @@ impl Lifecycle {
         aborted
     }
 
-    /// Removes a block without `meta.json`, if it is time: the rest of an interrupted deletion when
-    /// its mark is due and nothing is newer than the mark, anything else when its newest object is
-    /// older than the partial age. Everything is looked at anew; no earlier view counts (P6).
+    /// Why a block without `meta.json` is to stay for now; none if it is to be cleaned, which looks at
+    /// everything anew.
     ///
     /// # Errors
-    /// Whatever keeps the bucket from answering; `Unavailable` while the clocks differ (BC-18).
-    pub async fn clean_partial(&self, id: BlockId) -> Result<Cleaned> {
+    /// As [`crate::Removal::clean_partial`].
+    pub async fn keeps_partial(&self, id: BlockId) -> Result<Option<KeptBecause>> {
         let step = Step {
-            operation: "clean",
+            operation: "look at what is left of",
             block: id,
         };
+        Ok(match self.examine(step).await? {
+            Examined::Kept(because) => Some(because),
+            Examined::Empty | Examined::Abandoned(_) | Examined::Interrupted(_) => None,
+        })
+    }
+
+    pub(crate) async fn clean_partial(&self, step: Step) -> Result<Cleaned> {
+        let look = match self.examine(step).await? {
+            Examined::Kept(because) => return Ok(Cleaned::Kept(because)),
+            Examined::Empty => {
+                self.delete_folder(step).await?;
+                return Ok(Cleaned::Removed);
+            }
+            Examined::Abandoned(look) => {
+                self.event(InvariantId::Bc3);
+                look
+            }
+            Examined::Interrupted(look) => look,
+        };
+        // The own clock may have jumped since the ages were looked at (BC-18).
+        self.require_agreeing_clocks(step).await?;
+        self.delete_objects(step, &look).await?;
+        Ok(Cleaned::Removed)
+    }
+
+    async fn examine(&self, step: Step) -> Result<Examined> {
         let look = self.look(step).await?;
         let objects = &look.objects;
         if objects.is_empty() {
-            self.delete_folder(step).await?;
-            return Ok(Cleaned::Removed);
+            return Ok(Examined::Empty);
         }
         if objects.contains_key(META_FILE) {
-            return Ok(Cleaned::Kept(KeptBecause::Committed));
+            return Ok(Examined::Kept(KeptBecause::Committed));
         }
         self.require_agreeing_clocks(step).await?;
         let mark = self.find_mark(step, MarkKind::Deletion).await?;
         if mark == FoundMark::UnknownVersion {
-            return Ok(Cleaned::Kept(KeptBecause::UnknownMark));
+            return Ok(Examined::Kept(KeptBecause::UnknownMark));
         }
         let interrupted = match self.due_mark(step).await {
             Ok((_, attributes)) => require_none_newer(step, objects, attributes).is_ok(),
@@ -100,18 +137,16 @@ impl Lifecycle {
         };
         let newest_ms = objects.values().map(|a| a.last_modified_ms).max();
         if !interrupted && !self.contract.partial_due(newest_ms, self.clock.now_ms()) {
-            return Ok(Cleaned::Kept(KeptBecause::TooYoung));
+            return Ok(Examined::Kept(KeptBecause::TooYoung));
         }
         // The listing took time; a commit may have landed.
         if self.has_meta(step).await? {
-            return Ok(Cleaned::Kept(KeptBecause::Committed));
+            return Ok(Examined::Kept(KeptBecause::Committed));
         }
-        if !interrupted {
-            self.event(InvariantId::Bc3);
-        }
-        // The own clock may have jumped since the ages were looked at (BC-18).
-        self.require_agreeing_clocks(step).await?;
-        self.delete_objects(step, &look).await?;
-        Ok(Cleaned::Removed)
+        Ok(if interrupted {
+            Examined::Interrupted(look)
+        } else {
+            Examined::Abandoned(look)
+        })
     }
 }

@@ -48,22 +48,9 @@ impl Lifecycle {
 
     /// Refuses to go on while the clocks differ by more than the contract's bound.
     pub(crate) async fn require_agreeing_clocks(&self, step: Step) -> Result<()> {
-        let own_now_ms = self.clock.now_ms();
-        let last = *self.bucket_clock.0.lock();
-        // A wall clock that jumped makes an old comparison worthless, however recent.
-        let good = last.filter(|c| {
-            let passed = i64::try_from(c.at.elapsed().as_millis()).unwrap_or(i64::MAX);
-            c.at.elapsed() < GOOD_FOR
-                && self
-                    .contract
-                    .clocks_agree(own_now_ms, c.own_ms.saturating_add(passed))
-        });
         let Comparison {
             own_ms, bucket_ms, ..
-        } = match good {
-            Some(comparison) => comparison,
-            None => self.compare_clocks(step).await?,
-        };
+        } = self.lately_compared(step).await?;
         if self.contract.clocks_agree(own_ms, bucket_ms) {
             return Ok(());
         }
@@ -75,6 +62,30 @@ impl Lifecycle {
             self.contract.clock_bound_ms / 1000
         );
         Err(step.error(ErrorKind::Unavailable, message))
+    }
+
+    /// What the bucket's clock shows, or showed a moment ago, ms: ages by it are no greater than they are.
+    pub(crate) async fn bucket_now_ms(&self, step: Step) -> Result<i64> {
+        let Comparison { at, bucket_ms, .. } = self.lately_compared(step).await?;
+        let passed = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Ok(bucket_ms.saturating_add(passed))
+    }
+
+    async fn lately_compared(&self, step: Step) -> Result<Comparison> {
+        let own_now_ms = self.clock.now_ms();
+        let last = *self.bucket_clock.0.lock();
+        // A wall clock that jumped makes an old comparison worthless, however recent.
+        let good = last.filter(|c| {
+            let passed = i64::try_from(c.at.elapsed().as_millis()).unwrap_or(i64::MAX);
+            c.at.elapsed() < GOOD_FOR
+                && self
+                    .contract
+                    .clocks_agree(own_now_ms, c.own_ms.saturating_add(passed))
+        });
+        match good {
+            Some(comparison) => Ok(comparison),
+            None => self.compare_clocks(step).await,
+        }
     }
 
     async fn compare_clocks(&self, step: Step) -> Result<Comparison> {

@@ -38,19 +38,7 @@ pub(crate) struct Look {
 }
 
 impl Lifecycle {
-    /// Deletes a marked block whose delete delay has passed. `successor` is a block that holds its
-    /// sources; it is looked at again here, and must be whole.
-    ///
-    /// # Errors
-    /// `Invalid` when the block is not marked, or not long enough, or was replaced and no
-    /// `successor` is given that holds its sources; `Corrupt` when that one is not whole;
-    /// `Unsupported` for a mark of unknown version; `Unavailable` while the clocks differ (BC-18).
-    /// Nothing was deleted then. Other errors leave an interrupted deletion: call again.
-    pub async fn delete(&self, id: BlockId, successor: Option<BlockId>) -> Result<Deleted> {
-        let step = Step {
-            operation: "delete",
-            block: id,
-        };
+    pub(crate) async fn delete(&self, step: Step, successor: Option<BlockId>) -> Result<Deleted> {
         let look = self.look(step).await?;
         let objects = &look.objects;
         if objects.is_empty() {

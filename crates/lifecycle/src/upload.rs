@@ -101,10 +101,12 @@ impl Lifecycle {
     /// cleaner took its files away meanwhile and it died before it could look.
     ///
     /// # Errors
-    /// As [`Lifecycle::upload`] for one that is marked; whatever keeps the bucket from answering.
+    /// As [`Lifecycle::upload`] for one that is marked; `Unavailable` while a compactor removes what an
+    /// earlier upload left behind: try again. Whatever keeps the bucket from answering.
     pub async fn upload_copy(&self, id: BlockId, hash: HashFunc) -> Result<UploadCopy> {
         let mut session = self.session(id, hash, Origin::Copy);
         session.require_unmarked().await?;
+        session.require_not_being_removed().await?;
         if self.has_meta(session.step).await? {
             match self.read_committed(session.step).await {
                 Ok(meta) => return Ok(UploadCopy::There(Box::new(meta))),
@@ -179,7 +181,7 @@ impl Upload {
     ///
     /// # Errors
     /// `Invalid` when the block was marked meanwhile or `meta` is another block's; `Exhausted` when
-    /// the upload took longer than half the partial age; `Corrupt` when an object is missing or of
+    /// the upload took longer than half the partial age; `Unavailable` as [`Lifecycle::upload_copy`]; `Corrupt` when an object is missing or of
     /// another size than what was uploaded: the block is then to be uploaded anew. It is not visible,
     /// unless it is a copy ([`Lifecycle::upload_copy`]).
     pub async fn commit(&mut self, meta: Meta) -> Result<Meta> {
@@ -227,6 +229,7 @@ impl Session {
         check_objects(self.step, &meta, &objects)?;
         self.remove_strays(&objects).await?;
         self.require_unmarked().await?;
+        self.require_not_being_removed().await?;
         self.require_young()?;
         meta.thanos.upload_time = UploadTime::from_ms(self.owner.clock.now_ms());
         let key = meta_key(self.step.block);
@@ -309,6 +312,14 @@ impl Session {
                     "it carries a deletion mark: what is being deleted does not come back";
                 Err(self.step.error(ErrorKind::Invalid, message))
             }
+        }
+    }
+
+    /// Nobody removes objects of a ULID that is new.
+    async fn require_not_being_removed(&self) -> Result<()> {
+        match self.origin {
+            Origin::New => Ok(()),
+            Origin::Copy | Origin::Repair => self.owner.require_not_being_removed(self.step).await,
         }
     }
 

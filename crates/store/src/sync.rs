@@ -244,7 +244,7 @@ impl Syncer {
         });
         let gone = lacking.keys().map(|id| {
             format!(
-                "block {id} is gone from the bucket, and what may replace it could not be read: \
+                "block {id} is not served any more, and what takes its place could not be read: \
                  the answer may lack its samples"
             )
         });
@@ -309,7 +309,8 @@ impl Syncer {
 /// A process that stood still for longer than the delete delay finds that what it serves is gone, and
 /// may fail to read the replacement, which it has never seen. Nothing in the view then ties the one to
 /// the other, so until a look at the `whole` bucket has read everything that may be the replacement,
-/// answers say so.
+/// answers say so. So they do where a block goes because it should not have been made, and one of those
+/// that it had replaced, which count again, cannot be read.
 fn lacking(
     before: &Serving,
     dropped: &[BlockId],
@@ -326,16 +327,26 @@ fn lacking(
     lacking.extend(dropped);
     lacking.retain(|id, old| {
         let covers = |block: &Arc<Block>| block.meta.id == *id || may_replace(&block.meta, old);
-        let mut unread = failed.iter().filter_map(|id| view.blocks.get(id));
+        let failed = || failed.iter().filter_map(|id| view.blocks.get(id));
+        let counts_again = failed().any(|info| may_replace(old, &info.meta))
+            || inputs(old).any(|id| selection.unread.contains(&id));
         let excluded = selection.excluded.contains_key(id);
         let given_up = before
             .view
             .as_ref()
             .is_some_and(|view| is_given_up(view, *id));
-        let settled = whole && !unread.any(|info| may_replace(&info.meta, old));
-        !(settled || excluded || given_up || serving.values().any(covers))
+        let settled = whole && !failed().any(|info| may_replace(&info.meta, old));
+        let is_over = !counts_again && (settled || excluded || given_up);
+        !is_over && !serving.values().any(covers)
     });
     lacking
+}
+
+/// The blocks that went into one, as far as its metadata name them.
+fn inputs(meta: &Meta) -> impl Iterator<Item = BlockId> {
+    let parents = meta.compaction.parents.iter().map(|parent| parent.id);
+    let sources = meta.compaction.sources.iter().copied();
+    parents.chain(sources).filter(|id| *id != meta.id)
 }
 
 /// Whether a block was marked for good: by retention or by hand.

@@ -48,6 +48,9 @@ async fn check_garbage(world: &World, context: &str) {
     settle(&process).await;
     // What was partial at the first look was removed then; the marks of the first run are as old.
     check_end(world, context).await;
+    // Notices of removals outlive even their longest delays.
+    world.clock.set(NOW_MS + 200 * HOUR);
+    settle(&process).await;
     let live = world.live();
     for key in world.memory.keys() {
         let of_live = parse_key(&key).is_some_and(|(id, _)| live.contains(&id));

@@ -24,21 +24,12 @@ async fn bc_03_a_partial_block_goes_by_its_newest_object_on_every_provider() {
             .memory
             .insert(format!("{}/chunks/000009", id(1)), "new", world.now());
         world.clock.advance(48 * HOUR);
-        assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
-            TOO_YOUNG
-        );
+        assert_eq!(world.clean_partial(id(1)).await.unwrap(), TOO_YOUNG);
         assert_eq!(world.keys(id(1)).len(), 4);
         world.clock.advance(1);
-        assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
-            Cleaned::Removed
-        );
+        assert_eq!(world.clean_partial(id(1)).await.unwrap(), Cleaned::Removed);
         assert!(world.keys(id(1)).is_empty());
-        assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
-            Cleaned::Removed
-        );
+        assert_eq!(world.clean_partial(id(1)).await.unwrap(), Cleaned::Removed);
     }
 }
 
@@ -49,7 +40,7 @@ async fn bc_16_the_folder_of_a_deleted_block_goes_too() {
     let marker = id(1).to_string();
     world.memory.insert(marker.clone(), "", START);
     world.clock.advance(HOUR);
-    let cleaned = world.lifecycle.clean_partial(id(1)).await.unwrap();
+    let cleaned = world.clean_partial(id(1)).await.unwrap();
     assert_eq!(cleaned, Cleaned::Removed);
     assert!(world.memory.body(&marker).is_none());
 }
@@ -60,7 +51,7 @@ async fn p6_a_block_that_was_committed_since_it_was_seen_stays() {
         upload(&world.lifecycle, block(1, &[1])).await.unwrap();
         world.clock.advance(100 * HOUR);
         let kept = Cleaned::Kept(KeptBecause::Committed);
-        assert_eq!(world.lifecycle.clean_partial(id(1)).await.unwrap(), kept);
+        assert_eq!(world.clean_partial(id(1)).await.unwrap(), kept);
         assert!(world.is_block(id(1)));
     }
 }
@@ -75,7 +66,7 @@ async fn p6_also_when_the_commit_lands_after_the_listing() {
             .on([Operation::Exists])
             .key(meta_key(id(1)))
     });
-    let (cleaned, ()) = tokio::join!(world.lifecycle.clean_partial(id(1)), async {
+    let (cleaned, ()) = tokio::join!(world.clean_partial(id(1)), async {
         gate.reached().await;
         world
             .memory
@@ -97,7 +88,7 @@ async fn bc_03_nothing_is_deleted_by_an_old_look() {
             .on([Operation::Exists])
             .key(meta_key(id(1)))
     });
-    let (cleaned, ()) = tokio::join!(world.lifecycle.clean_partial(id(1)), async {
+    let (cleaned, ()) = tokio::join!(world.clean_partial(id(1)), async {
         gate.reached().await;
         let index = format!("{}/index", id(1));
         world.memory.insert(index, "again", world.now());
@@ -105,7 +96,7 @@ async fn bc_03_nothing_is_deleted_by_an_old_look() {
         gate.open();
     });
     assert_eq!(cleaned.unwrap_err().kind(), ErrorKind::Unavailable);
-    let cleaned = world.lifecycle.clean_partial(id(1)).await;
+    let cleaned = world.clean_partial(id(1)).await;
     assert_eq!(cleaned.unwrap(), TOO_YOUNG);
 }
 
@@ -115,10 +106,7 @@ async fn p5_a_slow_upload_is_never_taken_for_an_abandoned_one() {
     let mut session = world.lifecycle.upload(id(1), HashFunc::None).await.unwrap();
     for _ in 0..24 {
         put_files(&mut session).await.unwrap();
-        assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
-            TOO_YOUNG
-        );
+        assert_eq!(world.clean_partial(id(1)).await.unwrap(), TOO_YOUNG);
         world.clock.advance(HOUR);
     }
     session.commit(block(1, &[1])).await.unwrap();
@@ -139,13 +127,13 @@ async fn bc_16_whatever_is_left_over_goes_in_the_end() {
             .memory
             .insert(format!("{}/{path}", id(1)), body, START);
         assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
+            world.clean_partial(id(1)).await.unwrap(),
             TOO_YOUNG,
             "{path}"
         );
         world.clock.advance(48 * HOUR + 1);
         assert_eq!(
-            world.lifecycle.clean_partial(id(1)).await.unwrap(),
+            world.clean_partial(id(1)).await.unwrap(),
             Cleaned::Removed,
             "{path}"
         );
@@ -164,7 +152,7 @@ async fn p4_the_rest_of_a_block_with_an_unknown_mark_is_left_alone() {
     );
     world.clock.advance(1000 * HOUR);
     let kept = Cleaned::Kept(KeptBecause::UnknownMark);
-    assert_eq!(world.lifecycle.clean_partial(id(1)).await.unwrap(), kept);
+    assert_eq!(world.clean_partial(id(1)).await.unwrap(), kept);
     assert_eq!(world.keys(id(1)).len(), 4);
 }
 

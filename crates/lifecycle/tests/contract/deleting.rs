@@ -4,7 +4,7 @@ use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
 
-use crate::world::{HOUR, START, World, block, id};
+use crate::world::{HOUR, START, World, block, delete, id};
 
 /// A block whose mark by hand is due.
 async fn due() -> World {
@@ -18,10 +18,7 @@ async fn due() -> World {
 #[tokio::test]
 async fn bc_06_meta_json_goes_first_and_the_mark_last() {
     let world = due().await;
-    assert_eq!(
-        world.lifecycle.delete(id(1), None).await.unwrap(),
-        Deleted::Now
-    );
+    assert_eq!(world.delete(id(1), None).await.unwrap(), Deleted::Now);
     assert!(world.keys(id(1)).is_empty());
     let calls = world.bucket.calls();
     let deleted: Vec<_> = calls
@@ -32,21 +29,18 @@ async fn bc_06_meta_json_goes_first_and_the_mark_last() {
     assert_eq!(deleted.first(), Some(&meta_key(id(1))));
     assert_eq!(deleted.last(), Some(&mark_key(id(1), MarkKind::Deletion)));
     assert_eq!(deleted.len(), 5);
-    assert_eq!(
-        world.lifecycle.delete(id(1), None).await.unwrap(),
-        Deleted::Before
-    );
+    assert_eq!(world.delete(id(1), None).await.unwrap(), Deleted::Before);
 }
 
 #[tokio::test]
 async fn bc_06_nothing_goes_before_the_delete_delay() {
     let world = World::new();
     world.add(&block(1, &[1])).await;
-    let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+    let error = world.delete(id(1), None).await.unwrap_err();
     assert!(error.to_string().contains("not marked"), "{error}");
     world.mark(id(1), "by hand");
     world.clock.advance(48 * HOUR);
-    let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+    let error = world.delete(id(1), None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(world.keys(id(1)).len(), 5);
 }
@@ -60,7 +54,7 @@ async fn bc_06_the_mark_is_read_again_right_before() {
             .on([Operation::Exists])
             .key(meta_key(id(1)))
     });
-    let (deleted, ()) = tokio::join!(world.lifecycle.delete(id(1), None), async {
+    let (deleted, ()) = tokio::join!(world.delete(id(1), None), async {
         gate.reached().await;
         world.memory.remove(&mark_key(id(1), MarkKind::Deletion));
         gate.open();
@@ -80,7 +74,7 @@ async fn bc_06_a_replaced_block_goes_only_while_a_whole_one_holds_its_sources() 
     world.add(&downsampled).await;
     world.mark(id(1), details::COMPACTED);
     world.clock.advance(48 * HOUR + 1);
-    let refused = |successor| world.lifecycle.delete(id(1), successor);
+    let refused = |successor| world.delete(id(1), successor);
     for (successor, kind) in [
         (None, ErrorKind::Invalid),
         (Some(id(1)), ErrorKind::Invalid),
@@ -127,7 +121,7 @@ async fn bc_06_a_rewritten_block_is_held_by_its_rewrite() {
     world.mark(id(1), details::REWRITTEN);
     world.clock.advance(48 * HOUR + 1);
     assert_eq!(
-        world.lifecycle.delete(id(1), Some(id(2))).await.unwrap(),
+        world.delete(id(1), Some(id(2))).await.unwrap(),
         Deleted::Now
     );
 }
@@ -140,7 +134,7 @@ async fn p7_an_interrupted_deletion_is_finished_without_a_new_delay() {
             for n in 0.. {
                 let world = due().await;
                 world.dies_at_change(n, after_effect);
-                let finished = world.lifecycle.delete(id(1), None).await.is_ok();
+                let finished = world.delete(id(1), None).await.is_ok();
                 world.bucket.heal();
                 if finished {
                     break;
@@ -148,12 +142,9 @@ async fn p7_an_interrupted_deletion_is_finished_without_a_new_delay() {
                 crashes += 1;
                 let begun = !world.is_block(id(1));
                 if begun && by_cleaner {
-                    assert_eq!(
-                        world.lifecycle.clean_partial(id(1)).await.unwrap(),
-                        Cleaned::Removed
-                    );
+                    assert_eq!(world.clean_partial(id(1)).await.unwrap(), Cleaned::Removed);
                 } else {
-                    world.lifecycle.delete(id(1), None).await.unwrap();
+                    world.delete(id(1), None).await.unwrap();
                 }
                 assert!(
                     world.keys(id(1)).is_empty(),
@@ -173,21 +164,18 @@ async fn p7_but_not_when_an_upload_came_after_the_mark() {
     world
         .memory
         .insert(format!("{}/chunks/000001", id(1)), "new", world.now());
-    let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+    let error = world.delete(id(1), None).await.unwrap_err();
     assert!(
         error.to_string().contains("newer than the deletion mark"),
         "{error}"
     );
     assert!(matches!(
-        world.lifecycle.clean_partial(id(1)).await.unwrap(),
+        world.clean_partial(id(1)).await.unwrap(),
         Cleaned::Kept(_)
     ));
     assert_eq!(world.keys(id(1)).len(), 4);
     world.clock.advance(48 * HOUR + 1);
-    assert_eq!(
-        world.lifecycle.clean_partial(id(1)).await.unwrap(),
-        Cleaned::Removed
-    );
+    assert_eq!(world.clean_partial(id(1)).await.unwrap(), Cleaned::Removed);
 }
 
 #[tokio::test]
@@ -206,16 +194,11 @@ async fn bc_18_a_mark_by_a_clock_that_was_behind_delays_as_long() {
         .insert(mark_key(id(1), MarkKind::Deletion), old.to_json(), START);
     world.clock.advance(48 * HOUR);
     assert_eq!(
-        world
-            .lifecycle
-            .delete(id(1), None)
-            .await
-            .unwrap_err()
-            .kind(),
+        world.delete(id(1), None).await.unwrap_err().kind(),
         ErrorKind::Invalid
     );
     world.clock.advance(1);
-    world.lifecycle.delete(id(1), None).await.unwrap();
+    world.delete(id(1), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -235,7 +218,7 @@ async fn bc_18_deletion_pauses_while_the_clocks_differ() {
         &world.registry,
     );
     for _ in 0..2 {
-        let error = lifecycle.delete(id(1), None).await.unwrap_err();
+        let error = delete(&lifecycle, id(1), None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("clock"), "{error}");
     }
@@ -244,13 +227,13 @@ async fn bc_18_deletion_pauses_while_the_clocks_differ() {
     // Put right, and the mark is young again.
     ahead.set(world.now());
     assert_eq!(
-        lifecycle.delete(id(1), None).await.unwrap_err().kind(),
+        delete(&lifecycle, id(1), None).await.unwrap_err().kind(),
         ErrorKind::Invalid
     );
     // And it jumps again, right after a comparison that was good.
     ahead.advance(100 * HOUR);
     assert_eq!(
-        lifecycle.delete(id(1), None).await.unwrap_err().kind(),
+        delete(&lifecycle, id(1), None).await.unwrap_err().kind(),
         ErrorKind::Unavailable
     );
 }
@@ -270,12 +253,7 @@ async fn bc_11_what_cannot_be_read_is_not_deleted() {
     ] {
         world.bucket.add(rule);
         assert_eq!(
-            world
-                .lifecycle
-                .delete(id(1), None)
-                .await
-                .unwrap_err()
-                .kind(),
+            world.delete(id(1), None).await.unwrap_err().kind(),
             ErrorKind::Unavailable
         );
         world.bucket.heal();

@@ -6,5 +6,6 @@ mod cleaning;
 mod deleting;
 mod local;
 mod marking;
+mod removing;
 mod uploading;
 mod world;

@@ -100,7 +100,7 @@ async fn p3_a_torn_mark_is_written_again_with_a_fresh_time() {
             .memory
             .insert(mark_key(id(1), MarkKind::Deletion), torn, START);
         world.clock.advance(1000 * HOUR);
-        let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+        let error = world.delete(id(1), None).await.unwrap_err();
         assert_eq!(
             error.kind(),
             ErrorKind::Invalid,
@@ -114,7 +114,7 @@ async fn p3_a_torn_mark_is_written_again_with_a_fresh_time() {
                 .unwrap(),
             Marked::Repaired
         );
-        let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+        let error = world.delete(id(1), None).await.unwrap_err();
         assert!(
             error.to_string().contains("not yet"),
             "its delay begins anew: {error}"
@@ -122,7 +122,7 @@ async fn p3_a_torn_mark_is_written_again_with_a_fresh_time() {
     }
     assert_eq!(world.events("BC-11"), 6);
     world.clock.advance(48 * HOUR + 1);
-    world.lifecycle.delete(id(1), None).await.unwrap();
+    world.delete(id(1), None).await.unwrap();
     assert!(world.keys(id(1)).is_empty());
 }
 
@@ -141,7 +141,7 @@ async fn p4_a_mark_of_unknown_version_is_left_alone() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let error = world.lifecycle.delete(id(1), None).await.unwrap_err();
+    let error = world.delete(id(1), None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         world

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Contract, MarkKind, Meta, mark_key, meta_key};
-use rutile_lifecycle::{HashFunc, Lifecycle, Result, Upload};
+use rutile_lifecycle::{Cleaned, Deleted, HashFunc, Lifecycle, Removal, Result, Upload};
 use rutile_model::{ErrorKind, Labels};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, FaultyBucket, MemoryBucket, Rule};
@@ -77,6 +77,19 @@ impl World {
             .insert(mark_key(id, MarkKind::Deletion), mark.to_json(), self.now());
     }
 
+    /// Announces, deletes, and ends what it announced.
+    pub(crate) async fn delete(&self, id: BlockId, successor: Option<BlockId>) -> Result<Deleted> {
+        delete(&self.lifecycle, id, successor).await
+    }
+
+    /// Announces, cleans, and ends what it announced.
+    pub(crate) async fn clean_partial(&self, id: BlockId) -> Result<Cleaned> {
+        let removal = announce(&self.lifecycle, id).await?;
+        let cleaned = removal.clean_partial(id).await;
+        removal.end().await?;
+        cleaned
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -118,6 +131,22 @@ impl World {
 
 pub(crate) fn id(n: u8) -> BlockId {
     BlockId::from_parts(1_767_200_000_000 + u64::from(n), [n; 10])
+}
+
+/// The notice of a removal, named like the block itself.
+pub(crate) async fn announce(lifecycle: &Lifecycle, id: BlockId) -> Result<Removal> {
+    lifecycle.announce_removal(id, [id].into()).await
+}
+
+pub(crate) async fn delete(
+    lifecycle: &Lifecycle,
+    id: BlockId,
+    successor: Option<BlockId>,
+) -> Result<Deleted> {
+    let removal = announce(lifecycle, id).await?;
+    let deleted = removal.delete(id, successor).await;
+    removal.end().await?;
+    deleted
 }
 
 pub(crate) fn block(n: u8, sources: &[u8]) -> Meta {

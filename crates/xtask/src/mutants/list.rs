@@ -14,7 +14,7 @@ pub(super) const MUTANTS: [Mutant; 22] = [
         name: "the age of partial blocks is that of their ULIDs",
         file: "crates/lifecycle/src/clean.rs",
         from: "let newest_ms = objects.values().map(|a| a.last_modified_ms).max();",
-        to: "let newest_ms = Some(id.time_ms());",
+        to: "let newest_ms = Some(step.block.time_ms());",
         profile: "hostile",
     },
     Mutant {
@@ -118,8 +118,8 @@ pub(super) const MUTANTS: [Mutant; 22] = [
     Mutant {
         name: "a partial block is removed without a last look",
         file: "crates/lifecycle/src/clean.rs",
-        from: "        if self.has_meta(step).await? {\n            return Ok(Cleaned::Kept(KeptBecause::Committed));",
-        to: "        if false {\n            return Ok(Cleaned::Kept(KeptBecause::Committed));",
+        from: "        if self.has_meta(step).await? {\n            return Ok(Examined::Kept(KeptBecause::Committed));",
+        to: "        if false {\n            return Ok(Examined::Kept(KeptBecause::Committed));",
         profile: "eventual",
     },
     Mutant {

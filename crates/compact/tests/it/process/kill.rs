@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::TryStreamExt;
-use rutile_block::{BlockId, Part, parse_key};
+use rutile_block::{BlockId, Part, REMOVALS_PREFIX, parse_key};
 use rutile_objstore::{Bucket, Depth, OpenContext, PutMode, open};
 use rutile_runtime::{SystemClock, TaskGroup};
 use rutile_telemetry::Registry;
@@ -185,7 +185,8 @@ impl Place {
         let is_of_block = |key: &String| match parse_key(key) {
             Some((id, Part::Mark(_))) => !blocks.contains(&id),
             Some((id, _)) => blocks.contains(&id),
-            None => key == "rutile/clock",
+            // Notices of removals outlive them for a while (BC-6).
+            None => key == "rutile/clock" || key.starts_with(REMOVALS_PREFIX),
         };
         let besides = keys
             .iter()

@@ -1,13 +1,13 @@
 //! Objects that are gone, and views that are too old to rely on.
 
-use rutile_block::{Contract, chunk_key, index_key, meta_key};
+use rutile_block::{Contract, chunk_key, details, index_key, meta_key};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
 use rutile_proto::thanos::{LabelNamesRequest, LabelValuesRequest};
 use rutile_storeapi::{RequestContext, StoreApi};
 
-use crate::world::{COMPACTED, HOUR, MORE_SOURCES, SOURCES, World, id};
+use crate::world::{COMPACTED, HOUR, MORE_SOURCES, SOURCES, World, check_chunks, id};
 
 #[tokio::test]
 async fn bc_17_nothing_is_answered_before_the_first_sync() {
@@ -156,4 +156,32 @@ async fn bc_07_what_retention_took_is_not_missed() {
     world.bucket.add(Rule::new(fault).key(key));
     world.sync().await;
     world.check(&SOURCES[1..], "given up").await;
+}
+
+/// A block that should not have been made goes, what it had replaced counts again, and one of these cannot
+/// be read: its index, or its metadata, which never could.
+#[tokio::test]
+async fn bc_07_what_counts_again_and_cannot_be_read_is_missed() {
+    for part in [index_key, meta_key] {
+        let world = World::new();
+        world.add_all(&SOURCES);
+        world.add(COMPACTED);
+        let key = part(id(SOURCES[0]));
+        let fault = Fault::FailBefore(ErrorKind::Unavailable);
+        world.bucket.add(Rule::new(fault).key(key.clone()));
+        world.sync().await;
+        world.check(&[COMPACTED], "before").await;
+        world.mark(COMPACTED, details::TAINTED);
+        world.fixture.clock.advance(24 * HOUR + 1);
+        for _ in 0..2 {
+            world.sync().await;
+            let answer = world.answer().await;
+            check_chunks(&answer.chunks, &SOURCES[1..], &key);
+            assert_eq!(answer.warnings.len(), 1, "{key}");
+            assert!(answer.warnings[0].contains(COMPACTED), "{key}");
+        }
+        world.bucket.heal();
+        world.sync().await;
+        world.check(&SOURCES, "read at last").await;
+    }
 }
