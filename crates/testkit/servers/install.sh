@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need below target/servers: the object storage servers moto (S3) and azurite
-# (Azure), Debian's promtool, and a dump program on Prometheus's storage library (genblocks/dump).
+# (Azure), Debian's Prometheus with promtool, and a dump program on Prometheus's storage library (genblocks/dump).
 # Does nothing when they are there in these versions. Run by `make test-servers`.
 set -eu
 
@@ -49,17 +49,16 @@ if ! cmp -s "$here/package.json" "$servers/azurite/installed"; then
     cp "$here/package.json" "$servers/azurite/installed"
 fi
 
-# Only the program: the package would start a server.
-promtool=$servers/prometheus/promtool
-if [ ! -x "$promtool" ]; then
-    echo "install.sh: installing promtool"
+# Only the programs: the package would start a server.
+if [ ! -x "$servers/prometheus/promtool" ] || [ ! -x "$servers/prometheus/prometheus" ]; then
+    echo "install.sh: installing Prometheus"
     need dpkg-deb dpkg
     mkdir -p "$servers/prometheus/package"
     (
         cd "$servers/prometheus/package"
         apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }
         dpkg-deb --extract ./prometheus_*.deb .
-        mv usr/bin/promtool ..
+        mv usr/bin/promtool usr/bin/prometheus ..
     )
     rm -rf "$servers/prometheus/package"
 fi

@@ -1,7 +1,7 @@
-//! Object storage servers as processes: moto for S3, azurite for Azure.
+//! Servers as processes: moto for S3, azurite for Azure, Debian's Prometheus.
 //!
 //! `make test-servers` installs them (`servers/install.sh`). Each call starts a process of its own
-//! on a free port with an empty bucket, waits until it listens, and ends it when dropped. A missing
+//! on a free port with nothing in it, waits until it listens, and ends it when dropped. A missing
 //! server fails the test: nothing is skipped.
 
 use std::fs;
@@ -36,12 +36,15 @@ pub struct Server {
     /// Host and port.
     address: String,
     kind: Kind,
+    /// Goes with it.
+    data: Option<tempfile::TempDir>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     S3,
     Azure,
+    Prometheus,
 }
 
 /// Starts an S3 server with an empty bucket.
@@ -76,6 +79,28 @@ pub fn azure() -> Server {
     server
 }
 
+/// Starts a Prometheus with an empty database and this `prometheus.yml`.
+///
+/// # Panics
+/// When it is not installed, does not start, or refuses the configuration.
+#[must_use]
+pub fn prometheus(config: &str) -> Server {
+    let written = tempfile::tempdir().and_then(|data| {
+        fs::write(data.path().join("prometheus.yml"), config)?;
+        Ok(data)
+    });
+    let data = written.unwrap_or_else(|error| panic!("cannot make a folder: {error}"));
+    let flag = |name: &str, path: &str| format!("--{name}={}", data.path().join(path).display());
+    let mut command = Command::new(program("prometheus/prometheus"));
+    command
+        .arg("--web.listen-address=127.0.0.1:0")
+        .arg(flag("config.file", "prometheus.yml"))
+        .arg(flag("storage.tsdb.path", "data"));
+    let mut server = start(command, "msg=\"Listening on\" address=", Kind::Prometheus);
+    server.data = Some(data);
+    server
+}
+
 impl Server {
     /// Host and port.
     #[must_use]
@@ -84,6 +109,9 @@ impl Server {
     }
 
     /// The `objstore.config` for its bucket.
+    ///
+    /// # Panics
+    /// When it has no bucket.
     #[must_use]
     pub fn objstore_config(&self) -> String {
         let address = &self.address;
@@ -97,6 +125,7 @@ impl Server {
                  storage_connection_string: \"AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};\
                  BlobEndpoint=http://{address}/{AZURE_ACCOUNT}\"\n"
             ),
+            Kind::Prometheus => panic!("Prometheus is no object storage"),
         }
     }
 }
@@ -106,6 +135,7 @@ impl Drop for Server {
         // It may have ended by itself: then there is nothing to end.
         self.child.kill().ok();
         self.child.wait().ok();
+        drop(self.data.take());
     }
 }
 
@@ -162,6 +192,7 @@ fn start(mut command: Command, before: &'static str, kind: Kind) -> Server {
         child,
         address: address.clone().unwrap_or_default(),
         kind,
+        data: None,
     };
     match address {
         Ok(_) => server,

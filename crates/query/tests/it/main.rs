@@ -10,6 +10,7 @@ mod figures;
 mod grpc;
 mod process;
 mod reports;
+mod scraped;
 mod scripts;
 mod selects;
 mod support;

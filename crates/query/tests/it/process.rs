@@ -83,16 +83,16 @@ fn mistakes_on_the_command_line() {
 }
 
 /// A running process; killed if a test fails.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    http: String,
+    pub(crate) http: String,
     grpc: String,
     lines: Lines<BufReader<ChildStderr>>,
 }
 
 impl Running {
     /// Starts it and waits until it is ready. The log tells the addresses.
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = command(args).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
@@ -118,7 +118,7 @@ impl Running {
         }
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
