@@ -64,7 +64,10 @@ impl Lifecycle {
         };
         let mut forgotten = 0;
         for key in self.removals(step).await? {
-            if self.is_over(step, &key).await? {
+            let Some(notice) = self.notice(step, &key).await? else {
+                continue;
+            };
+            if self.is_over(step, &key, notice.as_ref()).await? {
                 self.bucket.delete(&key).await.map_err(|e| step.bucket(e))?;
                 forgotten += 1;
             }
@@ -75,13 +78,12 @@ impl Lifecycle {
     /// Refuses to write objects of a block that somebody is removing.
     pub(crate) async fn require_not_being_removed(&self, step: Step) -> Result<()> {
         for key in self.removals(step).await? {
-            let concerned = match self.notice(step, &key).await? {
-                Some(Ok(notice)) => notice.blocks.contains(&step.block),
-                // It may name this block as well as any other.
-                Some(Err(_)) => true,
-                None => false,
+            let Some(notice) = self.notice(step, &key).await? else {
+                continue;
             };
-            if concerned && !self.is_over(step, &key).await? {
+            // One that cannot be read may name this block as well as any other.
+            let concerned = (notice.as_ref()).is_none_or(|n| n.blocks.contains(&step.block));
+            if concerned && !self.is_over(step, &key, notice.as_ref()).await? {
                 self.event(InvariantId::Bc6);
                 let message = format!(
                     "a compactor is removing what an earlier upload of it left behind (notice {key}): it is \
@@ -93,42 +95,47 @@ impl Lifecycle {
         Ok(())
     }
 
+    /// The keys of all notices. Stores with folders show the folder itself, too.
     async fn removals(&self, step: Step) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         let mut entries = self.bucket.list(REMOVALS_PREFIX, Depth::Recursive);
         while let Some(entry) = entries.next().await {
-            keys.push(entry.map_err(|e| step.bucket(e))?.key);
+            let key = entry.map_err(|e| step.bucket(e))?.key;
+            let name = key.strip_prefix(REMOVALS_PREFIX);
+            if name.is_some_and(|name| name.parse::<BlockId>().is_ok()) {
+                keys.push(key);
+            }
         }
         Ok(keys)
     }
 
-    /// A notice, or why it cannot be read; none if it is gone.
-    async fn notice(
-        &self,
-        step: Step,
-        key: &str,
-    ) -> Result<Option<rutile_block::Result<RemovalNotice>>> {
+    /// What an object says: nothing if it is no notice that can be read. None if it is gone.
+    async fn notice(&self, step: Step, key: &str) -> Result<Option<Option<RemovalNotice>>> {
         match self.bucket.get(key, MAX_REMOVAL_BYTES).await {
-            Ok(bytes) => Ok(Some(RemovalNotice::parse(key, &bytes))),
+            Ok(bytes) => Ok(Some(RemovalNotice::parse(key, &bytes).ok())),
             Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Exhausted => Ok(Some(None)),
             Err(error) => Err(step.bucket(error)),
         }
     }
 
     /// Whether no request of a removal can take effect any more: it ended a while ago, or the process
     /// that announced it has neither ended it nor come back for longer than any process stands still.
-    async fn is_over(&self, step: Step, key: &str) -> Result<bool> {
+    async fn is_over(&self, step: Step, key: &str, notice: Option<&RemovalNotice>) -> Result<bool> {
+        let age_ms = async |since_ms| {
+            let now_ms = self.bucket_now_ms(step).await?;
+            Ok(now_ms.saturating_sub(since_ms))
+        };
+        if let Some(ended_ms) = notice.and_then(|notice| notice.ended_ms)
+            && age_ms(ended_ms).await? > ECHO_MS
+        {
+            return Ok(true);
+        }
         let Some(attributes) = self.attributes(step, key).await? else {
             return Ok(true);
         };
-        let Some(notice) = self.notice(step, key).await? else {
-            return Ok(true);
-        };
-        let now_ms = self.bucket_now_ms(step).await?;
         let longest_ms = self.contract.delete_delay_ms + self.contract.partial_age_ms;
-        let abandoned = now_ms - attributes.last_modified_ms > longest_ms;
-        let ended = notice.ok().and_then(|notice| notice.ended_ms);
-        Ok(abandoned || ended.is_some_and(|ended_ms| now_ms - ended_ms > ECHO_MS))
+        Ok(age_ms(attributes.last_modified_ms).await? > longest_ms)
     }
 }
 

@@ -120,6 +120,22 @@ async fn bc_06_what_a_dead_process_announced_is_forgotten_after_the_longest_dela
 }
 
 #[tokio::test]
+async fn bc_06_a_notice_that_says_nonsense_is_forgotten_when_it_is_old() {
+    for ended in [i64::MIN, i64::MAX] {
+        let world = abandoned().await;
+        let body = format!(
+            r#"{{"version":1,"ended_ms":{ended},"blocks":["{}"]}}"#,
+            id(1)
+        );
+        let key = format!("{REMOVALS_PREFIX}{}", id(9));
+        world.memory.insert(key, body.into_bytes(), world.now());
+        assert_eq!(refused(&world).await, ended == i64::MAX);
+        world.clock.advance(97 * HOUR);
+        assert_eq!(world.lifecycle.forget_removals().await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
 async fn bc_06_a_notice_that_cannot_be_read_may_name_any_block() {
     let world = abandoned().await;
     let key = format!("{REMOVALS_PREFIX}{}", id(9));
@@ -127,8 +143,11 @@ async fn bc_06_a_notice_that_cannot_be_read_may_name_any_block() {
         .memory
         .insert(key, b"{\"version\":1,".to_vec(), world.now());
     assert!(refused(&world).await);
-    // One of other blocks keeps nobody.
+    // One of other blocks keeps nobody, nor does a folder.
     drop(announce(&world.lifecycle, id(9)).await.unwrap());
+    world
+        .memory
+        .insert(REMOVALS_PREFIX, b"".to_vec(), world.now());
     upload_again(&world.lifecycle).await.unwrap();
     assert!(world.memory.body(&meta_key(id(1))).is_some());
 }
