@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rutile_model::Matcher;
+use rutile_model::{Matcher, Patterns};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -28,6 +28,7 @@ use super::plan::Node;
 use super::select::{Instant, Take};
 use super::shared::Shared;
 use super::steps::Steps;
+use super::stop::Stop;
 use super::{EngineOptions, Error, Result};
 use crate::ast::{Aggregate, Binary, Expr, Extension, Sign, Unary, VectorSelector};
 use crate::source::{Select, Source};
@@ -53,6 +54,9 @@ pub(crate) struct Evaluator<'s> {
     /// The samples that were looked at.
     pub(crate) samples_read: u64,
     pub(crate) observed: Observed,
+    /// The regular expressions of the query.
+    pub(crate) patterns: Patterns,
+    pub(crate) stop: Stop,
     shared: Shared,
     /// Whether whole vectors are looked at below, for rows that come one by one turned out to have equal labels.
     whole: bool,
@@ -77,6 +81,8 @@ impl<'s> Evaluator<'s> {
             memory,
             samples_read: 0,
             observed: Observed::default(),
+            patterns: Patterns::default(),
+            stop: Stop::default(),
             shared: Shared::default(),
             whole: false,
         }
@@ -85,6 +91,7 @@ impl<'s> Evaluator<'s> {
     /// The value of a node that is no range vector.
     pub(crate) fn eval<'a>(&'a mut self, node: &'a Node<'_>) -> BoxFuture<'a, Result<Operand>> {
         async move {
+            self.stop.check()?;
             let before = self.memory.now();
             let value = if node.fixed && self.steps.len() > 1 {
                 self.once(node).await?
@@ -135,6 +142,7 @@ impl<'s> Evaluator<'s> {
     ) -> Result<Operand> {
         let watch = Watch::start(self.observed.is_wanted());
         let value = compute(self)?;
+        self.stop.check()?;
         if self.observed.is_wanted() {
             let spent = Spent::on(watch.read(), value.rows(), Held::of(&value));
             self.observed.add(node.id, spent);
@@ -300,6 +308,7 @@ impl<'s> Evaluator<'s> {
             steps: self.steps.len(),
             options: &self.options,
             annotations: &mut self.annotations,
+            stop: &self.stop,
         };
         match binary::apply(&mut context, lhs, rhs)? {
             Operand::Vector(rows) => self.joined(rows).map(Operand::Vector),
@@ -328,6 +337,8 @@ impl<'s> Evaluator<'s> {
                 steps: this.steps.len(),
                 options: &this.options,
                 annotations: &mut this.annotations,
+                memory: &mut this.memory,
+                stop: &this.stop,
             };
             aggregate::apply(&mut context, param, rows).map(Operand::Vector)
         })

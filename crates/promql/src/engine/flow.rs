@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use rutile_model::sample::is_stale_nan;
-use rutile_model::{Labels, Samples};
+use rutile_model::{Labels, Patterns, Samples};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
 use super::annotation::Annotations;
@@ -22,8 +22,9 @@ use super::memory::Held;
 use super::observe::{Spent, Watch};
 use super::select::{self, Given, Instant, Ranged};
 use super::steps::Steps;
+use super::stop::Stop;
 use super::summary::summarize;
-use super::window::Findings;
+use super::window::{self, Findings};
 use super::{EngineOptions, Error, Result};
 use crate::ast::{Binary, Call, Expr, NumberLiteral};
 use crate::source::SelectedStream;
@@ -61,6 +62,7 @@ pub(crate) struct Work {
     pub(crate) observed: bool,
     /// Where bytes are reserved.
     pub(crate) account: Option<Account>,
+    pub(crate) stop: Stop,
     pub(crate) steps: Steps,
     pub(crate) query: Steps,
     pub(crate) options: EngineOptions,
@@ -127,6 +129,18 @@ impl Stage {
             ..*binary
         };
         Self::Scalar(Box::new(binary), scalar, is_left)
+    }
+
+    /// What is copied of its operands for each batch, bytes.
+    fn copied_bytes(&self) -> u64 {
+        match self {
+            Self::Nameless | Self::Negate => 0,
+            Self::Call(_, args) => {
+                let args = args.iter().flatten();
+                args.map(|arg| Held::of(arg).bytes).sum()
+            }
+            Self::Scalar(_, scalar, _) => size_of_val(scalar.as_slice()) as u64,
+        }
     }
 }
 
@@ -210,14 +224,23 @@ impl Work {
     /// The rows of some series, those without any value left out.
     fn batch(&self, part: Part) -> Result<Batch> {
         let watch = Watch::start(self.observed);
-        let (mut findings, mut samples) = (Findings::default(), Samples::default());
+        let mut samples = Samples::default();
+        let mut findings = Findings {
+            stop: self.stop.clone(),
+            ..Findings::default()
+        };
         let mut rows = Vec::with_capacity(part.series.len());
         let mut scratch = self.account.as_ref().map(Account::empty);
         let mut columns = self.account.as_ref().map(Account::empty);
+        let places = (self.steps.len() * size_of::<f64>()) as u64;
         for series in part.series {
+            self.stop.check()?;
+            reserve(&mut scratch, self.scratch_bytes(series.decoded_bytes(), 0))?;
             series.decode(&mut samples)?;
-            reserve(&mut scratch, bytes_of(&samples))?;
-            let places = (self.steps.len() * size_of::<f64>()) as u64;
+            reserve(
+                &mut scratch,
+                self.scratch_bytes(samples.bytes(), samples.len()),
+            )?;
             reserve(&mut columns, (rows.len() as u64 + 1) * places)?;
             if let Some(since) = self.summary_since {
                 summarize(&mut samples, since);
@@ -227,12 +250,14 @@ impl Work {
             if let Some(error) = findings.error.take() {
                 return Err(error);
             }
+            self.stop.check()?;
             if !column.is_empty() {
                 let mut row = Row::new(series.labels().clone(), column);
                 row.drop_name = series.drop_name();
                 rows.push(row);
             }
         }
+        drop((samples, findings.scratch));
         // Before any stage takes rows away: those of equal labels are to be seen.
         let nameless = match self.drops_names() {
             true => rows.iter().map(|row| without_name(&row.labels)).collect(),
@@ -252,7 +277,9 @@ impl Work {
         self.observe_fill(&mut batch, rows.len(), &watch);
         for (node, stage) in &self.stages {
             let watch = Watch::start(self.observed);
+            reserve(&mut scratch, stage.copied_bytes())?;
             rows = self.stage(stage, rows, &mut batch.annotations)?;
+            self.stop.check()?;
             if !matches!(stage, Stage::Nameless) {
                 batch.held = Held::of_rows(&rows);
             }
@@ -268,6 +295,15 @@ impl Work {
         batch.reservation = columns;
         batch.rows = rows;
         Ok(batch)
+    }
+
+    /// What a series takes while its column is filled, for samples of so many bytes: with what is noted about each.
+    fn scratch_bytes(&self, bytes: usize, samples: usize) -> u64 {
+        let noted = match &self.fill {
+            Fill::Instant(_) => 0,
+            Fill::Ranged(ranged) => window::noted_bytes(ranged.function.id),
+        };
+        (bytes + samples * noted) as u64
     }
 
     fn observe_fill(&self, batch: &mut Batch, rows: usize, watch: &Watch) {
@@ -325,6 +361,8 @@ impl Work {
                     query: self.query,
                     options: &self.options,
                     annotations,
+                    patterns: &mut Patterns::default(),
+                    stop: &self.stop,
                 };
                 call::apply(&mut context, args).map(Operand::into_vector)
             }
@@ -338,6 +376,7 @@ impl Work {
                     steps: self.steps.len(),
                     options: &self.options,
                     annotations,
+                    stop: &self.stop,
                 };
                 binary::apply(&mut context, lhs, rhs).map(Operand::into_vector)
             }
@@ -353,12 +392,6 @@ fn reserve(reservation: &mut Option<Reservation>, bytes: u64) -> Result<()> {
         reservation.grow(more)?;
     }
     Ok(())
-}
-
-fn bytes_of(samples: &Samples) -> u64 {
-    let one = samples.histograms.iter().flatten().next();
-    let histograms = samples.histograms.len() * one.map_or(0, |histogram| histogram.size());
-    (samples.len() * 2 * size_of::<f64>() + histograms) as u64
 }
 
 /// Takes the metric name off, now or at the end.

@@ -9,6 +9,7 @@ use super::column::{Column, SampleValue};
 use super::memory::weight;
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
+use super::stop::Stop;
 use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
 use super::{Error, Result};
 use crate::ast::{Extension, Function, Span};
@@ -87,13 +88,52 @@ pub(crate) enum Given {
     Computed(Computed),
 }
 
-/// A series that a subquery has computed.
+/// A series that a subquery has computed. Its samples take thrice the memory of its column: they are made of it when
+/// they are needed, and only while they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Computed {
     pub(crate) labels: Labels,
-    pub(crate) samples: Arc<Samples>,
+    pub(crate) column: Arc<Column>,
+    /// When it was computed.
+    pub(crate) steps: Steps,
+    pub(crate) hints: Hints,
     /// Whether the metric name is to go when the evaluation ends.
     pub(crate) drop_name: bool,
+}
+
+/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
+/// the step before, which functions look at, they do not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hints {
+    Kept,
+    Dropped,
+}
+
+impl Computed {
+    fn decode(&self, out: &mut Samples) {
+        out.clear();
+        out.reserve_exact(self.places());
+        for (step, time) in self.steps.times().enumerate() {
+            match self.column.get(step) {
+                Some(SampleValue::Float(value)) => out.push_float(time, value),
+                Some(SampleValue::Histogram(histogram)) => {
+                    let histogram = match self.hints {
+                        Hints::Kept => histogram,
+                        Hints::Dropped => without_reset_hint(histogram),
+                    };
+                    out.push_histogram(time, histogram);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// How many steps have a value.
+    fn places(&self) -> usize {
+        let floats = self.column.floats.iter();
+        let floats = floats.filter(|value| !is_stale_nan(**value)).count();
+        floats + self.column.histograms.iter().flatten().count()
+    }
 }
 
 impl Given {
@@ -108,9 +148,17 @@ impl Given {
         match self {
             Self::Source(series) => Ok(series.decode(out)?),
             Self::Computed(computed) => {
-                out.clone_from(&computed.samples);
+                computed.decode(out);
                 Ok(())
             }
+        }
+    }
+
+    /// The memory that its samples take at least when they are decoded, bytes; 0 if that is not known before.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        match self {
+            Self::Source(_) => 0,
+            Self::Computed(computed) => computed.places() * (size_of::<i64>() + size_of::<f64>()),
         }
     }
 
@@ -135,10 +183,14 @@ pub(crate) fn instant(
         return smooth::instant(selector, labels, samples, column, findings);
     }
     if selector.take == Take::Value && samples.histograms.is_empty() {
-        return latest_floats(selector, samples, column);
+        return latest_floats(selector, samples, column, &findings.stop);
     }
     let mut next = 0;
+    let mut pace = findings.stop.pace();
     for step in 0..column.len() {
+        if pace.ends_before(0) {
+            return;
+        }
         let time = selector.looks.time(step);
         while samples.times.get(next).is_some_and(|at| *at <= time) {
             next += 1;
@@ -175,11 +227,15 @@ pub(crate) fn instant(
 }
 
 /// The common case. A stale marker needs no care: it marks what is absent in a column, too.
-fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column) {
+fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column, stop: &Stop) {
+    let mut pace = stop.pace();
     let mut later = samples.times.iter().zip(&samples.floats).peekable();
     let mut latest = None;
     for (step, place) in column.floats.iter_mut().enumerate() {
         let time = selector.looks.time(step);
+        if pace.ends_before(0) {
+            return;
+        }
         while let Some(sample) = later.next_if(|(at, _)| **at <= time) {
             latest = Some(sample);
         }
@@ -221,6 +277,7 @@ pub(crate) fn ranged(
                 profile: &profile,
                 looks: selector.looks,
                 range_ms: selector.range_ms,
+                stop: &findings.stop,
             };
             findings.samples += kernel(&windows, &mut column.floats);
         }
@@ -250,6 +307,7 @@ fn window_by_window(
     let id = selector.function.id;
     let weights = Weights::of(samples);
     let (mut from, mut to) = (0, 0);
+    let mut pace = findings.stop.pace();
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
         selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
@@ -271,6 +329,9 @@ fn window_by_window(
         }
         if from == to && is_closed {
             continue;
+        }
+        if pace.ends_before(to - from) {
+            return;
         }
         findings.samples += weights.between(from, to);
         scalars.clear();
@@ -375,20 +436,7 @@ pub(crate) fn drop_stale(samples: &mut Samples) {
             .fold(false, |any, value| any | is_stale_nan(*value)),
         false => (0..samples.len()).any(|i| samples.is_stale(i)),
     };
-    if !any {
-        return;
-    }
-    let all = std::mem::take(samples);
-    for i in 0..all.len() {
-        if all.is_stale(i) {
-            continue;
-        }
-        match all.histogram(i) {
-            Some(histogram) => samples.push_histogram(all.times[i], Arc::clone(histogram)),
-            None => samples.push_float(all.times[i], all.floats[i]),
-        }
-        if let Some(start) = all.starts.get(i) {
-            samples.starts.push(*start);
-        }
+    if any {
+        samples.drop_stale();
     }
 }

@@ -2,13 +2,12 @@
 
 use super::Evaluator;
 use super::join::join;
-use super::ranges::Hints;
 use crate::ast::{Call, Expr, FunctionId, ValueType, VectorSelector};
 use crate::engine::Result;
 use crate::engine::call::{self, CallContext};
 use crate::engine::column::{Operand, Row, SampleValue};
 use crate::engine::plan::Node;
-use crate::engine::select::Take;
+use crate::engine::select::{Hints, Take};
 use crate::engine::window::{self, Kernel};
 
 impl Evaluator<'_> {
@@ -52,6 +51,8 @@ impl Evaluator<'_> {
             query: self.query,
             options: &self.options,
             annotations: &mut self.annotations,
+            patterns: &mut self.patterns,
+            stop: &self.stop,
         };
         let is_of_labels = matches!(
             call.function.id,

@@ -8,10 +8,11 @@ use rutile_model::{Labels, Samples};
 use super::Evaluator;
 use super::join::{SAME_LABELS, without_name};
 use crate::ast::{Call, Expr, Extension, Matrix, Subquery, ValueType};
-use crate::engine::column::{Column, Operand, Row, SampleValue};
+use crate::engine::column::{Column, Operand, Row};
 use crate::engine::flow::{self, Fill, Flow, Parts, Stage};
+use crate::engine::memory::Held;
 use crate::engine::plan::Node;
-use crate::engine::select::{self, Computed, Given, Looks, Ranged};
+use crate::engine::select::{self, Computed, Given, Hints, Looks, Ranged};
 use crate::engine::steps::Steps;
 use crate::engine::window::{self, Kernel};
 use crate::engine::{Error, Result};
@@ -27,14 +28,6 @@ pub(super) struct Range {
     summary_since: Option<i64>,
 }
 
-/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
-/// the step before, which functions look at, they do not.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Hints {
-    Kept,
-    Dropped,
-}
-
 impl Evaluator<'_> {
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, node: &Node<'_>) -> Result<Vec<(Labels, Samples)>> {
@@ -43,7 +36,12 @@ impl Evaluator<'_> {
         while let Some(part) = range.parts.next().await.transpose()? {
             self.warned(part.warnings);
             for series in part.series {
-                all.extend(self.samples_within(&range, &series)?);
+                self.stop.check()?;
+                let Some((labels, samples)) = self.samples_within(&range, &series)? else {
+                    continue;
+                };
+                self.memory.add(Held::of_samples(&labels, &samples))?;
+                all.push((labels, samples));
             }
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -159,7 +157,9 @@ impl Evaluator<'_> {
         };
         let series = rows.into_iter().map(|row| {
             Given::Computed(Computed {
-                samples: Arc::new(samples_of(&row.column, &inner, hints)),
+                column: Arc::new(row.column),
+                steps: inner,
+                hints,
                 drop_name: row.drop_name,
                 labels: row.labels,
             })
@@ -252,23 +252,4 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
         }
     }
     Ok(merged)
-}
-
-/// The samples of a row of a subquery.
-fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
-    let mut samples = Samples::default();
-    for (step, time) in steps.times().enumerate() {
-        match column.get(step) {
-            Some(SampleValue::Float(value)) => samples.push_float(time, value),
-            Some(SampleValue::Histogram(histogram)) => {
-                let histogram = match hints {
-                    Hints::Kept => histogram,
-                    Hints::Dropped => select::without_reset_hint(histogram),
-                };
-                samples.push_histogram(time, histogram);
-            }
-            None => {}
-        }
-    }
-    samples
 }
