@@ -95,7 +95,12 @@ impl Component for QueryComponent {
             args.query.instant_resolution.to_std(),
         );
         let limits = args.query.limits.limits();
-        let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
+        let store = Arc::new(QuerierStore::new(
+            fanout,
+            context.cpu.clone(),
+            limits,
+            &context.registry,
+        ));
         let web_config = web_config(&args, context)?;
         let clock = Arc::clone(&context.clock);
         let set = Arc::clone(&endpoints);

@@ -35,7 +35,7 @@ pub(super) async fn series(web: Web, asked: Asked) -> Result<Reply> {
     }
     let (start, end) = web.metadata_times(params)?;
     let limit = params.limit("limit")?;
-    let store_matchers = params.selectors("storeMatch[]")?;
+    let store_matchers = web.read_selectors(params, "storeMatch[]").await?;
     let request = SeriesRequest {
         min_time: start,
         max_time: end,
@@ -56,16 +56,13 @@ pub(super) async fn series(web: Web, asked: Asked) -> Result<Reply> {
         bytes: 0,
     };
     let collect = async {
-        for matchers in web.selectors(&asked)? {
+        for matchers in web.selectors(&asked).await? {
             let request = SeriesRequest {
                 matchers: to_wire(&matchers),
                 ..request.clone()
             };
-            let items = web
-                .0
-                .querier
-                .fanout
-                .series_items(&context, request, &store_matchers);
+            let fanout = &web.0.querier.fanout;
+            let items = fanout.matching_series(&context, request, matchers, &store_matchers);
             let mut items = items.map_err(|error| failed(&error))?;
             while let Some(item) = items.next().await {
                 found.take(item.map_err(|error| failed(&error))?)?;
