@@ -72,6 +72,46 @@ impl Samples {
             + histograms.sum::<usize>()
     }
 
+    /// Leaves those from `first_ms` to `last_ms`, both inclusive.
+    pub fn cut(&mut self, first_ms: i64, last_ms: i64) {
+        let from = self.times.partition_point(|time| *time < first_ms);
+        let to = self.times.partition_point(|time| *time <= last_ms);
+        self.truncate(to);
+        let from = from.min(to);
+        self.times.drain(..from);
+        self.floats.drain(..from);
+        if !self.histograms.is_empty() {
+            self.histograms.drain(..from);
+        }
+        if !self.starts.is_empty() {
+            self.starts.drain(..from);
+        }
+        self.forget_histograms_of_floats();
+    }
+
+    /// Gives back the memory that they do not need.
+    pub fn shrink_to_fit(&mut self) {
+        self.times.shrink_to_fit();
+        self.floats.shrink_to_fit();
+        self.histograms.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self.spare = Spare::default();
+    }
+
+    fn truncate(&mut self, to: usize) {
+        self.times.truncate(to);
+        self.floats.truncate(to);
+        self.histograms.truncate(to);
+        self.starts.truncate(to);
+    }
+
+    /// If all are floats.
+    fn forget_histograms_of_floats(&mut self) {
+        if self.histograms.iter().all(Option::is_none) {
+            self.histograms.clear();
+        }
+    }
+
     /// Takes the stale markers out, in place.
     pub fn drop_stale(&mut self) {
         let mut kept = 0;
@@ -89,13 +129,8 @@ impl Samples {
             }
             kept += 1;
         }
-        self.times.truncate(kept);
-        self.floats.truncate(kept);
-        self.histograms.truncate(kept);
-        self.starts.truncate(kept);
-        if self.histograms.iter().all(Option::is_none) {
-            self.histograms.clear();
-        }
+        self.truncate(kept);
+        self.forget_histograms_of_floats();
     }
 
     /// Appends a float.
@@ -191,6 +226,11 @@ mod tests {
             .map(|i| samples.histogram(i).map(|h| h.sum))
             .collect();
         assert_eq!(sums, [None, Some(4.0), None]);
+        samples.cut(3, 4);
+        assert_eq!(
+            (samples.len(), &samples.times[..], &samples.starts[..]),
+            (1, &[4][..], &[14][..])
+        );
         let mut floats = Samples::default();
         floats.push_float(1, 1.0);
         floats.push_histogram(2, histogram(STALE_NAN));

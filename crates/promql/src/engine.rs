@@ -164,7 +164,7 @@ impl Engine {
         let mut evaluator = self.evaluator(source, steps, &plan, patterns).await?;
         let answer = if expr.value_type() == ValueType::Matrix {
             let samples = evaluator.samples(&plan).await?;
-            Answer::samples(samples, &mut evaluator)
+            Answer::samples(samples, &mut evaluator)?
         } else {
             let operand = evaluator.eval(&plan).await?;
             Answer::instant(operand, &mut evaluator)?

@@ -165,12 +165,19 @@ impl Answer {
     }
 
     /// All samples of a range vector.
-    pub(crate) fn samples(series: Vec<(Labels, Samples)>, evaluator: &mut Evaluator<'_>) -> Self {
-        let series = series.into_iter().map(|(labels, samples)| {
+    pub(crate) fn samples(
+        series: Vec<(Labels, Samples)>,
+        evaluator: &mut Evaluator<'_>,
+    ) -> Result<Self> {
+        let mut all = Vec::with_capacity(series.len());
+        for (labels, samples) in series {
+            evaluator.stop.check()?;
+            let of_samples = Held::of_samples(&labels, &samples).bytes;
+            let histograms = samples.histograms.iter().flatten().count();
             let mut out = RangeSeries {
                 labels,
-                floats: Vec::new(),
-                histograms: Vec::new(),
+                floats: Vec::with_capacity(samples.len() - histograms),
+                histograms: Vec::with_capacity(histograms),
             };
             for (i, time_ms) in samples.times.iter().enumerate() {
                 match samples.histogram(i) {
@@ -178,9 +185,10 @@ impl Answer {
                     None => out.floats.push((*time_ms, samples.floats[i])),
                 }
             }
-            out
-        });
-        Self::new(Value::Matrix(series.collect()), evaluator)
+            evaluator.memory.exchange(of_samples, out.bytes())?;
+            all.push(out);
+        }
+        Ok(Self::new(Value::Matrix(all), evaluator))
     }
 }
 

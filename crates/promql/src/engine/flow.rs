@@ -131,7 +131,7 @@ impl Stage {
         Self::Scalar(Box::new(binary), scalar, is_left)
     }
 
-    /// What is copied of its operands for each batch, bytes.
+    /// What it takes beside the rows, bytes: copies of its operands, and the column that takes the place of another.
     fn copied_bytes(&self) -> u64 {
         match self {
             Self::Nameless | Self::Negate => 0,
@@ -139,7 +139,7 @@ impl Stage {
                 let args = args.iter().flatten();
                 args.map(|arg| Held::of(arg).bytes).sum()
             }
-            Self::Scalar(_, scalar, _) => size_of_val(scalar.as_slice()) as u64,
+            Self::Scalar(_, scalar, _) => 2 * size_of_val(scalar.as_slice()) as u64,
         }
     }
 }

@@ -411,21 +411,6 @@ impl Ranged {
     }
 }
 
-/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
-pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
-    let mut inside = Samples::default();
-    for (i, time) in samples.times.iter().enumerate() {
-        if *time <= start || *time > end {
-            continue;
-        }
-        match samples.histogram(i) {
-            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
-            None => inside.push_float(*time, samples.floats[i]),
-        }
-    }
-    inside
-}
-
 /// Takes the stale markers out.
 pub(crate) fn drop_stale(samples: &mut Samples) {
     let any = match samples.histograms.is_empty() {

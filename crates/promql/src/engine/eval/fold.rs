@@ -42,7 +42,6 @@ impl Evaluator<'_> {
                 let watch = Watch::start(observed);
                 let distinct = seen.are_new(nameless);
                 fold.take(&rows);
-                drop(batch.reservation);
                 (fold, seen, distinct, watch.read())
             });
             // The next batches are computed meanwhile.
@@ -51,6 +50,8 @@ impl Evaluator<'_> {
             (fold, seen, distinct, took) = fed;
             time += took;
             self.memory.settle(held.and(fold.held()).and(seen.held()))?;
+            // Until now the rows were there beside the groups.
+            drop(batch.reservation);
             if !distinct {
                 self.annotations = before;
                 self.memory.settle(outside)?;

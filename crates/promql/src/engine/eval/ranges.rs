@@ -37,36 +37,43 @@ impl Evaluator<'_> {
             self.warned(part.warnings);
             for series in part.series {
                 self.stop.check()?;
-                let Some((labels, samples)) = self.samples_within(&range, &series)? else {
-                    continue;
-                };
-                self.memory.add(Held::of_samples(&labels, &samples))?;
-                all.push((labels, samples));
+                let (labels, samples) = self.samples_within(&range, &series)?;
+                if !samples.is_empty() {
+                    all.push((labels, samples));
+                }
             }
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         merged(all)
     }
 
-    /// The samples of a series in a range, if there are any.
-    fn samples_within(&self, range: &Range, series: &Given) -> Result<Option<(Labels, Samples)>> {
+    /// The samples of a series in a range.
+    fn samples_within(&mut self, range: &Range, series: &Given) -> Result<(Labels, Samples)> {
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let mut samples = Samples::default();
+        let expected = series.decoded_bytes() as u64;
+        self.memory.exchange(0, expected)?;
         series.decode(&mut samples)?;
+        let decoded = samples.bytes() as u64;
+        self.memory.exchange(expected, decoded)?;
         select::drop_stale(&mut samples);
-        let samples = match range.extension {
-            None => select::between(&samples, start, end),
+        match range.extension {
+            None => samples.cut(start + 1, end),
             Some(extension) => {
                 let lookback_ms = self.options.lookback_ms;
-                window::extend(&samples, (start, end), lookback_ms, extension)?
+                samples = window::extend(&samples, (start, end), lookback_ms, extension)?;
             }
-        };
+        }
+        samples.starts.clear();
+        samples.shrink_to_fit();
         let labels = match series.drop_name() && self.options.delayed_name_removal {
             true => without_name(series.labels()),
             false => series.labels().clone(),
         };
-        Ok((!samples.is_empty()).then_some((labels, samples)))
+        let kept = Held::of_samples(&labels, &samples).bytes;
+        self.memory.exchange(decoded, kept)?;
+        Ok((labels, samples))
     }
 
     /// A range vector's series.

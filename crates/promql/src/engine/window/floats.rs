@@ -119,3 +119,40 @@ impl Windows<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rutile_model::Samples;
+    use rutile_runtime::CancellationToken;
+
+    use super::*;
+    use crate::engine::steps::Steps;
+
+    /// Each window has all samples: to look at all of them at all steps would take minutes.
+    #[test]
+    fn steps_end_when_nobody_wants_them() {
+        let (steps, window) = (10_000, 100_000);
+        let mut samples = Samples::default();
+        (0..window).for_each(|time| samples.push_float(time, 1.0));
+        let token = CancellationToken::new();
+        let windows = Windows {
+            samples: &samples,
+            profile: &Profile::default(),
+            looks: Looks {
+                steps: Steps::inner(window, window + steps - 1, 1),
+                at: None,
+                offset_ms: 0,
+            },
+            range_ms: 10 * window,
+            stop: &Stop::by(token.clone()),
+        };
+        let mut calls = 0;
+        let mut out = vec![0.0; 10_000];
+        windows.each(&mut out, |_| {
+            calls += 1;
+            token.cancel();
+            Some(1.0)
+        });
+        assert_eq!(calls, 1);
+    }
+}
