@@ -90,7 +90,7 @@ pub(crate) fn require_ranged(expr: &Expr) -> Result<()> {
 
 impl Answer {
     pub(crate) fn new(value: Value, evaluator: &mut Evaluator<'_>) -> Self {
-        let memory = evaluator.memory.into_answer(value.bytes());
+        let memory = evaluator.memory.hand_over(value.bytes());
         Self {
             value,
             memory: memory.map(Arc::new),

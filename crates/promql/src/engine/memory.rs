@@ -60,7 +60,7 @@ impl Memory {
     }
 
     /// Hands over to the answer what it holds; nothing else is held any more.
-    pub(crate) fn into_answer(&mut self, bytes: u64) -> Option<Reservation> {
+    pub(crate) fn hand_over(&mut self, bytes: u64) -> Option<Reservation> {
         let mut reservation = self.reservation.take()?;
         reservation.shrink(bytes);
         Some(reservation)
