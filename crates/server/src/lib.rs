@@ -21,6 +21,7 @@ mod http;
 mod listener;
 mod probe;
 mod request_log;
+mod signals;
 pub mod status;
 
 pub use tikv_jemallocator as __tikv_jemallocator;
