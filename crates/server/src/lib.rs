@@ -21,6 +21,7 @@ mod http;
 mod listener;
 mod probe;
 mod request_log;
+mod send_timeout;
 mod signals;
 pub mod status;
 
