@@ -232,7 +232,7 @@ fn messages(evaluated: Evaluated, batch_size: usize) -> SeriesStream {
         peak_samples: count(answer.stats.peak_samples),
     });
     let warnings = (!warnings.is_empty()).then(|| Message::Warnings(warnings.join(", ")));
-    let mut series = series_of(answer.value);
+    let (mut series, memory) = (series_of(answer.value), answer.memory);
     let batches = std::iter::from_fn(move || next_batch(&mut series, batch_size));
     let mut all = warnings
         .into_iter()
@@ -240,6 +240,8 @@ fn messages(evaluated: Evaluated, batch_size: usize) -> SeriesStream {
         .chain(std::iter::once(stats))
         .peekable();
     let frames = std::iter::from_fn(move || {
+        // Until all is sent, or nobody is left to send it to.
+        let _held = &memory;
         all.peek()?;
         Some(next_frames(&mut all))
     });

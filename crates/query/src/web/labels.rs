@@ -69,6 +69,7 @@ impl Found {
         }
         let texts: Vec<&String> = self.texts.iter().take(most).collect();
         Reply {
+            memory: None,
             data: Data::json(&texts),
             warnings: self.warnings,
         }

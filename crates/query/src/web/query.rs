@@ -101,6 +101,7 @@ async fn evaluate(web: &Web, asked: Asked, times: Times, auto_resolution_ms: i64
     Ok(Reply {
         data: Data::Query(Box::new(data)),
         warnings,
+        memory: answer.memory,
     })
 }
 

@@ -161,6 +161,7 @@ async fn tsdb_status(web: Web, asked: Asked) -> Result<Reply> {
     let found = found.map_err(|error| failed("tsdb statistics", &error))?;
     let entry = web.visible(&asked.tenant, found.data)?;
     Ok(Reply {
+        memory: None,
         data: reports::tsdb_status(&entry, limit),
         warnings: found.warnings,
     })
@@ -202,6 +203,7 @@ fn wanted_strategy(params: &Params, default: bool) -> Result<i32> {
 
 fn reply<T>(merged: Merged<T>, json: impl FnOnce(T) -> Data) -> Reply {
     Reply {
+        memory: None,
         data: json(merged.data),
         warnings: merged.warnings,
     }

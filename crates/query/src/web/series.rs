@@ -1,6 +1,7 @@
 //! `/series`: the labels of series.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use rutile_api::json::push_labels;
@@ -120,9 +121,13 @@ impl Found {
             push_labels(&mut json, labels);
         }
         json.push(b']');
+        // The text takes the place of what was found.
+        drop(self.labels);
+        self.memory.shrink(json.capacity() as u64);
         Reply {
             data: Data::Json(json),
             warnings: self.warnings,
+            memory: Some(Arc::new(self.memory)),
         }
     }
 }

@@ -207,6 +207,7 @@ async fn compare(
         .iter()
         .map(|annotation| annotation.render(&eval.query));
     let reply = Reply {
+        memory: None,
         warnings: annotations.collect(),
         data: Data::Query(Box::new(QueryData {
             value: answer.value,
