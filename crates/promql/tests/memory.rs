@@ -17,7 +17,7 @@ use rutile_promql::{
 use rutile_runtime::{CpuPool, Ledger};
 
 /// Steps of the subquery.
-const STEPS: i64 = 1_000_000;
+const STEPS: i64 = 200_000;
 
 /// What is allocated, and the most that was.
 static NOW: AtomicUsize = AtomicUsize::new(0);

@@ -27,6 +27,7 @@ use super::observe::{Observed, Spent, Watch};
 use super::plan::Node;
 use super::select::{Instant, Take};
 use super::shared::Shared;
+use super::stage;
 use super::steps::Steps;
 use super::stop::Stop;
 use super::{EngineOptions, Error, Result};
@@ -270,7 +271,7 @@ impl<'s> Evaluator<'s> {
         self.computed(node, |this| match operand {
             Operand::Scalar(values) => Ok(Operand::Scalar(values.iter().map(|v| -v).collect())),
             Operand::Vector(mut rows) => {
-                flow::negate(&mut rows);
+                stage::negate(&mut rows);
                 this.nameless(&mut rows);
                 let delayed = this.options.delayed_name_removal;
                 let rows = if delayed { rows } else { join(rows)? };

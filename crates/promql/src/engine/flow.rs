@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use rutile_model::sample::is_stale_nan;
 use rutile_model::{Labels, Patterns, Samples};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
@@ -18,15 +17,16 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
+use super::given::Given;
 use super::memory::Held;
 use super::observe::{Spent, Watch};
-use super::select::{self, Given, Instant, Ranged};
+use super::select::{self, Instant, Ranged};
+use super::stage::{self, Stage};
 use super::steps::Steps;
 use super::stop::Stop;
 use super::summary::summarize;
 use super::window::{self, Findings};
 use super::{EngineOptions, Error, Result};
-use crate::ast::{Binary, Call, Expr, NumberLiteral};
 use crate::source::SelectedStream;
 
 /// Series that are computed by one task.
@@ -77,18 +77,6 @@ pub(crate) enum Fill {
     Ranged(Box<Ranged>),
 }
 
-/// What is done to rows, each by itself.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// The metric name goes.
-    Nameless,
-    Negate,
-    /// A function. Its arguments; the rows take the place of the one that is missing.
-    Call(Box<Call>, Vec<Option<Operand>>),
-    /// An operator and its scalar, which may stand at the left.
-    Scalar(Box<Binary>, Vec<f64>, bool),
-}
-
 /// Some rows, in order, and what came up while they were computed.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -109,50 +97,6 @@ pub(crate) struct Batch {
 
 /// Batches, as they are computed.
 pub(crate) type Batches = BoxStream<'static, Result<Batch>>;
-
-impl Stage {
-    /// A function, with its arguments but for the rows.
-    pub(crate) fn call(call: &Call, args: Vec<Option<Operand>>) -> Self {
-        let call = Call {
-            args: call.args.iter().map(place).collect(),
-            ..*call
-        };
-        Self::Call(Box::new(call), args)
-    }
-
-    /// An operator and its scalar.
-    pub(crate) fn scalar(binary: &Binary, scalar: Vec<f64>, is_left: bool) -> Self {
-        let binary = Binary {
-            lhs: Box::new(place(&binary.lhs)),
-            rhs: Box::new(place(&binary.rhs)),
-            matching: None,
-            ..*binary
-        };
-        Self::Scalar(Box::new(binary), scalar, is_left)
-    }
-
-    /// What it takes beside the rows, bytes: copies of its operands, and the column that takes the place of another.
-    fn copied_bytes(&self) -> u64 {
-        match self {
-            Self::Nameless | Self::Negate => 0,
-            Self::Call(_, args) => {
-                let args = args.iter().flatten();
-                args.map(|arg| Held::of(arg).bytes).sum()
-            }
-            Self::Scalar(_, scalar, _) => 2 * size_of_val(scalar.as_slice()) as u64,
-        }
-    }
-}
-
-/// Stands for an operand that is evaluated already: of it, only the place in the query matters. Whole operands
-/// would be copied at each level of a deep query.
-fn place(operand: &Expr) -> Expr {
-    Expr::Number(NumberLiteral {
-        value: 0.0,
-        is_duration: false,
-        span: operand.unwrap_parens().span(),
-    })
-}
 
 impl Flow {
     /// Begins to compute.
@@ -342,12 +286,12 @@ impl Work {
     ) -> Result<Vec<Row>> {
         match stage {
             Stage::Nameless => {
-                nameless(&mut rows, &self.options);
+                stage::nameless(&mut rows, &self.options);
                 Ok(rows)
             }
             Stage::Negate => {
-                negate(&mut rows);
-                nameless(&mut rows, &self.options);
+                stage::negate(&mut rows);
+                stage::nameless(&mut rows, &self.options);
                 Ok(rows)
             }
             Stage::Call(call, args) => {
@@ -392,30 +336,4 @@ fn reserve(reservation: &mut Option<Reservation>, bytes: u64) -> Result<()> {
         reservation.grow(more)?;
     }
     Ok(())
-}
-
-/// Takes the metric name off, now or at the end.
-pub(crate) fn nameless(rows: &mut [Row], options: &EngineOptions) {
-    for row in rows {
-        if options.delayed_name_removal {
-            row.drop_name = true;
-        } else {
-            row.labels = without_name(&row.labels);
-        }
-    }
-}
-
-/// Changes the sign of all values.
-pub(crate) fn negate(rows: &mut [Row]) {
-    for column in rows.iter_mut().map(|row| &mut row.column) {
-        for value in &mut column.floats {
-            // The marker of an absent value has no sign.
-            if !is_stale_nan(*value) {
-                *value = -*value;
-            }
-        }
-        for histogram in column.histograms.iter_mut().flatten() {
-            Arc::make_mut(histogram).negate();
-        }
-    }
 }

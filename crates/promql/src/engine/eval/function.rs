@@ -6,8 +6,9 @@ use crate::ast::{Call, Expr, FunctionId, ValueType, VectorSelector};
 use crate::engine::Result;
 use crate::engine::call::{self, CallContext};
 use crate::engine::column::{Operand, Row, SampleValue};
+use crate::engine::given::Hints;
 use crate::engine::plan::Node;
-use crate::engine::select::{Hints, Take};
+use crate::engine::select::Take;
 use crate::engine::window::{self, Kernel};
 
 impl Evaluator<'_> {

@@ -9,10 +9,11 @@ use rutile_runtime::Reservation;
 use super::Evaluator;
 use crate::ast::{Expr, Sign, ValueType};
 use crate::engine::column::{Operand, Row};
-use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Stage, Work};
+use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Work};
 use crate::engine::memory::Held;
 use crate::engine::plan::Node;
 use crate::engine::select::Take;
+use crate::engine::stage::Stage;
 use crate::engine::window;
 use crate::engine::{Error, Result};
 
