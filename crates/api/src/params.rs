@@ -4,8 +4,8 @@ mod form;
 mod time;
 
 use axum::extract::Request;
-use rutile_model::{Matcher, quote};
-use rutile_promql::parse_metric_selector;
+use rutile_model::{Matcher, Patterns, quote};
+use rutile_promql::parse_metric_selector_with;
 
 use crate::{Failed, Result};
 
@@ -115,11 +115,13 @@ impl Params {
     /// Selectors such as those of `match[]`, each a set of matchers.
     ///
     /// # Errors
-    /// `BadData` that names the parameter; a selector of everything is refused.
+    /// `BadData` that names the parameter; a selector of everything is refused, and regular expressions that are too
+    /// large together.
     pub fn selectors(&self, name: &str) -> Result<Vec<Vec<Matcher>>> {
+        let mut patterns = Patterns::default();
         let parse = |text: &str| {
-            let matchers =
-                parse_metric_selector(text).map_err(|error| Failed::parameter(name, error))?;
+            let matchers = parse_metric_selector_with(text, &mut patterns);
+            let matchers = matchers.map_err(|error| Failed::parameter(name, error))?;
             if matchers.is_empty() {
                 let problem = format!("{text} has no matcher: it must contain at least one");
                 return Err(Failed::parameter(name, problem));

@@ -1,6 +1,9 @@
 //! Answers: the envelope, its headers, and compression.
 
 mod compress;
+mod kept;
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,11 +11,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rutile_promql::Value;
-use rutile_runtime::CpuPool;
+use rutile_runtime::{CpuPool, Reservation};
 
 use crate::error::{Failed, Result};
 use crate::json::{Piece, Pieces, push_html_safe};
 use compress::Compression;
+use kept::Kept;
 
 /// What every answer of this server needs to know of its request and of the settings.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,8 @@ pub struct Reply {
     pub data: Data,
     /// What is worth knowing about it: warnings and, as in Thanos, infos.
     pub warnings: Vec<String>,
+    /// What it holds of the memory ledger; given back when it is sent.
+    pub memory: Option<Arc<Reservation>>,
 }
 
 /// What was asked for.
@@ -73,6 +79,7 @@ impl Reply {
         Self {
             data,
             warnings: Vec::new(),
+            memory: None,
         }
     }
 }
@@ -90,7 +97,8 @@ impl Headers {
     /// The answer to a request. A result that may be partial is not to be cached. A long one is written on all
     /// threads of `cpu` while it is sent.
     #[must_use]
-    pub fn respond(self, result: Result<Reply>, cpu: &CpuPool) -> Response {
+    pub fn respond(self, mut result: Result<Reply>, cpu: &CpuPool) -> Response {
+        let memory = result.as_mut().ok().and_then(|reply| reply.memory.take());
         let (status, whole, is_cacheable) = match result {
             Ok(Reply {
                 data: Data::Nothing,
@@ -106,6 +114,9 @@ impl Headers {
             Err(failed) => (failed.kind.status(), failed.into_text(), false),
         };
         let mut response = self.body(whole, cpu);
+        if let Some(memory) = memory {
+            response = response.map(|body| Body::new(Kept::new(body, memory)));
+        }
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(

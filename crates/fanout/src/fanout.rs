@@ -124,6 +124,21 @@ impl Fanout {
         request: SeriesRequest,
         store_matchers: &[Vec<Matcher>],
     ) -> Result<ItemStream> {
+        let compiled = compile_matchers(&request.matchers)?;
+        self.matching_series(ctx, request, compiled, store_matchers)
+    }
+
+    /// The same, where the matchers of the request are compiled already: to do that takes time.
+    ///
+    /// # Errors
+    /// As of [`Fanout::series_items`].
+    pub fn matching_series(
+        &self,
+        ctx: &RequestContext,
+        request: SeriesRequest,
+        compiled: Vec<Matcher>,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<ItemStream> {
         let asked = Asked {
             min_time: request.min_time,
             max_time: request.max_time,
@@ -134,7 +149,6 @@ impl Fanout {
                 request.partial_response_strategy,
             ),
         };
-        let compiled = compile_matchers(asked.matchers)?;
         let Some(remaining) = without_external(compiled, &self.config.selector_labels) else {
             return Ok(Box::pin(stream::empty()));
         };
@@ -168,8 +182,24 @@ impl Fanout {
         request: LabelNamesRequest,
         store_matchers: &[Vec<Matcher>],
     ) -> Result<LabelNamesResponse> {
+        let compiled = compile_matchers(&request.matchers)?;
+        self.matching_names(ctx, request, compiled, store_matchers)
+            .await
+    }
+
+    /// The same, where the matchers of the request are compiled already.
+    ///
+    /// # Errors
+    /// As of [`Fanout::names`].
+    pub async fn matching_names(
+        &self,
+        ctx: &RequestContext,
+        request: LabelNamesRequest,
+        compiled: Vec<Matcher>,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<LabelNamesResponse> {
         let found = self
-            .label_call(ctx, LabelCall::from(request), store_matchers)
+            .label_call(ctx, LabelCall::from(request), compiled, store_matchers)
             .await?;
         Ok(LabelNamesResponse {
             names: found.texts,
@@ -191,8 +221,24 @@ impl Fanout {
         request: LabelValuesRequest,
         store_matchers: &[Vec<Matcher>],
     ) -> Result<LabelValuesResponse> {
+        let compiled = compile_matchers(&request.matchers)?;
+        self.matching_values(ctx, request, compiled, store_matchers)
+            .await
+    }
+
+    /// The same, where the matchers of the request are compiled already.
+    ///
+    /// # Errors
+    /// As of [`Fanout::values`].
+    pub async fn matching_values(
+        &self,
+        ctx: &RequestContext,
+        request: LabelValuesRequest,
+        compiled: Vec<Matcher>,
+        store_matchers: &[Vec<Matcher>],
+    ) -> Result<LabelValuesResponse> {
         let found = self
-            .label_call(ctx, LabelCall::from(request), store_matchers)
+            .label_call(ctx, LabelCall::from(request), compiled, store_matchers)
             .await?;
         Ok(LabelValuesResponse {
             values: found.texts,
@@ -205,6 +251,7 @@ impl Fanout {
         &self,
         ctx: &RequestContext,
         call: LabelCall,
+        compiled: Vec<Matcher>,
         store_matchers: &[Vec<Matcher>],
     ) -> Result<labels::Found> {
         if let Kind::Values(label) = &call.kind {
@@ -222,7 +269,6 @@ impl Fanout {
             store_matchers,
             partial: call.partial,
         };
-        let compiled = compile_matchers(asked.matchers)?;
         let Some(remaining) = without_external(compiled, &self.config.selector_labels) else {
             return Ok(labels::Found::default());
         };

@@ -70,6 +70,17 @@ impl Labels {
         self.0.as_ref().map_or(0, |inner| inner.ends.len() / 2)
     }
 
+    /// The memory that they hold, shared with their clones, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |inner| {
+            size_of::<[usize; 2]>()
+                + size_of::<Inner>()
+                + inner.text.len()
+                + size_of_val(&*inner.ends)
+        })
+    }
+
     /// Whether there is no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {

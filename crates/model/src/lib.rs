@@ -23,7 +23,7 @@ pub use error::{Error, ErrorKind};
 pub use labels::{Label, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use quote::{quote, unquote_prefix, unquote_prefix_bytes};
-pub use regex::Regex;
+pub use regex::{Patterns, Regex};
 pub use relabel::{RelabelAction, RelabelConfig};
 pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};
 pub use samples::Samples;

@@ -108,6 +108,16 @@ impl Matcher {
         })
     }
 
+    /// A matcher of a pattern that is compiled already; `op` takes one.
+    pub(crate) fn with_regex(op: MatchOp, name: &str, value: &str, regex: Arc<Regex>) -> Self {
+        Self {
+            op,
+            name: name.into(),
+            value: value.into(),
+            accepts: Accepts::Pattern(regex),
+        }
+    }
+
     /// `name="value"`, which cannot fail.
     #[must_use]
     pub fn equal(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {

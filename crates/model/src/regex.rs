@@ -8,6 +8,7 @@
 
 mod captures;
 mod glob;
+mod patterns;
 mod plan;
 mod set;
 mod syntax;
@@ -19,14 +20,16 @@ use regex_syntax::hir::{Hir, Look};
 use crate::Error;
 
 pub use captures::{CapturingRegex, Match, Template};
+use patterns::Room;
+pub use patterns::{MAX_PATTERN_BYTES, Patterns};
 pub(crate) use syntax::printable;
 use syntax::{Code, Flags, Refusal, SyntaxError};
 
-/// What a compiled pattern may take. Go allows 128 MiB; patterns come from users.
-const PROGRAM_SIZE_LIMIT: usize = 16 << 20;
-
 /// What one thread may take for the states that it has visited; past it they are forgotten.
 const STATE_CACHE_SIZE: usize = 1 << 20;
+
+/// What an automaton counts for beside its program: the states that it visits, usually.
+const STATES_SIZE: usize = 64 << 10;
 
 /// A compiled regular expression.
 #[derive(Debug)]
@@ -41,12 +44,20 @@ impl Regex {
     ///
     /// The pattern is not of Go's syntax (Go's message, and where), or its program is too large.
     pub fn new(pattern: &str) -> crate::Result<Self> {
-        let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, false)?;
+        Self::within(pattern, &mut Room::default())
+    }
+
+    fn within(pattern: &str, room: &mut Room) -> crate::Result<Self> {
+        let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, false, room)?;
         let hir = plan::without_anchors(&parsed.hir);
-        let plan = match plan::without_engine(&hir, pattern.len()) {
-            Some(plan) => plan,
-            None => Plan::engine(&hir, engine(pattern, hir.clone(), WhichCaptures::Implicit)?),
+        let Some(plan) = plan::without_engine(&hir, pattern.len(), room.left()) else {
+            let engine = engine(pattern, hir.clone(), WhichCaptures::Implicit, room)?;
+            let plan = Plan::engine(&hir, engine);
+            return Ok(Self { plan });
         };
+        if !room.take(plan.bytes()) {
+            return Err(too_large(pattern));
+        }
         Ok(Self { plan })
     }
 
@@ -98,25 +109,38 @@ impl From<SyntaxError> for Error {
 }
 
 /// Builds the automaton of `hir` between the two ends of a value.
-fn engine(pattern: &str, hir: Hir, captures: WhichCaptures) -> crate::Result<meta::Regex> {
+fn engine(
+    pattern: &str,
+    hir: Hir,
+    captures: WhichCaptures,
+    room: &mut Room,
+) -> crate::Result<meta::Regex> {
     let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
     let config = meta::Config::new()
         .which_captures(captures)
-        .nfa_size_limit(Some(PROGRAM_SIZE_LIMIT))
+        .nfa_size_limit(Some(room.left()))
         .hybrid_cache_capacity(STATE_CACHE_SIZE);
-    meta::Builder::new()
+    let built = meta::Builder::new()
         .configure(config)
-        .build_from_hir(&anchored)
-        .map_err(|error| {
-            if error.size_limit().is_some() {
-                return Refusal::new(Code::TooLarge, pattern)
-                    .into_error(pattern)
-                    .into();
-            }
-            Error::invalid(format!(
-                "regular expression cannot be compiled: {error}: `{pattern}`"
-            ))
-        })
+        .build_from_hir(&anchored);
+    let built = built.map_err(|error| {
+        room.take_all();
+        if error.size_limit().is_some() {
+            return too_large(pattern);
+        }
+        Error::invalid(format!(
+            "regular expression cannot be compiled: {error}: `{pattern}`"
+        ))
+    })?;
+    // It may be more than is left, for there are several programs of the size that is limited.
+    room.take(built.memory_usage() + STATES_SIZE);
+    Ok(built)
+}
+
+fn too_large(pattern: &str) -> Error {
+    Refusal::new(Code::TooLarge, pattern)
+        .into_error(pattern)
+        .into()
 }
 
 #[cfg(test)]

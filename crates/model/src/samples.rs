@@ -54,6 +54,85 @@ impl Samples {
         self.starts.clear();
     }
 
+    /// Makes room for so many more, and no others.
+    pub fn reserve_exact(&mut self, more: usize) {
+        self.times.reserve_exact(more);
+        self.floats.reserve_exact(more);
+    }
+
+    /// The memory that they hold, bytes: of lists what these are large enough for.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let histograms = self.histograms.iter().flatten();
+        let histograms = histograms.map(|histogram| size_of::<[usize; 2]>() + histogram.size());
+        self.times.capacity() * size_of::<i64>()
+            + self.floats.capacity() * size_of::<f64>()
+            + self.starts.capacity() * size_of::<i64>()
+            + self.histograms.capacity() * size_of::<Option<Arc<FloatHistogram>>>()
+            + histograms.sum::<usize>()
+    }
+
+    /// Leaves those from `first_ms` to `last_ms`, both inclusive.
+    pub fn cut(&mut self, first_ms: i64, last_ms: i64) {
+        let from = self.times.partition_point(|time| *time < first_ms);
+        let to = self.times.partition_point(|time| *time <= last_ms);
+        self.truncate(to);
+        let from = from.min(to);
+        self.times.drain(..from);
+        self.floats.drain(..from);
+        if !self.histograms.is_empty() {
+            self.histograms.drain(..from);
+        }
+        if !self.starts.is_empty() {
+            self.starts.drain(..from);
+        }
+        self.forget_histograms_of_floats();
+    }
+
+    /// Gives back the memory that they do not need.
+    pub fn shrink_to_fit(&mut self) {
+        self.times.shrink_to_fit();
+        self.floats.shrink_to_fit();
+        self.histograms.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self.spare = Spare::default();
+    }
+
+    fn truncate(&mut self, to: usize) {
+        self.times.truncate(to);
+        self.floats.truncate(to);
+        self.histograms.truncate(to);
+        self.starts.truncate(to);
+    }
+
+    /// If all are floats.
+    fn forget_histograms_of_floats(&mut self) {
+        if self.histograms.iter().all(Option::is_none) {
+            self.histograms.clear();
+        }
+    }
+
+    /// Takes the stale markers out, in place.
+    pub fn drop_stale(&mut self) {
+        let mut kept = 0;
+        for i in 0..self.len() {
+            if self.is_stale(i) {
+                continue;
+            }
+            self.times.swap(kept, i);
+            self.floats.swap(kept, i);
+            if !self.histograms.is_empty() {
+                self.histograms.swap(kept, i);
+            }
+            if !self.starts.is_empty() {
+                self.starts.swap(kept, i);
+            }
+            kept += 1;
+        }
+        self.truncate(kept);
+        self.forget_histograms_of_floats();
+    }
+
     /// Appends a float.
     pub fn push_float(&mut self, time_ms: i64, value: f64) {
         self.times.push(time_ms);
@@ -121,6 +200,43 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stale_markers_go_and_all_else_stays() {
+        use crate::sample::STALE_NAN;
+        let mut samples = Samples::default();
+        let histogram = |sum| {
+            Arc::new(FloatHistogram {
+                sum,
+                ..FloatHistogram::default()
+            })
+        };
+        samples.push_float(1, STALE_NAN);
+        samples.push_float(2, 2.0);
+        samples.push_histogram(3, histogram(STALE_NAN));
+        samples.push_histogram(4, histogram(4.0));
+        samples.push_float(5, 5.0);
+        samples.push_float(6, STALE_NAN);
+        samples.starts = (11..=16).collect();
+        samples.drop_stale();
+        assert_eq!(samples.times, [2, 4, 5]);
+        assert_eq!(samples.starts, [12, 14, 15]);
+        assert_eq!((samples.floats[0], samples.floats[2]), (2.0, 5.0));
+        let sums: Vec<_> = (0..3)
+            .map(|i| samples.histogram(i).map(|h| h.sum))
+            .collect();
+        assert_eq!(sums, [None, Some(4.0), None]);
+        samples.cut(3, 4);
+        assert_eq!(
+            (samples.len(), &samples.times[..], &samples.starts[..]),
+            (1, &[4][..], &[14][..])
+        );
+        let mut floats = Samples::default();
+        floats.push_float(1, 1.0);
+        floats.push_histogram(2, histogram(STALE_NAN));
+        floats.drop_stale();
+        assert!(floats.histograms.is_empty(), "all are floats then");
+    }
 
     #[test]
     fn what_was_cleared_is_written_over_unless_somebody_has_it() {

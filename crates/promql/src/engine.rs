@@ -14,20 +14,25 @@ mod column;
 mod error;
 mod eval;
 mod flow;
+mod given;
 mod memory;
 mod observe;
 mod plan;
+mod query;
 mod select;
 mod shared;
 mod signature;
 mod smooth;
+mod stage;
 mod steps;
+mod stop;
 mod summary;
 mod window;
 
 use std::sync::Arc;
 
-use rutile_runtime::{Account, CpuPool};
+use rutile_model::Patterns;
+use rutile_runtime::{Account, CancellationToken, CpuPool};
 
 pub use annotation::{Annotation, Annotations, Mended, Severity};
 pub use answer::{Answer, InstantSample, RangeSeries, Value};
@@ -35,13 +40,15 @@ pub use column::SampleValue;
 pub use error::Error;
 pub use observe::{Analysis, QueryStats};
 pub use plan::Explanation;
+pub use query::Query;
 
-use crate::{Expr, ParserOptions, Source, ValueType, parse_expr};
+use crate::{ParserOptions, Source, ValueType};
 use eval::Evaluator;
-use memory::Memory;
+use memory::{Held, Memory};
 use observe::Observed;
 use plan::Node;
 use steps::Steps;
+use stop::Stop;
 
 /// A result of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -94,6 +101,7 @@ pub struct Engine {
     options: EngineOptions,
     pool: CpuPool,
     account: Option<Account>,
+    stop: Stop,
 }
 
 impl Engine {
@@ -104,6 +112,7 @@ impl Engine {
             options,
             pool,
             account: None,
+            stop: Stop::default(),
         }
     }
 
@@ -116,22 +125,48 @@ impl Engine {
         }
     }
 
-    /// Evaluates `query` at one time, ms since the Unix epoch.
+    /// The same engine, whose queries end within milliseconds with [`Error::Canceled`] when `token` is cancelled,
+    /// even where they compute without waiting for anything.
+    #[must_use]
+    pub fn with_stop(self, token: CancellationToken) -> Self {
+        Self {
+            stop: Stop::by(token),
+            ..self
+        }
+    }
+
+    /// Evaluates the text of a query at one time, ms since the Unix epoch.
     ///
     /// # Errors
-    /// When the query is wrong, the source fails, or the evaluation does.
+    /// When the query is wrong, and as of [`Self::instant_query`].
     pub async fn instant(
         &self,
         source: &Arc<dyn Source>,
         query: &str,
         time_ms: i64,
     ) -> Result<Answer> {
-        let expr = self.parsed(query)?;
+        let query = Query::parse(query, &self.options.parser)?;
+        self.instant_query(source, query, time_ms).await
+    }
+
+    /// Evaluates `query` at one time, ms since the Unix epoch.
+    ///
+    /// # Errors
+    /// When the source fails, or the evaluation does.
+    pub async fn instant_query(
+        &self,
+        source: &Arc<dyn Source>,
+        query: Query,
+        time_ms: i64,
+    ) -> Result<Answer> {
+        let (expr, patterns) = query.into_parts();
+        let expr = plan::rewritten(expr, &self.options);
         let plan = plan::plan(&expr, &self.options);
-        let mut evaluator = self.evaluator(source, Steps::one(time_ms)?, &plan).await?;
+        let steps = Steps::one(time_ms)?;
+        let mut evaluator = self.evaluator(source, steps, &plan, patterns).await?;
         let answer = if expr.value_type() == ValueType::Matrix {
             let samples = evaluator.samples(&plan).await?;
-            Answer::samples(samples, &mut evaluator)
+            Answer::samples(samples, &mut evaluator)?
         } else {
             let operand = evaluator.eval(&plan).await?;
             Answer::instant(operand, &mut evaluator)?
@@ -139,40 +174,59 @@ impl Engine {
         Ok(answer.analyzed(&plan, &evaluator))
     }
 
-    /// Evaluates `query` at `start_ms` and every `step_ms` until `end_ms`, ms since the Unix epoch.
+    /// Evaluates the text of a query at `start_ms` and every `step_ms` until `end_ms`, ms since the Unix epoch.
     ///
     /// # Errors
-    /// As [`Self::instant`]; when the step is not positive, the end before the start, there are more than
-    /// [`MAX_STEPS`], or the query is neither a scalar nor an instant vector.
+    /// When the query is wrong, and as of [`Self::range_query`].
     pub async fn range(
         &self,
         source: &Arc<dyn Source>,
         query: &str,
+        times: (i64, i64),
+        step_ms: i64,
+    ) -> Result<Answer> {
+        let query = Query::parse(query, &self.options.parser)?;
+        self.range_query(source, query, times, step_ms).await
+    }
+
+    /// Evaluates `query` at `start_ms` and every `step_ms` until `end_ms`, ms since the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`Self::instant_query`]; when the step is not positive, the end before the start, there are more than
+    /// [`MAX_STEPS`], or the query is neither a scalar nor an instant vector.
+    pub async fn range_query(
+        &self,
+        source: &Arc<dyn Source>,
+        query: Query,
         (start_ms, end_ms): (i64, i64),
         step_ms: i64,
     ) -> Result<Answer> {
-        let expr = self.parsed(query)?;
+        let (expr, patterns) = query.into_parts();
+        let expr = plan::rewritten(expr, &self.options);
         let steps = Steps::range(start_ms, end_ms, step_ms)?;
         answer::require_ranged(&expr)?;
         let plan = plan::plan(&expr, &self.options);
-        let mut evaluator = self.evaluator(source, steps, &plan).await?;
+        let mut evaluator = self.evaluator(source, steps, &plan, patterns).await?;
         let operand = evaluator.eval(&plan).await?;
         let answer = Answer::range(operand, &mut evaluator)?;
         Ok(answer.analyzed(&plan, &evaluator))
     }
 
-    /// How `query` would be evaluated.
+    /// How the text of a query would be evaluated.
     ///
     /// # Errors
     /// When it is no query.
     pub fn explain(&self, query: &str) -> Result<Explanation> {
-        let expr = self.parsed(query)?;
-        Ok(plan::plan(&expr, &self.options).explanation())
+        let query = Query::parse(query, &self.options.parser)?;
+        Ok(self.explain_query(query))
     }
 
-    fn parsed(&self, query: &str) -> Result<Expr> {
-        let expr = parse_expr(query, &self.options.parser)?;
-        Ok(plan::rewritten(expr, &self.options))
+    /// How `query` would be evaluated.
+    #[must_use]
+    pub fn explain_query(&self, query: Query) -> Explanation {
+        let (expr, _) = query.into_parts();
+        let expr = plan::rewritten(expr, &self.options);
+        plan::plan(&expr, &self.options).explanation()
     }
 
     async fn evaluator<'s>(
@@ -180,9 +234,13 @@ impl Engine {
         source: &'s Arc<dyn Source>,
         steps: Steps,
         plan: &Node<'_>,
+        patterns: Patterns,
     ) -> Result<Evaluator<'s>> {
-        let memory = Memory::enter(self.account.clone(), self.options.max_samples).await?;
+        let mut memory = Memory::enter(self.account.clone(), self.options.max_samples).await?;
+        memory.add(Held::of_patterns(&patterns))?;
         let mut evaluator = Evaluator::new(self.options, self.pool.clone(), source, steps, memory);
+        evaluator.patterns = patterns;
+        evaluator.stop = self.stop.clone();
         if self.options.analyze {
             evaluator.observed = Observed::of(plan);
         }

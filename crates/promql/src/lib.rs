@@ -22,11 +22,12 @@ pub use ast::{
 };
 pub use engine::{
     Analysis, Annotation, Annotations, Answer, Engine, EngineOptions, Error, Explanation,
-    InstantSample, Mended, QueryStats, RangeSeries, SampleValue, Severity, Value,
+    InstantSample, Mended, Query, QueryStats, RangeSeries, SampleValue, Severity, Value,
 };
 pub use parse::{
-    ParseError, ParseErrors, ParserOptions, SeriesValue, StartTimestamps, parse_expr, parse_metric,
-    parse_metric_selector, parse_series, parse_start_timestamps,
+    ParseError, ParseErrors, ParserOptions, SeriesValue, StartTimestamps, parse_expr,
+    parse_expr_with, parse_metric, parse_metric_selector, parse_metric_selector_with, parse_series,
+    parse_start_timestamps,
 };
 pub use rutile_model::Samples;
 pub use source::{Select, Selected, SelectedStream, Series, Source, SourceError};

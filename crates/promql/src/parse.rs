@@ -23,7 +23,7 @@ mod selector;
 mod series;
 mod token;
 
-use rutile_model::{Labels, Matcher};
+use rutile_model::{Labels, Matcher, Patterns};
 
 use crate::ast::Expr;
 use parser::Parser;
@@ -78,7 +78,20 @@ impl ParserOptions {
 ///
 /// What Prometheus refuses, with its message; and what exceeds one of our limits.
 pub fn parse_expr(query: &str, options: &ParserOptions) -> Result<Expr, ParseErrors> {
-    let mut parser = Parser::new(query, options);
+    parse_expr_with(query, options, &mut Patterns::default())
+}
+
+/// The same; its regular expressions are among `patterns`, which bound them together.
+///
+/// # Errors
+///
+/// As of [`parse_expr`].
+pub fn parse_expr_with(
+    query: &str,
+    options: &ParserOptions,
+    patterns: &mut Patterns,
+) -> Result<Expr, ParseErrors> {
+    let mut parser = Parser::new(query, options, patterns);
     let parsed = parser.query();
     if let (Ok(mut expr), true) = (parsed, parser.errors.is_empty()) {
         check::check(&mut expr, query, &mut parser.errors);
@@ -96,7 +109,19 @@ pub fn parse_expr(query: &str, options: &ParserOptions) -> Result<Expr, ParseErr
 ///
 /// What Prometheus refuses. A selector of everything is not refused here.
 pub fn parse_metric_selector(selector: &str) -> Result<Vec<Matcher>, ParseErrors> {
-    let mut parser = Parser::new(selector, &ParserOptions::default());
+    parse_metric_selector_with(selector, &mut Patterns::default())
+}
+
+/// The same; its regular expressions are among `patterns`, which bound them together.
+///
+/// # Errors
+///
+/// As of [`parse_metric_selector`].
+pub fn parse_metric_selector_with(
+    selector: &str,
+    patterns: &mut Patterns,
+) -> Result<Vec<Matcher>, ParseErrors> {
+    let mut parser = Parser::new(selector, &ParserOptions::default(), patterns);
     match parser.whole_selector() {
         Ok(selector) if parser.errors.is_empty() => Ok(selector.matchers),
         _ => Err(parser.errors.finish()),
@@ -109,7 +134,8 @@ pub fn parse_metric_selector(selector: &str) -> Result<Vec<Matcher>, ParseErrors
 ///
 /// What Prometheus refuses.
 pub fn parse_metric(metric: &str) -> Result<Labels, ParseErrors> {
-    let mut parser = Parser::new(metric, &ParserOptions::default());
+    let mut patterns = Patterns::default();
+    let mut parser = Parser::new(metric, &ParserOptions::default(), &mut patterns);
     match parser.whole_metric() {
         Ok(labels) if parser.errors.is_empty() => Ok(labels),
         _ => Err(parser.errors.finish()),

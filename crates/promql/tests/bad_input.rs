@@ -264,3 +264,53 @@ async fn matching_takes_time_in_proportion_to_the_text() {
         assert!(samples.len() == 3 && samples.iter().all(|s| s.labels.get("b").is_none()));
     }
 }
+
+/// Each is harmless, and there are hundreds of them.
+#[tokio::test]
+async fn regular_expressions_are_bounded_together() {
+    let large = |i: usize| format!("x{i}\\\\pL{{40}}y");
+    let matchers = |i: usize| format!("up{{a=~\"{}\"}}", large(i));
+    assert!(parse_expr(&matchers(0), &ParserOptions::all()).is_ok());
+    let selectors: Vec<String> = (0..300).map(matchers).collect();
+    let together = "does not fit beside the others: use fewer or simpler ones";
+    for query in [
+        selectors.join(" or "),
+        format!(
+            "count_over_time({{{}}}[1m])",
+            (0..300)
+                .map(|i| format!("a{i}!~\"{}\"", large(i)))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+    ] {
+        let refusal = refused(&query, 1).await;
+        let message = refusal.error.to_string();
+        assert!(
+            message.contains(together) && message.len() < 500,
+            "{message:.1000}"
+        );
+        assert_eq!(
+            (refusal.error.kind(), refusal.selects),
+            (ErrorKind::Exhausted, 0)
+        );
+    }
+    let replaced = |inner: String, i: usize| {
+        format!(
+            "label_replace({inner}, \"b\", \"$1\", \"a\", \"{}\")",
+            large(i)
+        )
+    };
+    let refusal = refused(&(0..100).fold("up".to_owned(), replaced), 1).await;
+    let message = refusal.error.to_string();
+    assert!(message.contains(together), "{message:.1000}");
+    let one = replaced("up".to_owned(), 1);
+    assert!(ask(&one, 1).await.0.is_ok());
+}
+
+/// What is the same is compiled once.
+#[tokio::test]
+async fn equal_regular_expressions_count_once() {
+    let selector = "up{a=~\"x\\\\pL{40}y\"}";
+    let query = [selector].repeat(300).join(" or ");
+    assert!(ask(&query, 1).await.0.is_ok());
+}

@@ -22,8 +22,8 @@ use rutile_ui::Part;
 
 use crate::args::QueryArgs;
 use crate::{
-    ActiveQueries, PartialReports, Parts, Querier, QuerierConfig, QuerierStore, QueryServer, Web,
-    WebConfig,
+    ActiveQueries, PartialReports, Parts, Querier, QuerierConfig, QuerierStore, QueryServer,
+    Tenancy, Web, WebConfig,
 };
 
 /// How long the start waits for endpoints to say what they serve.
@@ -95,7 +95,8 @@ impl Component for QueryComponent {
             args.query.instant_resolution.to_std(),
         );
         let limits = args.query.limits.limits();
-        let store = Arc::new(QuerierStore::new(fanout, limits, &context.registry));
+        let cpu = context.cpu.clone();
+        let store = Arc::new(QuerierStore::new(fanout, cpu, limits, &context.registry));
         let web_config = web_config(&args, context)?;
         let clock = Arc::clone(&context.clock);
         let set = Arc::clone(&endpoints);
@@ -114,11 +115,7 @@ impl Component for QueryComponent {
             proxies,
             web,
             page,
-            http_metrics: HttpMetrics::by_tenant(
-                &context.registry,
-                &tenancy.header,
-                &tenancy.default,
-            ),
+            http_metrics: http_metrics(&tenancy, context),
             tasks,
             http: http.log_requests(&log, context),
             grpc: grpc.log_requests(&log),
@@ -188,6 +185,10 @@ impl Component for QueryComponent {
             .to_std()
             .max(args.grpc.grpc_grace_period.to_std())
     }
+}
+
+fn http_metrics(tenancy: &Tenancy, context: &Context) -> HttpMetrics {
+    HttpMetrics::by_tenant(&context.registry, &tenancy.header, &tenancy.default)
 }
 
 async fn discovery(args: &QueryArgs, context: &Context) -> Result<Discovery, Failure> {

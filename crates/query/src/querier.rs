@@ -7,7 +7,7 @@ use rutile_api::{ErrorType, Failed, Result};
 use rutile_dedup::Function;
 use rutile_fanout::Fanout;
 use rutile_model::ErrorKind;
-use rutile_promql::{Answer, Engine, EngineOptions, Error, Explanation, Source};
+use rutile_promql::{Answer, Engine, EngineOptions, Error, Explanation, Query, Source};
 use rutile_runtime::{Account, CpuPool, Ledger};
 use rutile_storeapi::RequestContext;
 use rutile_telemetry::Registry;
@@ -146,17 +146,15 @@ impl Querier {
     /// # Errors
     /// `BadData` for a wrong query, `Timeout` when the time is up, else `Execution`.
     pub async fn evaluate(&self, question: Question, times: Times) -> Result<Evaluated> {
-        let parser = &self.config.engine.parser;
-        let query =
-            self.config
-                .tenancy
-                .restrict_query(&question.query, &question.tenant, parser)?;
         let begun = Instant::now();
         let timeout = question.timeout.map_or(self.config.timeout, |timeout| {
             timeout.min(self.config.timeout)
         });
         let deadline = begun.checked_add(timeout);
-        let evaluation = self.in_turn(question, &query, times, deadline);
+        let evaluation = async {
+            let query = self.query(&question.query, &question.tenant).await?;
+            self.in_turn(question, query, times, deadline).await
+        };
         let Some(deadline) = deadline else {
             return evaluation.await;
         };
@@ -169,17 +167,25 @@ impl Querier {
     ///
     /// # Errors
     /// `BadData` for a wrong query.
-    pub fn explain(&self, query: &str, tenant: &str) -> Result<Explanation> {
-        let parser = &self.config.engine.parser;
-        let query = self.config.tenancy.restrict_query(query, tenant, parser)?;
+    pub async fn explain(&self, query: &str, tenant: &str) -> Result<Explanation> {
+        let query = self.query(query, tenant).await?;
         let engine = Engine::new(self.config.engine, self.cpu.clone());
-        engine.explain(&query).map_err(|error| failed(&error))
+        Ok(engine.explain_query(query))
+    }
+
+    /// What a tenant may see of a query. It is parsed beside the async threads, for its regular expressions are compiled
+    /// meanwhile.
+    pub(crate) async fn query(&self, text: &str, tenant: &str) -> Result<Query> {
+        let (tenancy, parser) = (self.config.tenancy.clone(), self.config.engine.parser);
+        let (text, tenant) = (text.to_owned(), tenant.to_owned());
+        let parse = move || tenancy.query(&text, &tenant, &parser);
+        self.cpu.run(parse).await
     }
 
     async fn in_turn(
         &self,
         question: Question,
-        query: &str,
+        query: Query,
         times: Times,
         deadline: Option<Instant>,
     ) -> Result<Evaluated> {
@@ -187,7 +193,7 @@ impl Querier {
         let turn = self.gate.turn().await;
         let _turn = turn.map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
         let _active = match &self.active {
-            Some(active) => Some(active.enter(query).await),
+            Some(active) => Some(active.enter(query.text()).await),
             None => None,
         };
         let begun = Instant::now();
@@ -202,13 +208,15 @@ impl Querier {
         if let Times::Range { start, end, .. } = times {
             self.metrics.requested(end.saturating_sub(start));
         }
-        let text = query.to_owned();
+        let text = query.text().to_owned();
         // Whole vectors are combined between two waits: probes and other queries must not wait for that.
-        let evaluation = async move {
+        let evaluation = |stop| async move {
+            let engine = engine.with_stop(stop);
             match times {
-                Times::At(time) => engine.instant(&source, &text, time).await,
+                Times::At(time) => engine.instant_query(&source, query, time).await,
                 Times::Range { start, end, step } => {
-                    engine.range(&source, &text, (start, end), step).await
+                    let times = (start, end);
+                    engine.range_query(&source, query, times, step).await
                 }
             }
         };
@@ -219,7 +227,7 @@ impl Querier {
         let annotations = answer
             .annotations
             .iter()
-            .map(|annotation| annotation.render(query));
+            .map(|annotation| annotation.render(&text));
         Ok(Evaluated {
             warnings: answer.warnings.iter().cloned().chain(annotations).collect(),
             took: Took { queued, evaluated },
@@ -280,6 +288,7 @@ fn timed_out() -> Failed {
 fn failed(error: &Error) -> Failed {
     match error {
         Error::Parse(_) | Error::Invalid(_) => Failed::parameter("query", error),
+        Error::Canceled => timed_out(),
         Error::Source(source) if source.kind == ErrorKind::Canceled => timed_out(),
         Error::Source(_) | Error::Execution(_) | Error::TooMany(_) => {
             Failed::new(ErrorType::Execution, error.to_string())

@@ -139,9 +139,12 @@ impl Source for StoreSource {
     async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
         let turn = self.gate.turn().await.map_err(|error| failed(&error))?;
         let request = self.request(select);
-        let items =
-            self.fanout
-                .series_items(&self.context, request, &self.selection.store_matchers);
+        let items = self.fanout.matching_series(
+            &self.context,
+            request,
+            select.matchers.clone(),
+            &self.selection.store_matchers,
+        );
         let items = items.map_err(|error| failed(&error))?;
         let is_dedup = !self.selection.replica_labels.is_empty();
         let reading = Reading {

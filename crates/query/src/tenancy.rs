@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use rutile_api::{Failed, Result};
 use rutile_model::Matcher;
-use rutile_promql::{Expr, ParserOptions, parse_expr};
+use rutile_promql::{ParserOptions, Query};
 use rutile_storeapi::DEFAULT_TENANT;
 
 /// The header by which Thanos components tell each other the tenant.
@@ -58,19 +58,16 @@ impl Tenancy {
     ///
     /// # Errors
     /// `BadData` for what is no query.
-    pub(crate) fn restrict_query(
-        &self,
-        query: &str,
-        tenant: &str,
-        options: &ParserOptions,
-    ) -> Result<String> {
-        let Some(label) = &self.enforced_label else {
-            return Ok(query.to_owned());
+    pub(crate) fn query(&self, text: &str, tenant: &str, options: &ParserOptions) -> Result<Query> {
+        let query = Query::parse(text, options);
+        let query = match &self.enforced_label {
+            Some(label) => query.and_then(|query| {
+                let matcher = Matcher::equal(label.as_str(), tenant);
+                query.restricted(&matcher, options)
+            }),
+            None => query,
         };
-        let mut expr =
-            parse_expr(query, options).map_err(|error| Failed::parameter("query", error))?;
-        restrict(&mut expr, &Matcher::equal(label.as_str(), tenant));
-        Ok(expr.to_string())
+        query.map_err(|error| Failed::parameter("query", error))
     }
 
     /// What a tenant may see of selectors; without any of them, of everything.
@@ -91,17 +88,6 @@ impl Tenancy {
     }
 }
 
-fn restrict(expr: &mut Expr, matcher: &Matcher) {
-    match expr {
-        Expr::Vector(selector) => selector.matchers.insert(0, matcher.clone()),
-        Expr::Matrix(matrix) => matrix.selector.matchers.insert(0, matcher.clone()),
-        _ => {}
-    }
-    for child in expr.children_mut() {
-        restrict(child, matcher);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,8 +102,10 @@ mod tests {
     #[test]
     fn every_selector_is_restricted() {
         let check = |query: &str, expected: &str| {
-            let restricted = enforced().restrict_query(query, "a", &ParserOptions::all());
-            assert_eq!(restricted.unwrap(), expected);
+            let restricted = enforced().query(query, "a", &ParserOptions::all());
+            let restricted = restricted.unwrap();
+            assert_eq!(restricted.text(), expected);
+            assert_eq!(restricted.expr().to_string(), expected);
         };
         check(
             "sum(rate(up{job=\"x\"}[5m])) / on () {__name__=\"y\"} or z offset 1m",
@@ -129,17 +117,10 @@ mod tests {
         );
         check("up{tenant_id=\"b\"}", "up{tenant_id=\"a\",tenant_id=\"b\"}");
         check("1 + 1", "1 + 1");
-        assert!(
-            enforced()
-                .restrict_query("up{", "a", &ParserOptions::all())
-                .is_err()
-        );
-        assert_eq!(
-            Tenancy::default()
-                .restrict_query("up{", "a", &ParserOptions::all())
-                .unwrap(),
-            "up{"
-        );
+        let options = ParserOptions::all();
+        assert!(enforced().query("up{", "a", &options).is_err());
+        let own = Tenancy::default().query(" up", "a", &options).unwrap();
+        assert_eq!(own.text(), " up", "as it was");
     }
 
     #[test]

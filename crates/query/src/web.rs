@@ -80,7 +80,7 @@ struct Shared {
 /// A request.
 #[derive(Debug)]
 struct Asked {
-    params: Params,
+    params: Arc<Params>,
     tenant: String,
     request_id: Option<Arc<str>>,
     /// The variable part of the path, if there is one.
@@ -112,12 +112,8 @@ impl Web {
         let forms: [(&str, &'static str, MethodRouter<Self>); 6] = [
             ("/query", "query", both(query::instant)),
             ("/query_range", "query_range", both(query::range)),
-            ("/query_explain", "query", both(at_once(query::explain))),
-            (
-                "/query_range_explain",
-                "query",
-                both(at_once(query::explain)),
-            ),
+            ("/query_explain", "query", both(query::explain)),
+            ("/query_range_explain", "query", both(query::explain)),
             ("/series", "series", both(series::series)),
             ("/labels", "label_names", both(labels::names)),
         ];
@@ -143,8 +139,8 @@ impl Web {
                 "status_build",
                 only_get(always(status::build)),
             ),
-            ("/format_query", "format_query", both(at_once(text::format))),
-            ("/parse_query", "parse_query", both(at_once(text::parse))),
+            ("/format_query", "format_query", both(text::format)),
+            ("/parse_query", "parse_query", both(text::parse)),
         ];
         let mut api = Router::new();
         let all = forms.into_iter().chain(plain).chain(reports::routes());
@@ -185,7 +181,7 @@ impl Web {
             .map(|(_, value)| value.to_owned())
             .unwrap_or_default();
         Ok(Asked {
-            params: Params::read(request).await?,
+            params: Arc::new(Params::read(request).await?),
             tenant,
             request_id,
             name,
@@ -223,9 +219,24 @@ impl Web {
         Ok((start, end))
     }
 
+    /// The selectors of a parameter. They are read beside the async threads, for their regular expressions are compiled
+    /// meanwhile.
+    async fn read_selectors(
+        &self,
+        params: &Arc<Params>,
+        name: &'static str,
+    ) -> Result<Vec<Vec<Matcher>>> {
+        if params.all(name).next().is_none() {
+            return Ok(Vec::new());
+        }
+        let params = Arc::clone(params);
+        let read = move || params.selectors(name);
+        self.0.querier.cpu.run(read).await
+    }
+
     /// The selectors of a request, as far as its tenant may see.
-    fn selectors(&self, asked: &Asked) -> Result<Vec<Vec<Matcher>>> {
-        let sets = asked.params.selectors("match[]")?;
+    async fn selectors(&self, asked: &Asked) -> Result<Vec<Vec<Matcher>>> {
+        let sets = self.read_selectors(&asked.params, "match[]").await?;
         Ok(self
             .0
             .querier
@@ -276,13 +287,6 @@ where
         web.answer(path, request, handler)
     };
     get(get_it).options(options)
-}
-
-/// A handler that need not wait.
-fn at_once(
-    handler: fn(&Web, &Asked) -> Result<Reply>,
-) -> impl Fn(Web, Asked) -> Ready<Result<Reply>> + Copy + Send + Sync + 'static {
-    move |web, asked| ready(handler(&web, &asked))
 }
 
 /// A handler that need not wait, has no parameters and cannot fail.

@@ -91,18 +91,20 @@ impl CpuPool {
     }
 
     /// Polls a future on a thread of its own, beside the async threads and not bounded by this pool: for one that
-    /// computes for long between its waits. When it is dropped, the future ends at its next wait.
-    pub async fn apart<F>(&self, future: F) -> F::Output
+    /// computes for long between its waits. When this is dropped, the token is cancelled that the future was made
+    /// with, and the future ends at its next wait: one that computes for long looks at the token.
+    pub async fn apart<F>(&self, future: impl FnOnce(CancellationToken) -> F) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let future = future(stop.clone());
+        let _stop = stop.drop_guard();
         if self.permits.is_none() {
             return future.await;
         }
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let _stop = stop.drop_guard();
         let threads = Handle::current();
         let polled = tokio::task::spawn_blocking(move || {
             threads.block_on(stopped.run_until_cancelled_owned(future))
@@ -210,17 +212,32 @@ mod tests {
         let pool = CpuPool::new(1);
         let (release, blocked) = mpsc::channel::<()>();
         let (ended_tx, ended) = tokio::sync::oneshot::channel::<()>();
-        let mut apart = Box::pin(pool.apart(async move {
+        let mut apart = Box::pin(pool.apart(|_| async move {
             let _ended = ended_tx;
             // On the one async thread this would never end.
             blocked.recv().unwrap();
             std::future::pending::<()>().await;
         }));
         assert!(futures::poll!(apart.as_mut()).is_pending());
-        assert_eq!(pool.apart(async { 1 }).await, 1);
+        assert_eq!(pool.apart(|_| async { 1 }).await, 1);
         release.send(()).unwrap();
         drop(apart);
         assert!(ended.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_computes_apart_learns_that_nobody_wants_it() {
+        let pool = CpuPool::new(1);
+        let (ended_tx, ended) = tokio::sync::oneshot::channel();
+        let mut apart = Box::pin(pool.apart(|stop| async move {
+            while !stop.is_cancelled() {
+                std::thread::yield_now();
+            }
+            ended_tx.send(()).unwrap();
+        }));
+        assert!(futures::poll!(apart.as_mut()).is_pending());
+        drop(apart);
+        assert_eq!(ended.await, Ok(()));
     }
 
     #[tokio::test]

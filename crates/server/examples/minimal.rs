@@ -77,9 +77,19 @@ impl Component for Minimal {
     }
 }
 
-/// One route, which never answers.
+/// Routes that never answer.
 fn routes() -> Router {
-    Router::new().route("/hang", get(hang))
+    Router::new()
+        .route("/hang", get(hang))
+        .route("/busy", get(busy))
+}
+
+/// Takes a thread for itself, as nothing should.
+async fn busy() {
+    tracing::warn!("busy for good");
+    loop {
+        std::thread::park();
+    }
 }
 
 async fn hang() {

@@ -18,7 +18,6 @@ use rutile_runtime::{
     SystemClock, SystemEntropy, TaskGroup,
 };
 use rutile_telemetry::{BuildInfo, LogError, Registry, register_process};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::allocator;
 use crate::cli::{self, Answer, FlagValues};
@@ -26,6 +25,7 @@ use crate::failure::Failure;
 use crate::flags::CommonArgs;
 use crate::host::{Guest, Host};
 use crate::probe::Probe;
+use crate::signals::{FirstSignal, supervise};
 
 /// What a component may take to drain, beyond the grace periods of its servers.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub trait Component: Sized + Send + 'static {
     /// What `--help` says first.
     const ABOUT: &'static str;
     /// Its flags, without those that all have.
-    type Args: Args + fmt::Debug + Send;
+    type Args: Args + fmt::Debug + Send + 'static;
 
     /// Validates the flags, opens what it needs, and binds its listeners, which are reachable and
     /// not served yet when this returns.
@@ -211,16 +211,17 @@ fn start<C: Component>(flags: Flags<C::Args>, values: FlagValues) -> Result<(), 
         memory_limit_bytes = limit,
         "starting"
     );
-    let result = runtime.block_on(Box::pin(live::<C>(flags.own, values, Ledger::new(limit))));
-    // Work on a thread that does not end must not keep the process.
-    runtime.shutdown_timeout(DRAIN_MARGIN);
-    result
+    let ledger = Ledger::new(limit);
+    supervise(runtime, DRAIN_MARGIN, |signal| {
+        live::<C>(flags.own, values, ledger, signal)
+    })
 }
 
 async fn live<C: Component>(
     args: C::Args,
     values: FlagValues,
     ledger: Ledger,
+    mut signal: FirstSignal,
 ) -> Result<(), Failure> {
     let tasks = TaskGroup::new(C::NAME);
     let mut context = Context::new(C::NAME, ledger, &tasks);
@@ -228,18 +229,17 @@ async fn live<C: Component>(
     register_process(&context.registry);
     allocator::register(&context.registry);
     register_tasks(&context.registry, context.tasks.clone());
-    let mut signals = Signals::listen()?;
     let drain_limit = C::drain_limit(&args) + DRAIN_MARGIN;
     let component = tokio::select! {
         biased;
-        name = signals.next() => {
-            tracing::info!(signal = name, "caught signal while starting, exiting");
+        () = signal.caught() => {
+            tracing::info!("exiting before the start is done");
             return Ok(());
         }
         built = C::build(args, &context) => built?,
     };
     context.probe.set_healthy();
-    let result = run_until_signal(component, &context, &mut signals, drain_limit).await;
+    let result = run_until_signal(component, &context, &mut signal, drain_limit).await;
     tasks.shutdown(DRAIN_MARGIN).await;
     tracing::info!("exiting");
     result
@@ -248,52 +248,23 @@ async fn live<C: Component>(
 async fn run_until_signal<C: Component>(
     component: C,
     context: &Context,
-    signals: &mut Signals,
+    signal: &mut FirstSignal,
     drain_limit: Duration,
 ) -> Result<(), Failure> {
     let mut running = Box::pin(component.run(context.clone()));
-    let signal = tokio::select! {
-        biased;
-        name = signals.next() => name,
-        result = &mut running => return result,
-    };
-    tracing::info!(signal, "caught signal, draining");
-    context.probe.set_not_ready("shutting down");
-    context.shutdown.cancel();
-    let late = |why: &str| Err(Failure::message(ErrorKind::Canceled, why));
     tokio::select! {
         biased;
-        _ = signals.next() => late("caught a second signal while draining"),
-        drained = tokio::time::timeout(drain_limit, running) => {
-            drained.unwrap_or_else(|_| late("open requests did not end within the grace period"))
-        }
+        () = signal.caught() => {}
+        result = &mut running => return result,
     }
-}
-
-/// SIGINT and SIGTERM. SIGHUP is caught and does nothing: by default it would end the process.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    _hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(ErrorKind::Internal, &error));
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            _hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            biased;
-            _ = self.interrupt.recv() => "interrupt",
-            _ = self.terminate.recv() => "terminated",
-        }
-    }
+    tracing::info!("draining");
+    context.probe.set_not_ready("shutting down");
+    context.shutdown.cancel();
+    let drained = tokio::time::timeout(drain_limit, running).await;
+    drained.unwrap_or_else(|_| {
+        let message = "open requests did not end within the grace period";
+        Err(Failure::message(ErrorKind::Canceled, message))
+    })
 }
 
 fn register_tasks(registry: &Registry, tasks: Spawner) {

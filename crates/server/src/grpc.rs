@@ -19,9 +19,8 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use rutile_runtime::{CancellationToken, ShutdownReport};
-use tokio::net::TcpStream;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Code, Status};
@@ -34,7 +33,7 @@ use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::GrpcArgs;
 use crate::health::HealthService;
-use crate::listener::{Lifetime, Listener};
+use crate::listener::{Io, Lifetime, Listener};
 use crate::request_log::{GrpcLog, RequestLog};
 
 /// The largest message in either direction, as in the reference: set it on every service with
@@ -135,9 +134,9 @@ impl GrpcServer {
         let calls = services.into_calls(&self.context, self.log.as_ref())?;
         let address = self.listener.address();
         tracing::info!(%address, "listening for serving gRPC");
-        let connect = move |io: TokioIo<TcpStream>, executor| {
+        let connect = move |io: Io, executor| {
             let mut calls = calls.clone();
-            calls.peer = io.inner().peer_addr().ok();
+            calls.peer = io.inner().stream().peer_addr().ok();
             http2::Builder::new(executor)
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)

@@ -19,11 +19,10 @@ use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use rutile_runtime::{CancellationToken, ShutdownReport};
 use rutile_telemetry::{Registry, TEXT_FORMAT};
-use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 pub use self::metrics::HttpMetrics;
@@ -31,7 +30,7 @@ use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::HttpArgs;
 use crate::host::Guest;
-use crate::listener::{Lifetime, Listener};
+use crate::listener::{Io, Lifetime, Listener};
 use crate::probe::Probe;
 use crate::request_log::{HttpLog, RequestLog};
 
@@ -123,11 +122,11 @@ impl HttpServer {
         let address = listener.address();
         tracing::info!(%address, "listening for requests and metrics");
         let (routes, log) = (self.routes.merge(routes), self.log);
-        let connect = move |io: TokioIo<TcpStream>, executor| {
+        let connect = move |io: Io, executor| {
             let requests = Requests {
                 routes: routes.clone(),
                 log: log.clone(),
-                peer: io.inner().peer_addr().ok(),
+                peer: io.inner().stream().peer_addr().ok(),
             };
             let mut builder = auto::Builder::new(executor);
             builder

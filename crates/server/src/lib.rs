@@ -21,6 +21,8 @@ mod http;
 mod listener;
 mod probe;
 mod request_log;
+mod send_timeout;
+mod signals;
 pub mod status;
 
 pub use tikv_jemallocator as __tikv_jemallocator;

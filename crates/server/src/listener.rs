@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::send_timeout::SendTimeout;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -21,6 +22,9 @@ const MAX_CONNECTIONS: usize = 4096;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause after a failed accept, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection, as hyper takes it.
+pub(crate) type Io = TokioIo<SendTimeout<TcpStream>>;
 
 /// A bound listener.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ impl Listener {
         self,
         lifetime: Lifetime,
         shutdown: CancellationToken,
-        connect: impl Fn(TokioIo<TcpStream>, StreamExecutor) -> C + Clone + Send + 'static,
+        connect: impl Fn(Io, StreamExecutor) -> C + Clone + Send + 'static,
     ) -> ShutdownReport
     where
         C: GracefulConnection + Send + 'static,
@@ -117,7 +121,8 @@ impl Listener {
             drop(connections.spawn("connection", async move {
                 if has_begun(&stream, &token).await {
                     let executor = StreamExecutor(streams.spawner());
-                    drive(connect(TokioIo::new(stream), executor), age, token).await;
+                    let io = TokioIo::new(SendTimeout::new(stream));
+                    drive(connect(io, executor), age, token).await;
                 }
                 // Streams of a connection that is gone have nobody to answer to.
                 drop((streams, slot));

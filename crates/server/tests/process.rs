@@ -178,6 +178,27 @@ fn a_second_signal_ends_the_drain() {
     assert_eq!(process.child.wait().unwrap().code(), Some(1));
 }
 
+/// Nothing of the process gets a turn, and yet it ends.
+#[test]
+fn signals_are_heard_by_a_process_whose_threads_are_all_busy() {
+    let mut process = Running::start(&["--log.level=debug"]);
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let open: Vec<TcpStream> = (0..threads)
+        .map(|_| {
+            let mut open = TcpStream::connect(&process.http).unwrap();
+            write!(open, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            process.wait_for("busy for good");
+            open
+        })
+        .collect();
+    process.signal("-TERM");
+    process.wait_for("caught signal");
+    process.signal("-TERM");
+    process.wait_for("caught a second signal");
+    assert_eq!(process.child.wait().unwrap().code(), Some(1));
+    drop(open);
+}
+
 /// What busies the process is in its profile; another one at the same time is refused.
 #[test]
 fn a_cpu_profile_names_the_functions_that_run() {

@@ -100,7 +100,7 @@ impl Store {
             bucket: parts.bucket,
             disk: parts.disk,
             cache: parts.index_cache,
-            cpu: parts.cpu,
+            cpu: parts.cpu.clone(),
             header_budget: Arc::new(HeaderBudget::new(OPEN_HEADER_BYTES)),
             sampling: config.header_sampling,
             max_series_bytes: config.max_series_bytes,
@@ -113,6 +113,7 @@ impl Store {
             config.gateway,
             Arc::clone(&metrics),
             parts.ledger,
+            parts.cpu,
             Arc::clone(&parts.clock),
             tasks.spawner(),
         );

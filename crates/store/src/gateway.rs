@@ -17,9 +17,9 @@ use rutile_proto::thanos::{
     LabelMatcher, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
     SeriesRequest,
 };
-use rutile_runtime::{Clock, Ledger, Moment, Spawner, Task};
+use rutile_runtime::{Clock, CpuPool, Ledger, Moment, Spawner, Task};
 use rutile_storeapi::{
-    Error, Frames, RequestContext, Result, SeriesStream, StoreApi, compile_matchers,
+    Error, Frames, RequestContext, Result, SeriesStream, StoreApi, compile_matchers_apart,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -88,6 +88,8 @@ pub struct Gateway {
     label_gate: Gate,
     metrics: Arc<Metrics>,
     ledger: Ledger,
+    /// Where matchers are compiled.
+    cpu: CpuPool,
     clock: Arc<dyn Clock>,
     tasks: Spawner,
 }
@@ -98,6 +100,7 @@ impl Gateway {
         config: GatewayConfig,
         metrics: Arc<Metrics>,
         ledger: Ledger,
+        cpu: CpuPool,
         clock: Arc<dyn Clock>,
         tasks: Spawner,
     ) -> Self {
@@ -110,6 +113,7 @@ impl Gateway {
             label_gate,
             metrics,
             ledger,
+            cpu,
             clock,
             tasks,
         }
@@ -168,10 +172,10 @@ impl Gateway {
     }
 
     /// The blocks that a Series call reads, in the order in which they are merged.
-    fn targets(&self, serving: &Serving, wire: &SeriesRequest) -> Result<Vec<Target>> {
-        let matchers = compile_matchers(&wire.matchers)?;
+    async fn targets(&self, serving: &Serving, wire: &SeriesRequest) -> Result<Vec<Target>> {
+        let matchers = compile_matchers_apart(&self.cpu, &wire.matchers).await?;
         let hints = match hints::<hintspb::SeriesRequestHints>(wire.hints.as_ref())? {
-            Some(hints) => compile_matchers(&hints.block_matchers)?,
+            Some(hints) => compile_matchers_apart(&self.cpu, &hints.block_matchers).await?,
             None => Vec::new(),
         };
         let mut targets = Vec::new();
@@ -207,8 +211,8 @@ impl Gateway {
     ) -> Result<LabelCall> {
         let turn = self.label_gate.turn().await?;
         let serving = self.pin()?;
-        let matchers = compile_matchers(matchers)?;
-        let hints = compile_matchers(&block_matchers.unwrap_or_default())?;
+        let matchers = compile_matchers_apart(&self.cpu, matchers).await?;
+        let hints = compile_matchers_apart(&self.cpu, &block_matchers.unwrap_or_default()).await?;
         let blocks = serving.set.blocks.values();
         let wanted = blocks.filter(|block| {
             block.overlaps(between.min_time, between.max_time) && block.matches_hints(&hints)
@@ -246,7 +250,7 @@ impl StoreApi for Gateway {
         let turn = self.gate.turn().await?;
         let serving = self.pin()?;
         (wire.min_time, wire.max_time) = self.clamp(wire.min_time, wire.max_time);
-        let targets = self.targets(&serving, &wire)?;
+        let targets = self.targets(&serving, &wire).await?;
         let call = SeriesCall {
             targets,
             request: self.request("series", &ctx.tenant),

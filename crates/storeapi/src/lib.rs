@@ -20,7 +20,7 @@ pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
 pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter, encode_label};
 pub use error::{Error, Result};
 pub use frames::Frames;
-pub use matchers::{compile_matchers, without_external};
+pub use matchers::{compile_matchers, compile_matchers_apart, without_external};
 pub use merge::{
     Batch, BatchStream, Item, ItemStream, compare_labels, encode_items, merge, merge_batches,
 };

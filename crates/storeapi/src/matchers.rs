@@ -1,19 +1,45 @@
 //! Matchers of a request, compiled and split from external labels.
 
-use rutile_model::{Labels, MatchOp, Matcher};
+use rutile_model::{Labels, MatchOp, Matcher, Patterns};
 use rutile_proto::thanos::{LabelMatcher, label_matcher::Type};
+
+use rutile_runtime::CpuPool;
 
 use crate::{Error, Result};
 
 /// Compiles the matchers of a request.
 ///
 /// # Errors
-/// `Invalid` for an unknown type or a malformed regular expression.
+/// `Invalid` for an unknown type or a malformed regular expression; `Exhausted` if regular expressions are too large,
+/// each or together.
 pub fn compile_matchers(matchers: &[LabelMatcher]) -> Result<Vec<Matcher>> {
-    matchers.iter().map(compile).collect()
+    let mut patterns = Patterns::default();
+    let compiled = matchers.iter();
+    compiled
+        .map(|matcher| compile(matcher, &mut patterns))
+        .collect()
 }
 
-fn compile(matcher: &LabelMatcher) -> Result<Matcher> {
+/// The same beside the async threads, if there are regular expressions: those may take a tenth of a second.
+///
+/// # Errors
+/// As of [`compile_matchers`].
+pub async fn compile_matchers_apart(
+    cpu: &CpuPool,
+    matchers: &[LabelMatcher],
+) -> Result<Vec<Matcher>> {
+    let is_plain = |matcher: &LabelMatcher| {
+        let plain = [Type::Eq, Type::Neq].map(i32::from);
+        plain.contains(&matcher.r#type)
+    };
+    if matchers.iter().all(is_plain) {
+        return compile_matchers(matchers);
+    }
+    let matchers = matchers.to_vec();
+    cpu.run(move || compile_matchers(&matchers)).await
+}
+
+fn compile(matcher: &LabelMatcher, patterns: &mut Patterns) -> Result<Matcher> {
     let op = match Type::try_from(matcher.r#type) {
         Ok(Type::Eq) => MatchOp::Equal,
         Ok(Type::Neq) => MatchOp::NotEqual,
@@ -27,7 +53,8 @@ fn compile(matcher: &LabelMatcher) -> Result<Matcher> {
             return Err(Error::invalid(message));
         }
     };
-    Matcher::new(op, matcher.name.as_str(), matcher.value.as_str())
+    patterns
+        .matcher(op, &matcher.name, &matcher.value)
         .map_err(|error| Error::new(error.kind(), "cannot compile a matcher").with_source(error))
 }
 

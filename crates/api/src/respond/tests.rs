@@ -36,6 +36,7 @@ async fn the_envelope_is_that_of_thanos() {
         analysis: None,
     };
     let reply = Reply {
+        memory: None,
         data: Data::Query(Box::new(data)),
         warnings: vec![
             "PromQL info: a < b (1:1)".to_owned(),
@@ -55,6 +56,7 @@ async fn the_envelope_is_that_of_thanos() {
 #[tokio::test]
 async fn what_may_be_partial_is_not_cached() {
     let reply = Reply {
+        memory: None,
         data: Data::json(&["a<b"]),
         warnings: vec!["store a:1 did not answer".to_owned()],
     };

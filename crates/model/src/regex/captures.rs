@@ -4,7 +4,7 @@ use regex_automata::{
     Anchored, Input, meta, nfa::thompson::WhichCaptures, util::captures::Captures,
 };
 
-use super::{Flags, engine, syntax};
+use super::{Flags, Room, engine, syntax};
 
 /// A compiled regular expression that remembers what its groups matched.
 #[derive(Debug, Clone)]
@@ -20,8 +20,12 @@ impl CapturingRegex {
     ///
     /// The pattern is not of Go's syntax, or its program is too large.
     pub fn new(pattern: &str) -> crate::Result<Self> {
-        let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, true)?;
-        let engine = engine(pattern, parsed.hir, WhichCaptures::All)?;
+        Self::within(pattern, &mut Room::default())
+    }
+
+    pub(super) fn within(pattern: &str, room: &mut Room) -> crate::Result<Self> {
+        let parsed = syntax::parse(pattern, Flags::PERL_DOT_NL, true, room)?;
+        let engine = engine(pattern, parsed.hir, WhichCaptures::All, room)?;
         Ok(Self {
             engine,
             group_names: parsed.group_names,

@@ -3,11 +3,14 @@
 //! A gap is not bounded above, so the shortest prefix, the earliest end of each inner literal, and
 //! the shortest suffix leave the most to the gaps: no choice ever has to be taken back.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::set::{self, Budget};
+
+/// Literals of more bytes than this are looked for by an automaton that takes longer, and less memory.
+const MAX_DENSE_BYTES: usize = 64;
 
 /// `prefix gap (inner gap)* suffix`, where prefix, inner and suffix each are one of some literals.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ enum Part {
 
 impl Glob {
     /// Takes `hir` apart, if it is of this form and has a gap.
-    pub(super) fn of(hir: &Hir, budget: Budget) -> Option<Self> {
+    pub(super) fn of(hir: &Hir, budget: &mut Budget) -> Option<Self> {
         let subs = match hir.kind() {
             HirKind::Concat(subs) => subs.as_slice(),
             _ => std::slice::from_ref(hir),
@@ -90,6 +93,15 @@ impl Glob {
         })
     }
 
+    /// About the memory that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let inner = self.inner.iter().map(|(inner, _)| match inner {
+            Inner::One(finder) => size_of_val(finder.as_ref()) + finder.needle().len(),
+            Inner::Some(automaton) => automaton.memory_usage(),
+        });
+        set::total_len(&self.prefixes) + set::total_len(&self.suffixes) + inner.sum::<usize>()
+    }
+
     /// What a value can start with.
     pub(super) fn prefixes(&self) -> &[String] {
         &self.prefixes
@@ -128,8 +140,10 @@ impl Inner {
         if texts.len() == 1 {
             return Some(Self::One(Box::new(Finder::new(&texts.pop()?).into_owned())));
         }
+        let is_long = set::total_len(&texts) > MAX_DENSE_BYTES;
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
+            .kind(is_long.then_some(AhoCorasickKind::ContiguousNFA))
             .build(texts);
         automaton.ok().map(Self::Some)
     }
@@ -169,9 +183,10 @@ fn gap(hir: &Hir) -> Option<usize> {
     (is_any && repetition.max.is_none()).then_some(repetition.min as usize)
 }
 
-fn literals(subs: &[Hir], budget: Budget) -> Option<Part> {
+fn literals(subs: &[Hir], budget: &mut Budget) -> Option<Part> {
     // A set without values cannot be told from the absence of a part; it is rare.
-    let values = set::values(&Hir::concat(subs.to_vec()), budget)?;
+    let values = set::values(&Hir::concat(subs.to_vec()), *budget)?;
+    budget.spend(&values);
     (!values.is_empty()).then_some(Part::Literals(values))
 }
 

@@ -12,6 +12,9 @@ use super::{
 /// More alternatives than this are left to the automaton.
 const MAX_GLOBS: usize = 32;
 
+/// What a byte of a literal takes at most that is looked for together with others.
+const BYTES_PER_LITERAL_BYTE: usize = 64;
+
 /// A test of values.
 #[derive(Debug)]
 pub(super) enum Plan {
@@ -53,6 +56,18 @@ impl Plan {
                 globs.iter().any(|glob| glob.is_match(value)) || exact.contains(value)
             }
             Self::Engine(engine) => engine.is_match(value),
+        }
+    }
+
+    /// About the memory that it holds, an automaton apart.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::All | Self::NotEmpty | Self::Engine(_) => 0,
+            Self::Set(set) => set.bytes(),
+            Self::Globs { exact, globs, .. } => {
+                let globs = globs.iter().map(|glob| size_of_val(glob) + glob.bytes());
+                exact.bytes() + globs.sum::<usize>()
+            }
         }
     }
 
@@ -132,8 +147,8 @@ fn literal(hir: &Hir) -> Option<&str> {
     }
 }
 
-/// A plan for `hir` that needs no automaton, if there is one.
-pub(super) fn without_engine(hir: &Hir, pattern_len: usize) -> Option<Plan> {
+/// A plan for `hir` that needs no automaton, if there is one within `room` bytes.
+pub(super) fn without_engine(hir: &Hir, pattern_len: usize, room: usize) -> Option<Plan> {
     let budget = Budget::of_pattern(pattern_len);
     if let Some(values) = set::values(hir, budget) {
         return Some(Plan::Set(ValueSet::new(values)));
@@ -143,10 +158,14 @@ pub(super) fn without_engine(hir: &Hir, pattern_len: usize) -> Option<Plan> {
         _ => std::slice::from_ref(hir),
     };
     let (mut exact, mut globs) = (Vec::new(), Vec::new());
+    let (mut of_exact, mut of_globs) = (budget, budget.at_most(room / BYTES_PER_LITERAL_BYTE));
     for alternative in alternatives {
-        match set::values(alternative, budget) {
-            Some(values) => exact.extend(values),
-            None if globs.len() < MAX_GLOBS => globs.push(Glob::of(alternative, budget)?),
+        match set::values(alternative, of_exact) {
+            Some(values) => {
+                of_exact.spend(&values);
+                exact.extend(values);
+            }
+            None if globs.len() < MAX_GLOBS => globs.push(Glob::of(alternative, &mut of_globs)?),
             None => return None,
         }
     }

@@ -26,6 +26,20 @@ impl Budget {
         }
     }
 
+    /// No more bytes than this.
+    pub(super) fn at_most(self, bytes: usize) -> Self {
+        Self {
+            bytes: self.bytes.min(bytes),
+            ..self
+        }
+    }
+
+    /// What is left beside these.
+    pub(super) fn spend(&mut self, values: &[String]) {
+        self.values = self.values.saturating_sub(values.len());
+        self.bytes = self.bytes.saturating_sub(total_len(values));
+    }
+
     fn allows(self, values: &[String]) -> bool {
         values.len() <= self.values && total_len(values) <= self.bytes
     }
@@ -98,7 +112,7 @@ fn multiply(left: &[String], right: &[String], budget: Budget) -> Option<Vec<Str
     )
 }
 
-fn total_len(values: &[String]) -> usize {
+pub(super) fn total_len(values: &[String]) -> usize {
     values.iter().map(String::len).sum()
 }
 
@@ -140,6 +154,12 @@ impl ValueSet {
             return self.hashed.contains(value);
         }
         self.sorted.iter().any(|v| v == value)
+    }
+
+    /// About the memory that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let copies = if self.hashed.is_empty() { 1 } else { 2 };
+        copies * (size_of_val(self.sorted.as_slice()) + total_len(&self.sorted))
     }
 
     pub(super) fn sorted(&self) -> &[String] {

@@ -2,7 +2,8 @@
 //!
 //! Accepts and refuses exactly what Go does, with Go's wording, and gives every construct Go's
 //! meaning: ASCII `\d \s \w \b`, no set operations in classes, octal escapes, `\Q…\E`, a literal
-//! `{` where no repetition can be read. What a compiled program may cost is not its business.
+//! `{` where no repetition can be read. What a compiled program may cost is not its business, but
+//! for the size of classes.
 
 mod class;
 mod error;
@@ -16,6 +17,8 @@ pub(super) use error::{Code, Refusal};
 pub(crate) use unicode::{is_word, printable};
 
 use regex_syntax::hir::{self, Class, ClassUnicode, Hir, Look};
+
+use super::patterns::Room;
 
 /// The height of the tree bounds our recursion and that of the compiler. Go's limit is 1000, which
 /// overflows the stacks of our threads; nobody writes such patterns.
@@ -63,9 +66,14 @@ impl Flags {
 ///
 /// # Errors
 ///
-/// What Go refuses, with the place in `pattern`.
-pub(crate) fn parse(pattern: &str, flags: Flags, capturing: bool) -> Result<Parsed, SyntaxError> {
-    let parser = Parser {
+/// What Go refuses, with the place in `pattern`; classes for which there is no room.
+pub(crate) fn parse(
+    pattern: &str,
+    flags: Flags,
+    capturing: bool,
+    room: &mut Room,
+) -> Result<Parsed, SyntaxError> {
+    let mut parser = Parser {
         whole: pattern,
         rest: pattern,
         flags,
@@ -73,8 +81,11 @@ pub(crate) fn parse(pattern: &str, flags: Flags, capturing: bool) -> Result<Pars
         group_names: vec![None],
         frames: vec![Frame::default()],
         last_repeat: None,
+        room: *room,
     };
-    parser.run().map_err(|refusal| refusal.into_error(pattern))
+    let parsed = parser.run();
+    *room = parser.room;
+    parsed.map_err(|refusal| refusal.into_error(pattern))
 }
 
 /// A parsed part, with what the limits of nesting need.
@@ -148,12 +159,14 @@ struct Parser<'p> {
     frames: Vec<Frame>,
     /// Where the repetition operator that was read last began, if nothing followed it.
     last_repeat: Option<&'p str>,
+    /// For classes: a few letters stand for some thousand bytes of them.
+    room: Room,
 }
 
 type Parse<'p, T> = Result<T, Refusal<'p>>;
 
 impl<'p> Parser<'p> {
-    fn run(mut self) -> Parse<'p, Parsed> {
+    fn run(&mut self) -> Parse<'p, Parsed> {
         while let Some(c) = self.rest.chars().next() {
             let repeat = self.step(c)?;
             self.last_repeat = repeat;
@@ -165,7 +178,7 @@ impl<'p> Parser<'p> {
         let node = self.checked(frame.finish())?;
         Ok(Parsed {
             hir: node.hir,
-            group_names: self.group_names,
+            group_names: std::mem::take(&mut self.group_names),
         })
     }
 
@@ -244,7 +257,15 @@ impl<'p> Parser<'p> {
     }
 
     fn push_class(&mut self, class: ClassUnicode) -> Parse<'p, ()> {
+        self.take_room(&class)?;
         self.push(Node::leaf(Hir::class(Class::Unicode(class))))
+    }
+
+    fn take_room(&mut self, class: &ClassUnicode) -> Parse<'p, ()> {
+        if self.room.take(size_of_val(class.ranges())) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::TooLarge, self.whole))
     }
 
     /// Pushes one code point, in all its cases if they are folded.

@@ -160,3 +160,63 @@ fn errors_say_where() {
         "error parsing regexp: invalid character class range: `z-a` (at byte 8)"
     );
 }
+
+#[test]
+fn classes_are_bounded_while_they_are_parsed() {
+    for pattern in [
+        r"\pL".repeat(100_000),
+        format!("[{}]", r"\pL".repeat(100_000)),
+        format!("[{}]", r"\pL\d".repeat(50_000)),
+        format!("(?i)[{}]x", r"\pLa".repeat(50_000)),
+    ] {
+        let error = Regex::new(&pattern).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Exhausted, "{pattern:.20}");
+    }
+}
+
+/// Each is a pattern of some bytes that makes a great deal of literals to look for.
+#[test]
+fn literals_between_gaps_are_bounded() {
+    let letters: String = ('!'..='~').filter(char::is_ascii_alphanumeric).collect();
+    let mut patterns = Patterns::default();
+    let fitting = (0..10_000).take_while(|i| {
+        let pattern = format!(".*{i}(?:a|b){{6}}{letters}.*");
+        patterns.regex(&pattern).is_ok()
+    });
+    let fitting = fitting.count();
+    assert!((10..1000).contains(&fitting), "{fitting}");
+}
+
+#[test]
+fn patterns_of_a_request_are_bounded_together() {
+    let large = |i: usize| format!(r"x{i}\pL{{40}}y");
+    let mut patterns = Patterns::default();
+    let fitting = (0..1000).take_while(|i| patterns.regex(&large(*i)).is_ok());
+    let fitting = fitting.count();
+    assert!((2..100).contains(&fitting), "{fitting}");
+    let error = patterns.regex(&large(1000)).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::Exhausted);
+    assert!(
+        error
+            .to_string()
+            .contains("does not fit beside the others: use fewer or simpler ones"),
+        "{error}"
+    );
+    assert!(
+        patterns
+            .matcher(crate::MatchOp::Regex, "a", "b.*c|d+")
+            .is_err(),
+        "nothing is left"
+    );
+    assert!(patterns.regex(&large(0)).is_ok(), "it is there already");
+    assert!(Regex::new(&large(1000)).is_ok(), "alone it fits");
+}
+
+#[test]
+fn equal_patterns_are_compiled_once() {
+    let mut patterns = Patterns::default();
+    let first = patterns.regex("a+b").unwrap();
+    let taken = patterns.bytes();
+    assert!(taken > 0 && std::sync::Arc::ptr_eq(&first, &patterns.regex("a+b").unwrap()));
+    assert_eq!(patterns.bytes(), taken);
+}

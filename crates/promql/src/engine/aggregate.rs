@@ -22,6 +22,8 @@ use crate::ast::{Aggregate, AggregateOp};
 
 use super::annotation::Annotations;
 use super::column::{Operand, Row};
+use super::memory::Memory;
+use super::stop::Stop;
 use super::{EngineOptions, Result};
 pub(crate) use fold::Fold;
 
@@ -33,6 +35,8 @@ pub(crate) struct AggregateContext<'a> {
     pub(crate) steps: usize,
     pub(crate) options: &'a EngineOptions,
     pub(crate) annotations: &'a mut Annotations,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) stop: &'a Stop,
 }
 
 impl AggregateContext<'_> {

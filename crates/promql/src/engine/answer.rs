@@ -1,17 +1,20 @@
 //! What a query yields.
 
-use rutile_model::{Labels, Samples};
 use std::sync::Arc;
 
-use rutile_model::FloatHistogram;
+use rutile_model::sample::is_stale_nan;
+use rutile_model::{FloatHistogram, Labels, Samples};
+use rutile_runtime::Reservation;
 
 use super::annotation::Annotations;
 use super::column::{Operand, Row, SampleValue};
 use super::eval::Evaluator;
+use super::memory::Held;
 use super::observe::{Analysis, QueryStats};
 use super::plan::Node;
 use super::{Error, Result};
 use crate::ast::{Expr, ValueType};
+
 /// The result of a query.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -25,6 +28,8 @@ pub struct Answer {
     pub stats: QueryStats,
     /// Figures of each part of the query, if [`super::EngineOptions::analyze`] asks for them.
     pub analysis: Option<Analysis>,
+    /// What the value holds of the memory ledger; given back with the last clone.
+    pub memory: Option<Arc<Reservation>>,
 }
 
 /// The value of a query.
@@ -85,8 +90,10 @@ pub(crate) fn require_ranged(expr: &Expr) -> Result<()> {
 
 impl Answer {
     pub(crate) fn new(value: Value, evaluator: &mut Evaluator<'_>) -> Self {
+        let memory = evaluator.memory.hand_over(value.bytes());
         Self {
             value,
+            memory: memory.map(Arc::new),
             annotations: std::mem::take(&mut evaluator.annotations),
             warnings: std::mem::take(&mut evaluator.warnings),
             stats: QueryStats {
@@ -141,9 +148,15 @@ impl Answer {
             Operand::String(_) => Vec::new(),
             Operand::Vector(rows) => {
                 let rows = evaluator.without_dropped_names(rows)?;
-                rows.into_iter()
-                    .map(|row| ranged(row, steps.times()))
-                    .collect()
+                let mut series = Vec::with_capacity(rows.len());
+                for row in rows {
+                    evaluator.stop.check()?;
+                    let of_row = Held::of_rows(std::slice::from_ref(&row)).bytes;
+                    let ranged = ranged(row, steps.times());
+                    evaluator.memory.exchange(of_row, ranged.bytes())?;
+                    series.push(ranged);
+                }
+                series
             }
         };
         series.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());
@@ -152,12 +165,19 @@ impl Answer {
     }
 
     /// All samples of a range vector.
-    pub(crate) fn samples(series: Vec<(Labels, Samples)>, evaluator: &mut Evaluator<'_>) -> Self {
-        let series = series.into_iter().map(|(labels, samples)| {
+    pub(crate) fn samples(
+        series: Vec<(Labels, Samples)>,
+        evaluator: &mut Evaluator<'_>,
+    ) -> Result<Self> {
+        let mut all = Vec::with_capacity(series.len());
+        for (labels, samples) in series {
+            evaluator.stop.check()?;
+            let of_samples = Held::of_samples(&labels, &samples).bytes;
+            let histograms = samples.histograms.iter().flatten().count();
             let mut out = RangeSeries {
                 labels,
-                floats: Vec::new(),
-                histograms: Vec::new(),
+                floats: Vec::with_capacity(samples.len() - histograms),
+                histograms: Vec::with_capacity(histograms),
             };
             for (i, time_ms) in samples.times.iter().enumerate() {
                 match samples.histogram(i) {
@@ -165,16 +185,51 @@ impl Answer {
                     None => out.floats.push((*time_ms, samples.floats[i])),
                 }
             }
-            out
-        });
-        Self::new(Value::Matrix(series.collect()), evaluator)
+            evaluator.memory.exchange(of_samples, out.bytes())?;
+            all.push(out);
+        }
+        Ok(Self::new(Value::Matrix(all), evaluator))
+    }
+}
+
+impl Value {
+    /// The memory that it holds, bytes; histograms that it shares with nobody are counted whole.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Scalar { .. } => 0,
+            Self::String { value, .. } => value.len() as u64,
+            Self::Vector(samples) => samples.iter().map(InstantSample::bytes).sum(),
+            Self::Matrix(series) => series.iter().map(RangeSeries::bytes).sum(),
+        }
+    }
+}
+
+impl InstantSample {
+    fn bytes(&self) -> u64 {
+        let histogram = match &self.value {
+            SampleValue::Float(_) => 0,
+            SampleValue::Histogram(histogram) => histogram.size(),
+        };
+        (size_of::<Self>() + self.labels.bytes() + histogram) as u64
+    }
+}
+
+impl RangeSeries {
+    fn bytes(&self) -> u64 {
+        let histograms = self.histograms.iter().map(|(_, value)| value.size());
+        let lists = self.floats.capacity() * size_of::<(i64, f64)>()
+            + self.histograms.capacity() * size_of::<(i64, Arc<FloatHistogram>)>();
+        (size_of::<Self>() + self.labels.bytes() + lists + histograms.sum::<usize>()) as u64
     }
 }
 
 fn ranged(row: Row, times: impl Iterator<Item = i64>) -> RangeSeries {
+    let floats = row.column.floats.iter();
+    let present = floats.filter(|value| !is_stale_nan(**value)).count();
     let mut out = RangeSeries {
         labels: row.labels,
-        floats: Vec::new(),
+        floats: Vec::with_capacity(present),
         histograms: Vec::new(),
     };
     for (step, time_ms) in times.enumerate() {

@@ -23,6 +23,7 @@ use crate::ast::{Binary, BinaryOp};
 
 use super::annotation::Annotations;
 use super::column::Operand;
+use super::stop::Stop;
 use super::{EngineOptions, Error, Result};
 
 /// What an operator is told beside its operands.
@@ -33,6 +34,7 @@ pub(crate) struct BinaryContext<'a> {
     pub(crate) steps: usize,
     pub(crate) options: &'a EngineOptions,
     pub(crate) annotations: &'a mut Annotations,
+    pub(crate) stop: &'a Stop,
 }
 
 /// Whether the result is no longer the metric that it came from.

@@ -15,6 +15,7 @@ mod quantile;
 mod scalar;
 mod sort;
 
+use rutile_model::Patterns;
 use rutile_model::sample::{STALE_NAN, is_stale_nan};
 
 use crate::ast::{Call, FunctionId, Span};
@@ -23,6 +24,7 @@ use super::annotation::Annotations;
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
 use super::steps::Steps;
+use super::stop::Stop;
 use super::{EngineOptions, Error, Result};
 
 /// What a function is told beside its arguments.
@@ -34,6 +36,9 @@ pub(crate) struct CallContext<'a> {
     pub(crate) query: Steps,
     pub(crate) options: &'a EngineOptions,
     pub(crate) annotations: &'a mut Annotations,
+    /// The regular expressions of the query.
+    pub(crate) patterns: &'a mut Patterns,
+    pub(crate) stop: &'a Stop,
 }
 
 /// Arguments, taken one after the other; the parser has checked their number and types.
@@ -123,7 +128,11 @@ impl CallContext<'_> {
         mut rows: Vec<Row>,
         mut change: impl FnMut(usize, f64) -> Option<f64>,
     ) -> Operand {
+        let mut pace = self.stop.pace();
         for row in &mut rows {
+            if pace.ends_before(row.column.len()) {
+                break;
+            }
             row.column.histograms.clear();
             for (step, value) in row.column.floats.iter_mut().enumerate() {
                 // The marker of an absent value must not become an ordinary NaN.

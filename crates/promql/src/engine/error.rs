@@ -22,6 +22,9 @@ pub enum Error {
     /// It would hold more than it may.
     #[error("{0}")]
     TooMany(String),
+    /// Nobody wants the answer any more.
+    #[error("the query was canceled")]
+    Canceled,
 }
 
 impl Error {
@@ -41,6 +44,7 @@ impl Error {
             Self::Source(error) => error.kind,
             Self::Execution(_) | Self::Invalid(_) => ErrorKind::Invalid,
             Self::TooMany(_) => ErrorKind::Exhausted,
+            Self::Canceled => ErrorKind::Canceled,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rutile_model::Matcher;
+use rutile_model::{Matcher, Patterns};
 use rutile_runtime::CpuPool;
 
 use super::aggregate::{self, AggregateContext};
@@ -27,7 +27,9 @@ use super::observe::{Observed, Spent, Watch};
 use super::plan::Node;
 use super::select::{Instant, Take};
 use super::shared::Shared;
+use super::stage;
 use super::steps::Steps;
+use super::stop::Stop;
 use super::{EngineOptions, Error, Result};
 use crate::ast::{Aggregate, Binary, Expr, Extension, Sign, Unary, VectorSelector};
 use crate::source::{Select, Source};
@@ -53,6 +55,9 @@ pub(crate) struct Evaluator<'s> {
     /// The samples that were looked at.
     pub(crate) samples_read: u64,
     pub(crate) observed: Observed,
+    /// The regular expressions of the query.
+    pub(crate) patterns: Patterns,
+    pub(crate) stop: Stop,
     shared: Shared,
     /// Whether whole vectors are looked at below, for rows that come one by one turned out to have equal labels.
     whole: bool,
@@ -77,6 +82,8 @@ impl<'s> Evaluator<'s> {
             memory,
             samples_read: 0,
             observed: Observed::default(),
+            patterns: Patterns::default(),
+            stop: Stop::default(),
             shared: Shared::default(),
             whole: false,
         }
@@ -85,6 +92,7 @@ impl<'s> Evaluator<'s> {
     /// The value of a node that is no range vector.
     pub(crate) fn eval<'a>(&'a mut self, node: &'a Node<'_>) -> BoxFuture<'a, Result<Operand>> {
         async move {
+            self.stop.check()?;
             let before = self.memory.now();
             let value = if node.fixed && self.steps.len() > 1 {
                 self.once(node).await?
@@ -135,6 +143,7 @@ impl<'s> Evaluator<'s> {
     ) -> Result<Operand> {
         let watch = Watch::start(self.observed.is_wanted());
         let value = compute(self)?;
+        self.stop.check()?;
         if self.observed.is_wanted() {
             let spent = Spent::on(watch.read(), value.rows(), Held::of(&value));
             self.observed.add(node.id, spent);
@@ -262,7 +271,7 @@ impl<'s> Evaluator<'s> {
         self.computed(node, |this| match operand {
             Operand::Scalar(values) => Ok(Operand::Scalar(values.iter().map(|v| -v).collect())),
             Operand::Vector(mut rows) => {
-                flow::negate(&mut rows);
+                stage::negate(&mut rows);
                 this.nameless(&mut rows);
                 let delayed = this.options.delayed_name_removal;
                 let rows = if delayed { rows } else { join(rows)? };
@@ -300,6 +309,7 @@ impl<'s> Evaluator<'s> {
             steps: self.steps.len(),
             options: &self.options,
             annotations: &mut self.annotations,
+            stop: &self.stop,
         };
         match binary::apply(&mut context, lhs, rhs)? {
             Operand::Vector(rows) => self.joined(rows).map(Operand::Vector),
@@ -328,6 +338,8 @@ impl<'s> Evaluator<'s> {
                 steps: this.steps.len(),
                 options: &this.options,
                 annotations: &mut this.annotations,
+                memory: &mut this.memory,
+                stop: &this.stop,
             };
             aggregate::apply(&mut context, param, rows).map(Operand::Vector)
         })

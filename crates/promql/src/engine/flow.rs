@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use rutile_model::sample::is_stale_nan;
-use rutile_model::{Labels, Samples};
+use rutile_model::{Labels, Patterns, Samples};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
 use super::annotation::Annotations;
@@ -18,14 +17,16 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
+use super::given::Given;
 use super::memory::Held;
 use super::observe::{Spent, Watch};
-use super::select::{self, Given, Instant, Ranged};
+use super::select::{self, Instant, Ranged};
+use super::stage::{self, Stage};
 use super::steps::Steps;
+use super::stop::Stop;
 use super::summary::summarize;
-use super::window::Findings;
+use super::window::{self, Findings};
 use super::{EngineOptions, Error, Result};
-use crate::ast::{Binary, Call, Expr, NumberLiteral};
 use crate::source::SelectedStream;
 
 /// Series that are computed by one task.
@@ -61,6 +62,7 @@ pub(crate) struct Work {
     pub(crate) observed: bool,
     /// Where bytes are reserved.
     pub(crate) account: Option<Account>,
+    pub(crate) stop: Stop,
     pub(crate) steps: Steps,
     pub(crate) query: Steps,
     pub(crate) options: EngineOptions,
@@ -73,18 +75,6 @@ pub(crate) struct Work {
 pub(crate) enum Fill {
     Instant(Instant),
     Ranged(Box<Ranged>),
-}
-
-/// What is done to rows, each by itself.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// The metric name goes.
-    Nameless,
-    Negate,
-    /// A function. Its arguments; the rows take the place of the one that is missing.
-    Call(Box<Call>, Vec<Option<Operand>>),
-    /// An operator and its scalar, which may stand at the left.
-    Scalar(Box<Binary>, Vec<f64>, bool),
 }
 
 /// Some rows, in order, and what came up while they were computed.
@@ -107,38 +97,6 @@ pub(crate) struct Batch {
 
 /// Batches, as they are computed.
 pub(crate) type Batches = BoxStream<'static, Result<Batch>>;
-
-impl Stage {
-    /// A function, with its arguments but for the rows.
-    pub(crate) fn call(call: &Call, args: Vec<Option<Operand>>) -> Self {
-        let call = Call {
-            args: call.args.iter().map(place).collect(),
-            ..*call
-        };
-        Self::Call(Box::new(call), args)
-    }
-
-    /// An operator and its scalar.
-    pub(crate) fn scalar(binary: &Binary, scalar: Vec<f64>, is_left: bool) -> Self {
-        let binary = Binary {
-            lhs: Box::new(place(&binary.lhs)),
-            rhs: Box::new(place(&binary.rhs)),
-            matching: None,
-            ..*binary
-        };
-        Self::Scalar(Box::new(binary), scalar, is_left)
-    }
-}
-
-/// Stands for an operand that is evaluated already: of it, only the place in the query matters. Whole operands
-/// would be copied at each level of a deep query.
-fn place(operand: &Expr) -> Expr {
-    Expr::Number(NumberLiteral {
-        value: 0.0,
-        is_duration: false,
-        span: operand.unwrap_parens().span(),
-    })
-}
 
 impl Flow {
     /// Begins to compute.
@@ -210,14 +168,23 @@ impl Work {
     /// The rows of some series, those without any value left out.
     fn batch(&self, part: Part) -> Result<Batch> {
         let watch = Watch::start(self.observed);
-        let (mut findings, mut samples) = (Findings::default(), Samples::default());
+        let mut samples = Samples::default();
+        let mut findings = Findings {
+            stop: self.stop.clone(),
+            ..Findings::default()
+        };
         let mut rows = Vec::with_capacity(part.series.len());
         let mut scratch = self.account.as_ref().map(Account::empty);
         let mut columns = self.account.as_ref().map(Account::empty);
+        let places = (self.steps.len() * size_of::<f64>()) as u64;
         for series in part.series {
+            self.stop.check()?;
+            reserve(&mut scratch, self.scratch_bytes(series.decoded_bytes(), 0))?;
             series.decode(&mut samples)?;
-            reserve(&mut scratch, bytes_of(&samples))?;
-            let places = (self.steps.len() * size_of::<f64>()) as u64;
+            reserve(
+                &mut scratch,
+                self.scratch_bytes(samples.bytes(), samples.len()),
+            )?;
             reserve(&mut columns, (rows.len() as u64 + 1) * places)?;
             if let Some(since) = self.summary_since {
                 summarize(&mut samples, since);
@@ -227,12 +194,14 @@ impl Work {
             if let Some(error) = findings.error.take() {
                 return Err(error);
             }
+            self.stop.check()?;
             if !column.is_empty() {
                 let mut row = Row::new(series.labels().clone(), column);
                 row.drop_name = series.drop_name();
                 rows.push(row);
             }
         }
+        drop((samples, findings.scratch));
         // Before any stage takes rows away: those of equal labels are to be seen.
         let nameless = match self.drops_names() {
             true => rows.iter().map(|row| without_name(&row.labels)).collect(),
@@ -252,7 +221,9 @@ impl Work {
         self.observe_fill(&mut batch, rows.len(), &watch);
         for (node, stage) in &self.stages {
             let watch = Watch::start(self.observed);
+            reserve(&mut scratch, stage.copied_bytes())?;
             rows = self.stage(stage, rows, &mut batch.annotations)?;
+            self.stop.check()?;
             if !matches!(stage, Stage::Nameless) {
                 batch.held = Held::of_rows(&rows);
             }
@@ -268,6 +239,15 @@ impl Work {
         batch.reservation = columns;
         batch.rows = rows;
         Ok(batch)
+    }
+
+    /// What a series takes while its column is filled, for samples of so many bytes: with what is noted about each.
+    fn scratch_bytes(&self, bytes: usize, samples: usize) -> u64 {
+        let noted = match &self.fill {
+            Fill::Instant(_) => 0,
+            Fill::Ranged(ranged) => window::noted_bytes(ranged.function.id),
+        };
+        (bytes + samples * noted) as u64
     }
 
     fn observe_fill(&self, batch: &mut Batch, rows: usize, watch: &Watch) {
@@ -306,12 +286,12 @@ impl Work {
     ) -> Result<Vec<Row>> {
         match stage {
             Stage::Nameless => {
-                nameless(&mut rows, &self.options);
+                stage::nameless(&mut rows, &self.options);
                 Ok(rows)
             }
             Stage::Negate => {
-                negate(&mut rows);
-                nameless(&mut rows, &self.options);
+                stage::negate(&mut rows);
+                stage::nameless(&mut rows, &self.options);
                 Ok(rows)
             }
             Stage::Call(call, args) => {
@@ -325,6 +305,8 @@ impl Work {
                     query: self.query,
                     options: &self.options,
                     annotations,
+                    patterns: &mut Patterns::default(),
+                    stop: &self.stop,
                 };
                 call::apply(&mut context, args).map(Operand::into_vector)
             }
@@ -338,6 +320,7 @@ impl Work {
                     steps: self.steps.len(),
                     options: &self.options,
                     annotations,
+                    stop: &self.stop,
                 };
                 binary::apply(&mut context, lhs, rhs).map(Operand::into_vector)
             }
@@ -353,36 +336,4 @@ fn reserve(reservation: &mut Option<Reservation>, bytes: u64) -> Result<()> {
         reservation.grow(more)?;
     }
     Ok(())
-}
-
-fn bytes_of(samples: &Samples) -> u64 {
-    let one = samples.histograms.iter().flatten().next();
-    let histograms = samples.histograms.len() * one.map_or(0, |histogram| histogram.size());
-    (samples.len() * 2 * size_of::<f64>() + histograms) as u64
-}
-
-/// Takes the metric name off, now or at the end.
-pub(crate) fn nameless(rows: &mut [Row], options: &EngineOptions) {
-    for row in rows {
-        if options.delayed_name_removal {
-            row.drop_name = true;
-        } else {
-            row.labels = without_name(&row.labels);
-        }
-    }
-}
-
-/// Changes the sign of all values.
-pub(crate) fn negate(rows: &mut [Row]) {
-    for column in rows.iter_mut().map(|row| &mut row.column) {
-        for value in &mut column.floats {
-            // The marker of an absent value has no sign.
-            if !is_stale_nan(*value) {
-                *value = -*value;
-            }
-        }
-        for histogram in column.histograms.iter_mut().flatten() {
-            Arc::make_mut(histogram).negate();
-        }
-    }
 }

@@ -3,8 +3,8 @@
 //! Results are held from the moment they are there until the result that they go into is. What is under way in
 //! tasks reserves its bytes itself, on the same account.
 
-use rutile_model::FloatHistogram;
 use rutile_model::sample::is_stale_nan;
+use rutile_model::{FloatHistogram, Labels, Patterns, Samples};
 use rutile_runtime::{Account, Exhausted, Reservation};
 
 use super::column::{Column, Operand, Row};
@@ -44,10 +44,26 @@ impl Memory {
         Ok(Self {
             reservation,
             account,
+            ..Self::unaccounted(max_samples)
+        })
+    }
+
+    /// Bounded by the number of samples alone.
+    pub(crate) fn unaccounted(max_samples: u64) -> Self {
+        Self {
+            reservation: None,
+            account: None,
             max_samples,
             now: Held::default(),
             peak: Held::default(),
-        })
+        }
+    }
+
+    /// Hands over to the answer what it holds; nothing else is held any more.
+    pub(crate) fn hand_over(&mut self, bytes: u64) -> Option<Reservation> {
+        let mut reservation = self.reservation.take()?;
+        reservation.shrink(bytes);
+        Some(reservation)
     }
 
     pub(crate) fn account(&self) -> Option<&Account> {
@@ -68,6 +84,15 @@ impl Memory {
     /// `TooMany` past a bound.
     pub(crate) fn add(&mut self, more: Held) -> Result<()> {
         self.settle(self.now.and(more))
+    }
+
+    /// Holds bytes in place of others; samples stay as many.
+    ///
+    /// # Errors
+    /// `TooMany` past a bound.
+    pub(crate) fn exchange(&mut self, old: u64, new: u64) -> Result<()> {
+        let bytes = |bytes| Held { bytes, samples: 0 };
+        self.settle(self.now.without(bytes(old)).and(bytes(new)))
     }
 
     /// Holds so much, and no more.
@@ -101,6 +126,22 @@ impl Held {
         }
     }
 
+    /// What compiled regular expressions hold.
+    pub(crate) fn of_patterns(patterns: &Patterns) -> Self {
+        Self {
+            bytes: patterns.bytes() as u64,
+            samples: 0,
+        }
+    }
+
+    /// How much more it is than `less`, which it is not less than.
+    pub(crate) fn without(self, less: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(less.bytes),
+            samples: self.samples.saturating_sub(less.samples),
+        }
+    }
+
     /// What an operand holds.
     pub(crate) fn of(operand: &Operand) -> Self {
         match operand {
@@ -113,10 +154,23 @@ impl Held {
         }
     }
 
+    /// What the samples of a series hold, as bytes: they are the result, and count when they are read.
+    pub(crate) fn of_samples(labels: &Labels, samples: &Samples) -> Self {
+        Self {
+            bytes: (labels.bytes() + size_of::<Labels>() + size_of::<Samples>() + samples.bytes())
+                as u64,
+            samples: 0,
+        }
+    }
+
     /// What rows hold.
     pub(crate) fn of_rows(rows: &[Row]) -> Self {
-        let columns = rows.iter().map(|row| Self::of_column(&row.column));
-        columns.fold(Self::default(), Self::and)
+        let rows = rows.iter().map(|row| {
+            let mut held = Self::of_column(&row.column);
+            held.bytes += row.labels.bytes() as u64;
+            held
+        });
+        rows.fold(Self::default(), Self::and)
     }
 
     fn of_column(column: &Column) -> Self {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use rutile_model::sample::{STALE_NAN, is_stale_nan};
-use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
+use rutile_model::{Labels, Samples};
 
+use super::Error;
 use super::column::{Column, SampleValue};
 use super::memory::weight;
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
+use super::stop::Stop;
 use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
-use super::{Error, Result};
 use crate::ast::{Extension, Function, Span};
-use crate::source::Series;
 
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
@@ -80,49 +80,6 @@ pub(crate) struct Ranged {
     pub(crate) type_labels: bool,
 }
 
-/// A series as the evaluator has it: from a source, or from a subquery.
-#[derive(Debug, Clone)]
-pub(crate) enum Given {
-    Source(Arc<dyn Series>),
-    Computed(Computed),
-}
-
-/// A series that a subquery has computed.
-#[derive(Debug, Clone)]
-pub(crate) struct Computed {
-    pub(crate) labels: Labels,
-    pub(crate) samples: Arc<Samples>,
-    /// Whether the metric name is to go when the evaluation ends.
-    pub(crate) drop_name: bool,
-}
-
-impl Given {
-    pub(crate) fn labels(&self) -> &Labels {
-        match self {
-            Self::Source(series) => series.labels(),
-            Self::Computed(computed) => &computed.labels,
-        }
-    }
-
-    pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
-        match self {
-            Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed(computed) => {
-                out.clone_from(&computed.samples);
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether the metric name is to go when the evaluation ends.
-    pub(crate) fn drop_name(&self) -> bool {
-        match self {
-            Self::Source(_) => false,
-            Self::Computed(computed) => computed.drop_name,
-        }
-    }
-}
-
 /// Fills the column of an instant selector: the last sample within the lookback, unless it is stale.
 pub(crate) fn instant(
     selector: &Instant,
@@ -135,10 +92,14 @@ pub(crate) fn instant(
         return smooth::instant(selector, labels, samples, column, findings);
     }
     if selector.take == Take::Value && samples.histograms.is_empty() {
-        return latest_floats(selector, samples, column);
+        return latest_floats(selector, samples, column, &findings.stop);
     }
     let mut next = 0;
+    let mut pace = findings.stop.pace();
     for step in 0..column.len() {
+        if pace.ends_before(0) {
+            return;
+        }
         let time = selector.looks.time(step);
         while samples.times.get(next).is_some_and(|at| *at <= time) {
             next += 1;
@@ -175,11 +136,15 @@ pub(crate) fn instant(
 }
 
 /// The common case. A stale marker needs no care: it marks what is absent in a column, too.
-fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column) {
+fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column, stop: &Stop) {
+    let mut pace = stop.pace();
     let mut later = samples.times.iter().zip(&samples.floats).peekable();
     let mut latest = None;
     for (step, place) in column.floats.iter_mut().enumerate() {
         let time = selector.looks.time(step);
+        if pace.ends_before(0) {
+            return;
+        }
         while let Some(sample) = later.next_if(|(at, _)| **at <= time) {
             latest = Some(sample);
         }
@@ -189,15 +154,6 @@ fn latest_floats(selector: &Instant, samples: &Samples, column: &mut Column) {
             *place = *value;
         }
     }
-}
-
-/// The histogram with nothing known about resets; a gauge remains one.
-pub(crate) fn without_reset_hint(mut histogram: Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    use CounterResetHint::{NotReset, Reset, Unknown};
-    if matches!(histogram.counter_reset_hint, Reset | NotReset) {
-        Arc::make_mut(&mut histogram).counter_reset_hint = Unknown;
-    }
-    histogram
 }
 
 /// Fills the column of a function over a range.
@@ -221,6 +177,7 @@ pub(crate) fn ranged(
                 profile: &profile,
                 looks: selector.looks,
                 range_ms: selector.range_ms,
+                stop: &findings.stop,
             };
             findings.samples += kernel(&windows, &mut column.floats);
         }
@@ -250,6 +207,7 @@ fn window_by_window(
     let id = selector.function.id;
     let weights = Weights::of(samples);
     let (mut from, mut to) = (0, 0);
+    let mut pace = findings.stop.pace();
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
         selector.looks.at.is_some() && selector.scalars.is_empty() && !window::depends_on_step(id);
@@ -271,6 +229,9 @@ fn window_by_window(
         }
         if from == to && is_closed {
             continue;
+        }
+        if pace.ends_before(to - from) {
+            return;
         }
         findings.samples += weights.between(from, to);
         scalars.clear();
@@ -350,21 +311,6 @@ impl Ranged {
     }
 }
 
-/// The samples from `start`, exclusive, to `end`, inclusive, without their start timestamps.
-pub(crate) fn between(samples: &Samples, start: i64, end: i64) -> Samples {
-    let mut inside = Samples::default();
-    for (i, time) in samples.times.iter().enumerate() {
-        if *time <= start || *time > end {
-            continue;
-        }
-        match samples.histogram(i) {
-            Some(histogram) => inside.push_histogram(*time, Arc::clone(histogram)),
-            None => inside.push_float(*time, samples.floats[i]),
-        }
-    }
-    inside
-}
-
 /// Takes the stale markers out.
 pub(crate) fn drop_stale(samples: &mut Samples) {
     let any = match samples.histograms.is_empty() {
@@ -375,20 +321,7 @@ pub(crate) fn drop_stale(samples: &mut Samples) {
             .fold(false, |any, value| any | is_stale_nan(*value)),
         false => (0..samples.len()).any(|i| samples.is_stale(i)),
     };
-    if !any {
-        return;
-    }
-    let all = std::mem::take(samples);
-    for i in 0..all.len() {
-        if all.is_stale(i) {
-            continue;
-        }
-        match all.histogram(i) {
-            Some(histogram) => samples.push_histogram(all.times[i], Arc::clone(histogram)),
-            None => samples.push_float(all.times[i], all.floats[i]),
-        }
-        if let Some(start) = all.starts.get(i) {
-            samples.starts.push(*start);
-        }
+    if any {
+        samples.drop_stale();
     }
 }

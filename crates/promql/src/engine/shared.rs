@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 
 use super::flow::{Part, Parts};
-use super::select::Given;
+use super::given::Given;
 use crate::source::Select;
 
 /// The most series of a select that are kept: they hold their chunks. With more, the source is asked again.

@@ -17,6 +17,8 @@ pub(crate) struct Signatures {
     keep: bool,
     numbers: HashMap<Box<[u8]>, usize, FixedState>,
     key: Vec<u8>,
+    /// Of all keys.
+    key_bytes: usize,
 }
 
 impl Signatures {
@@ -37,12 +39,18 @@ impl Signatures {
             keep,
             numbers: HashMap::default(),
             key: Vec::new(),
+            key_bytes: 0,
         }
     }
 
     /// How many parts were met.
     pub(crate) fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// The memory that the parts take, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.numbers.capacity() * size_of::<(Box<[u8]>, usize)>() + self.key_bytes
     }
 
     /// The number of the part of these labels.
@@ -60,6 +68,7 @@ impl Signatures {
             return *number;
         }
         let number = self.numbers.len();
+        self.key_bytes += self.key.len();
         self.numbers.insert(self.key.as_slice().into(), number);
         number
     }

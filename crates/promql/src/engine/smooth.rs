@@ -18,6 +18,7 @@ pub(crate) fn instant(
     findings: &mut Findings,
 ) {
     select::drop_stale(samples);
+    let mut pace = findings.stop.pace();
     let mut context = Context {
         span: selector.span,
         labels,
@@ -26,6 +27,9 @@ pub(crate) fn instant(
         findings,
     };
     for step in 0..column.len() {
+        if pace.ends_before(0) {
+            return;
+        }
         let time = selector.looks.time(step);
         let place = |bound: i64| samples.times.partition_point(|at| *at <= bound);
         let from = place(time - selector.lookback_ms);

@@ -31,6 +31,7 @@ use rutile_model::{FloatHistogram, Labels, Samples};
 use super::annotation::Annotations;
 use super::column::{Column, SampleValue};
 use super::eval::METRIC_NAME;
+use super::stop::Stop;
 use super::{Error, Result};
 use crate::ast::{Call, Expr, Extension, FunctionId, Span};
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
@@ -164,6 +165,8 @@ pub(crate) struct Findings {
     pub(crate) samples: u64,
     /// Memory of functions that must reorder their samples.
     pub(crate) scratch: Vec<f64>,
+    /// Whether they are still wanted; if not, they are not used.
+    pub(crate) stop: Stop,
 }
 
 impl Context<'_> {
@@ -212,6 +215,21 @@ pub(crate) fn kernel(id: FunctionId) -> Option<Kernel> {
         FunctionId::MadOverTime => spread::median_deviation,
         _ => return None,
     })
+}
+
+/// What a function notes about each sample of a series, at most, bytes: where something happens, what may yet be the
+/// best, what is sorted.
+pub(crate) fn noted_bytes(id: FunctionId) -> usize {
+    use FunctionId::{
+        Changes, Increase, MadOverTime, MaxOverTime, MinOverTime, QuantileOverTime, Rate, Resets,
+    };
+    match id {
+        // Lists that grow are up to twice as large as they need be.
+        Rate | Increase | Changes | Resets => 2 * size_of::<usize>(),
+        MinOverTime | MaxOverTime => 2 * size_of::<(usize, f64)>(),
+        QuantileOverTime | MadOverTime => 2 * size_of::<f64>(),
+        _ => 0,
+    }
 }
 
 /// What the annotations of a function point at: its first argument. Prometheus replaces a subquery by its

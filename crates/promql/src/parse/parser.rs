@@ -9,6 +9,7 @@ use super::{
     token::{Kind, Token},
 };
 use crate::ast::{Expr, Span};
+use rutile_model::Patterns;
 
 /// The text is refused; the reason is in the list of errors.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub(super) struct Parser<'q> {
     lexer: Lexer<'q>,
     pub(super) options: ParserOptions,
     pub(super) errors: ErrorList<'q>,
+    pub(super) patterns: &'q mut Patterns,
     /// The next token, if it has been read. Reading it may add an error, so it is not read early.
     next: Option<Token<'q>>,
     /// Where the last taken token ends.
@@ -77,11 +79,12 @@ pub(super) struct Parser<'q> {
 }
 
 impl<'q> Parser<'q> {
-    pub(super) fn new(text: &'q str, options: &ParserOptions) -> Self {
+    pub(super) fn new(text: &'q str, options: &ParserOptions, patterns: &'q mut Patterns) -> Self {
         let mut parser = Self {
             lexer: Lexer::new(text),
             options: *options,
             errors: ErrorList::new(text),
+            patterns,
             next: None,
             taken: 0,
             contexts: Vec::new(),

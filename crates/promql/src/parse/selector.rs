@@ -1,6 +1,6 @@
 //! Selectors of series, and the labels of one series.
 
-use rutile_model::{Labels, MatchOp, Matcher, Regex, labels::METRIC_NAME};
+use rutile_model::{Error, ErrorKind, Labels, MatchOp, Matcher, labels::METRIC_NAME};
 
 use super::{
     parser::{Parsed, Parser, Tree},
@@ -105,11 +105,14 @@ impl<'q> Parser<'q> {
         }
         self.bump();
         let text = self.unquote(value);
-        match Matcher::new(op, name, text.as_str()) {
+        match self.patterns.matcher(op, &name, &text) {
             Ok(matcher) => Ok(Some(matcher)),
             Err(error) => {
-                let message = regex_problem(&text).unwrap_or_else(|| error.to_string());
-                self.errors.push(label.span.to(value.span), message);
+                let span = label.span.to(value.span);
+                match error.kind() {
+                    ErrorKind::Exhausted => self.errors.push_limit(span, problem(&error)),
+                    _ => self.errors.push(span, problem(&error)),
+                }
                 Ok(None)
             }
         }
@@ -188,10 +191,10 @@ pub(super) fn labels_of(name: Option<Token<'_>>, mut pairs: Vec<(String, String)
 }
 
 /// What is wrong with a regular expression, in Go's words alone.
-fn regex_problem(text: &str) -> Option<String> {
-    let message = Regex::new(text).err()?.to_string();
+fn problem(error: &Error) -> String {
+    let message = error.to_string();
     let go = message
         .rsplit_once(" (at byte ")
         .map(|(go, _)| go.to_owned());
-    Some(go.unwrap_or(message))
+    go.unwrap_or(message)
 }

@@ -6,7 +6,7 @@ mod start;
 
 use std::sync::Arc;
 
-use rutile_model::{FloatHistogram, Labels, quote, sample::STALE_NAN};
+use rutile_model::{FloatHistogram, Labels, Patterns, quote, sample::STALE_NAN};
 
 use super::{
     ParserOptions,
@@ -47,7 +47,8 @@ pub enum SeriesValue {
 ///
 /// The text is not of this form, or there are more than [`MAX_SERIES_VALUES`] values.
 pub fn parse_series(text: &str) -> Result<(Labels, Vec<Option<SeriesValue>>), ParseErrors> {
-    let mut parser = Parser::new(text, &ParserOptions::default());
+    let mut patterns = Patterns::default();
+    let mut parser = Parser::new(text, &ParserOptions::default(), &mut patterns);
     let labels = labels(&mut parser);
     let Ok(labels) = labels else {
         return Err(parser.errors.finish());

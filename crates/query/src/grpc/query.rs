@@ -18,13 +18,13 @@ use rutile_model::{ErrorKind, Matcher};
 use rutile_proto::prometheus_copy::TimeSeries;
 use rutile_proto::thanos::query_range_response::Result as Message;
 use rutile_proto::thanos::{
-    QueryRangeRequest, QueryRangeResponse, QueryRequest, QueryStats, ShardInfo, StoreMatchers,
-    TimeSeriesBatch,
+    LabelMatcher, QueryRangeRequest, QueryRangeResponse, QueryRequest, QueryStats, ShardInfo,
+    StoreMatchers, TimeSeriesBatch,
 };
 use rutile_runtime::Clock;
 use rutile_storeapi::grpc::handle;
 use rutile_storeapi::{
-    Error, FrameWriter, Frames, RequestContext, Result, SeriesStream, compile_matchers,
+    Error, FrameWriter, Frames, RequestContext, Result, SeriesStream, compile_matchers_apart,
 };
 use tonic::server::NamedService;
 use tower::Service;
@@ -159,7 +159,7 @@ impl Shared {
         let times = asked.times;
         let is_warning_enough = asked.may_warn && asked.partial_response;
         let batch_size = usize::try_from(asked.batch_size).unwrap_or(0).max(1);
-        let question = self.question(&context, asked)?;
+        let question = self.question(&context, asked).await?;
         match self.querier.evaluate(question, times).await {
             Ok(evaluated) => Ok(messages(evaluated, batch_size)),
             Err(failed) if is_warning_enough && failed.kind != ErrorType::BadData => {
@@ -170,12 +170,19 @@ impl Shared {
         }
     }
 
-    fn question(&self, context: &RequestContext, asked: Asked) -> Result<Question> {
-        let store_matchers = asked
-            .store_matchers
-            .iter()
-            .map(|set| compile_matchers(&set.label_matchers));
-        let store_matchers: Vec<Vec<Matcher>> = store_matchers.collect::<Result<_>>()?;
+    /// Compiled beside the async threads, all of them within the bounds of one request.
+    async fn store_matchers(&self, sets: Vec<StoreMatchers>) -> Result<Vec<Vec<Matcher>>> {
+        let sizes: Vec<usize> = sets.iter().map(|set| set.label_matchers.len()).collect();
+        let all = sets.into_iter().flat_map(|set| set.label_matchers);
+        let all: Vec<LabelMatcher> = all.collect();
+        let compiled = compile_matchers_apart(&self.querier.cpu, &all).await?;
+        let mut compiled = compiled.into_iter();
+        let set = |size| compiled.by_ref().take(size).collect();
+        Ok(sizes.into_iter().map(set).collect())
+    }
+
+    async fn question(&self, context: &RequestContext, asked: Asked) -> Result<Question> {
+        let store_matchers = self.store_matchers(asked.store_matchers).await?;
         let named = if asked.replica_labels.is_empty() {
             self.replica_labels.clone()
         } else {
@@ -225,7 +232,7 @@ fn messages(evaluated: Evaluated, batch_size: usize) -> SeriesStream {
         peak_samples: count(answer.stats.peak_samples),
     });
     let warnings = (!warnings.is_empty()).then(|| Message::Warnings(warnings.join(", ")));
-    let mut series = series_of(answer.value);
+    let (mut series, memory) = (series_of(answer.value), answer.memory);
     let batches = std::iter::from_fn(move || next_batch(&mut series, batch_size));
     let mut all = warnings
         .into_iter()
@@ -233,6 +240,8 @@ fn messages(evaluated: Evaluated, batch_size: usize) -> SeriesStream {
         .chain(std::iter::once(stats))
         .peekable();
     let frames = std::iter::from_fn(move || {
+        // Until all is sent, or nobody is left to send it to.
+        let _held = &memory;
         all.peek()?;
         Some(next_frames(&mut all))
     });

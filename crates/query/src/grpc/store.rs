@@ -11,7 +11,11 @@ use rutile_proto::thanos::{
     LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Series,
     SeriesRequest,
 };
-use rutile_storeapi::{Error, Item, RequestContext, Result, SeriesStream, StoreApi, encode_items};
+use rutile_runtime::CpuPool;
+use rutile_storeapi::{
+    Error, Item, RequestContext, Result, SeriesStream, StoreApi, compile_matchers_apart,
+    encode_items,
+};
 use rutile_telemetry::{IntCounterVec, Registry};
 
 /// Samples that a chunk counts as.
@@ -30,6 +34,8 @@ pub struct CallLimits {
 #[derive(Debug)]
 pub struct QuerierStore {
     fanout: Arc<Fanout>,
+    /// Where matchers are compiled.
+    cpu: CpuPool,
     limits: CallLimits,
     dropped: IntCounterVec,
 }
@@ -43,11 +49,12 @@ struct Sent {
 }
 
 impl QuerierStore {
-    /// Over `fanout`, within `limits`.
+    /// Over `fanout`, within `limits`; matchers are compiled in `cpu`.
     #[must_use]
-    pub fn new(fanout: Arc<Fanout>, limits: CallLimits, registry: &Registry) -> Self {
+    pub fn new(fanout: Arc<Fanout>, cpu: CpuPool, limits: CallLimits, registry: &Registry) -> Self {
         Self {
             fanout,
+            cpu,
             limits,
             dropped: registry.int_counter_vec(
                 "thanos_store_selects_dropped_total",
@@ -97,11 +104,14 @@ impl StoreApi for QuerierStore {
         request: SeriesRequest,
     ) -> Result<SeriesStream> {
         let CallLimits { series, samples } = self.limits;
-        if series == 0 && samples == 0 {
-            return self.fanout.series(context, request).await;
-        }
         let batch_size = usize::try_from(request.response_batch_size).unwrap_or(0);
-        let items = self.fanout.series_items(&context, request, &[])?;
+        let compiled = compile_matchers_apart(&self.cpu, &request.matchers).await?;
+        let items = self
+            .fanout
+            .matching_series(&context, request, compiled, &[])?;
+        if series == 0 && samples == 0 {
+            return Ok(encode_items(items, batch_size, 0));
+        }
         let mut sent = Sent {
             limits: self.limits,
             series: 0,
@@ -117,7 +127,9 @@ impl StoreApi for QuerierStore {
         context: RequestContext,
         request: LabelNamesRequest,
     ) -> Result<LabelNamesResponse> {
-        self.fanout.label_names(context, request).await
+        let compiled = compile_matchers_apart(&self.cpu, &request.matchers).await?;
+        let names = self.fanout.matching_names(&context, request, compiled, &[]);
+        names.await
     }
 
     async fn label_values(
@@ -125,7 +137,11 @@ impl StoreApi for QuerierStore {
         context: RequestContext,
         request: LabelValuesRequest,
     ) -> Result<LabelValuesResponse> {
-        self.fanout.label_values(context, request).await
+        let compiled = compile_matchers_apart(&self.cpu, &request.matchers).await?;
+        let values = self
+            .fanout
+            .matching_values(&context, request, compiled, &[]);
+        values.await
     }
 
     async fn info(&self, context: RequestContext) -> Result<InfoResponse> {

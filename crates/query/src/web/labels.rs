@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rutile_api::{Data, Failed, Params, Reply, Result};
+use rutile_api::{Data, Failed, Reply, Result};
 use rutile_model::Matcher;
 use rutile_proto::thanos::{LabelNamesRequest, LabelValuesRequest};
 use rutile_storeapi::RequestContext;
@@ -33,10 +33,10 @@ struct Found {
 }
 
 impl Call {
-    fn read(web: &Web, asked: &Asked) -> Result<Self> {
-        let params: &Params = &asked.params;
+    async fn read(web: &Web, asked: &Asked) -> Result<Self> {
+        let params = &asked.params;
         let (start, end) = web.metadata_times(params)?;
-        let mut sets = web.selectors(asked)?;
+        let mut sets = web.selectors(asked).await?;
         if sets.is_empty() {
             sets.push(Vec::new());
         }
@@ -45,7 +45,7 @@ impl Call {
             end,
             strategy: strategy(web.partial_response(params)?),
             limit: params.limit("limit")?,
-            store_matchers: params.selectors("storeMatch[]")?,
+            store_matchers: web.read_selectors(params, "storeMatch[]").await?,
             sets,
             context: web.context(asked),
         })
@@ -69,6 +69,7 @@ impl Found {
         }
         let texts: Vec<&String> = self.texts.iter().take(most).collect();
         Reply {
+            memory: None,
             data: Data::json(&texts),
             warnings: self.warnings,
         }
@@ -77,7 +78,7 @@ impl Found {
 
 /// `/labels`
 pub(super) async fn names(web: Web, asked: Asked) -> Result<Reply> {
-    let call = Call::read(&web, &asked)?;
+    let call = Call::read(&web, &asked).await?;
     let ask = async {
         let mut found = Found::default();
         for matchers in &call.sets {
@@ -89,11 +90,9 @@ pub(super) async fn names(web: Web, asked: Asked) -> Result<Reply> {
                 limit: wire_limit(call.limit),
                 ..LabelNamesRequest::default()
             };
-            let answer = web
-                .0
-                .querier
-                .fanout
-                .names(&call.context, request, &call.store_matchers);
+            let (context, compiled) = (&call.context, matchers.clone());
+            let fanout = &web.0.querier.fanout;
+            let answer = fanout.matching_names(context, request, compiled, &call.store_matchers);
             let answer = answer.await.map_err(|error| failed(&error))?;
             found.add(answer.names, answer.warnings);
         }
@@ -107,7 +106,7 @@ pub(super) async fn values(web: Web, asked: Asked) -> Result<Reply> {
     if asked.name.is_empty() {
         return Err(Failed::bad_data("invalid label name: \"\""));
     }
-    let call = Call::read(&web, &asked)?;
+    let call = Call::read(&web, &asked).await?;
     let ask = async {
         let mut found = Found::default();
         for matchers in &call.sets {
@@ -120,11 +119,9 @@ pub(super) async fn values(web: Web, asked: Asked) -> Result<Reply> {
                 limit: wire_limit(call.limit),
                 ..LabelValuesRequest::default()
             };
-            let answer = web
-                .0
-                .querier
-                .fanout
-                .values(&call.context, request, &call.store_matchers);
+            let (context, compiled) = (&call.context, matchers.clone());
+            let fanout = &web.0.querier.fanout;
+            let answer = fanout.matching_values(context, request, compiled, &call.store_matchers);
             let answer = answer.await.map_err(|error| failed(&error))?;
             found.add(answer.values, answer.warnings);
         }

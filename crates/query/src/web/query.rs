@@ -83,7 +83,7 @@ async fn evaluate(web: &Web, asked: Asked, times: Times, auto_resolution_ms: i64
     let params = &asked.params;
     let limit = params.limit("limit")?;
     let with_stats = !params.get("stats").is_empty();
-    let question = question(web, &asked, auto_resolution_ms)?;
+    let question = question(web, &asked, auto_resolution_ms).await?;
     let Evaluated {
         answer,
         mut warnings,
@@ -101,11 +101,12 @@ async fn evaluate(web: &Web, asked: Asked, times: Times, auto_resolution_ms: i64
     Ok(Reply {
         data: Data::Query(Box::new(data)),
         warnings,
+        memory: answer.memory,
     })
 }
 
 /// What the parameters say about the query, other than when.
-fn question(web: &Web, asked: &Asked, auto_resolution_ms: i64) -> Result<Question> {
+async fn question(web: &Web, asked: &Asked, auto_resolution_ms: i64) -> Result<Question> {
     let params = &asked.params;
     engine(params)?;
     let timeout = params
@@ -120,7 +121,7 @@ fn question(web: &Web, asked: &Asked, auto_resolution_ms: i64) -> Result<Questio
         request_id: asked.request_id.clone(),
         selection: Selection {
             replica_labels: web.replica_labels(params)?,
-            store_matchers: params.selectors("storeMatch[]")?,
+            store_matchers: web.read_selectors(params, "storeMatch[]").await?,
             max_resolution_ms: max_resolution_ms(web, params, auto_resolution_ms)?,
             partial_response: web.partial_response(params)?,
             shard: shard(params)?,
@@ -188,16 +189,16 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
 }
 
 /// `/query_explain` and `/query_range_explain`: the plan of a query.
-pub(super) fn explain(web: &Web, asked: &Asked) -> Result<Reply> {
+pub(super) async fn explain(web: Web, asked: Asked) -> Result<Reply> {
     let params = &asked.params;
     if params.get("engine") != "thanos" {
         return Err(Failed::parameter("engine", "engine type must be 'thanos'"));
     }
     if !params.get("start").is_empty() {
-        range_times(web, params)?;
+        range_times(&web, params)?;
     }
-    let question = question(web, asked, 0)?;
+    let question = question(&web, &asked, 0).await?;
     let querier = &web.0.querier;
-    let plan = querier.explain(&question.query, &question.tenant)?;
+    let plan = querier.explain(&question.query, &question.tenant).await?;
     Ok(Reply::new(figures::plan(&plan)))
 }

@@ -127,16 +127,13 @@ async fn metadata(web: Web, asked: Asked) -> Result<Reply> {
 }
 
 async fn exemplars(web: Web, asked: Asked) -> Result<Reply> {
-    let config = &web.0.querier.config;
     let params = &asked.params;
     let (first, last) = ALL_TIME;
-    let query = params.get("query");
-    let parser = &config.engine.parser;
+    let querier = &web.0.querier;
+    let query = querier.query(params.get("query"), &asked.tenant).await?;
     let default = web.0.config.partial_reports.exemplars;
     let request = ExemplarsRequest {
-        query: config
-            .tenancy
-            .restrict_query(query, &asked.tenant, parser)?,
+        query: query.text().to_owned(),
         start: params.time("start")?.unwrap_or(first),
         end: params.time("end")?.unwrap_or(last),
         partial_response_strategy: wanted_strategy(params, default)?,
@@ -156,7 +153,7 @@ async fn tsdb_status(web: Web, asked: Asked) -> Result<Reply> {
     let request = TsdbStatisticsRequest {
         limit: wire_limit,
         partial_response_strategy: wanted_strategy(&asked.params, default)?,
-        matchers: to_wire(&web.selectors(&asked)?.concat()),
+        matchers: to_wire(&web.selectors(&asked).await?.concat()),
         ..TsdbStatisticsRequest::default()
     };
     let context = web.context(&asked);
@@ -164,6 +161,7 @@ async fn tsdb_status(web: Web, asked: Asked) -> Result<Reply> {
     let found = found.map_err(|error| failed("tsdb statistics", &error))?;
     let entry = web.visible(&asked.tenant, found.data)?;
     Ok(Reply {
+        memory: None,
         data: reports::tsdb_status(&entry, limit),
         warnings: found.warnings,
     })
@@ -205,6 +203,7 @@ fn wanted_strategy(params: &Params, default: bool) -> Result<i32> {
 
 fn reply<T>(merged: Merged<T>, json: impl FnOnce(T) -> Data) -> Reply {
     Reply {
+        memory: None,
         data: json(merged.data),
         warnings: merged.warnings,
     }

@@ -1,6 +1,7 @@
 //! `/series`: the labels of series.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use rutile_api::json::push_labels;
@@ -35,7 +36,7 @@ pub(super) async fn series(web: Web, asked: Asked) -> Result<Reply> {
     }
     let (start, end) = web.metadata_times(params)?;
     let limit = params.limit("limit")?;
-    let store_matchers = params.selectors("storeMatch[]")?;
+    let store_matchers = web.read_selectors(params, "storeMatch[]").await?;
     let request = SeriesRequest {
         min_time: start,
         max_time: end,
@@ -56,16 +57,13 @@ pub(super) async fn series(web: Web, asked: Asked) -> Result<Reply> {
         bytes: 0,
     };
     let collect = async {
-        for matchers in web.selectors(&asked)? {
+        for matchers in web.selectors(&asked).await? {
             let request = SeriesRequest {
                 matchers: to_wire(&matchers),
                 ..request.clone()
             };
-            let items = web
-                .0
-                .querier
-                .fanout
-                .series_items(&context, request, &store_matchers);
+            let fanout = &web.0.querier.fanout;
+            let items = fanout.matching_series(&context, request, matchers, &store_matchers);
             let mut items = items.map_err(|error| failed(&error))?;
             while let Some(item) = items.next().await {
                 found.take(item.map_err(|error| failed(&error))?)?;
@@ -123,9 +121,13 @@ impl Found {
             push_labels(&mut json, labels);
         }
         json.push(b']');
+        // The text takes the place of what was found.
+        drop(self.labels);
+        self.memory.shrink(json.capacity() as u64);
         Reply {
             data: Data::Json(json),
             warnings: self.warnings,
+            memory: Some(Arc::new(self.memory)),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::support::{Cluster, NOW_MS};
 const TIME: i64 = 1_767_375_600;
 
 /// Calls a method; the messages of its answer, which are the same for both methods.
-async fn call(
+pub(crate) async fn call(
     cluster: &Cluster,
     method: &str,
     request: &impl Message,
@@ -47,7 +47,7 @@ async fn call(
     Ok(frames.messages().map(decode).collect())
 }
 
-fn series(parts: &[Part]) -> Vec<&TimeSeries> {
+pub(crate) fn series(parts: &[Part]) -> Vec<&TimeSeries> {
     let of_part = |part: &'_ Part| match part {
         Part::Timeseries(_) | Part::TimeseriesBatch(_) => true,
         Part::Warnings(_) | Part::Stats(_) => false,

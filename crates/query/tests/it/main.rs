@@ -8,6 +8,7 @@ mod answers;
 mod bad_input;
 mod figures;
 mod grpc;
+mod held;
 mod process;
 mod reports;
 mod scraped;

@@ -1,4 +1,5 @@
-//! Prometheus's test scripts, over stores and HTTP: the answer must be what the engine gives over the samples themselves.
+//! Prometheus's test scripts, over stores, HTTP and gRPC: the answer must be what the engine gives over the samples
+//! themselves.
 //!
 //! `SCRIPT=functions.test` runs one of them. Start timestamps do not travel over the StoreAPI: their script is left out.
 
@@ -7,6 +8,7 @@ mod encode;
 mod hints;
 #[path = "../../../promql/tests/scripts/nhcb.rs"]
 mod nhcb;
+mod rpc;
 #[allow(
     dead_code,
     reason = "what a script expects is checked where it is evaluated without stores"
@@ -32,6 +34,7 @@ use rutile_storeapi::memory::MemoryStore;
 use rutile_storeapi::{RequestContext, Result, SeriesStream, StoreApi};
 
 use crate::support::{Answer, Cluster, querier_config};
+use rpc::Compared;
 use script::{Command, Eval, When};
 use storage::Storage;
 
@@ -99,7 +102,7 @@ fn scripts() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scripts_over_stores_and_http() {
+async fn scripts_over_stores_http_and_grpc() {
     let mut config = querier_config();
     config.engine.delayed_name_removal = true;
     config.engine.start_timestamps = true;
@@ -108,7 +111,7 @@ async fn scripts_over_stores_and_http() {
     let loaded = Arc::new(Loaded::default());
     let stores: Vec<Arc<dyn StoreApi>> = vec![Arc::<Loaded>::clone(&loaded)];
     let cluster = Cluster::over(stores, config, TaskGroup::new("cluster")).await;
-    let (mut passed, mut failures) = (0, Vec::new());
+    let (mut passed, mut failures, mut rpc) = (0, Vec::new(), Compared::default());
     for name in scripts() {
         let text = std::fs::read_to_string(format!("{FOLDER}/{name}")).unwrap();
         let storage = Arc::new(Storage::default());
@@ -120,7 +123,9 @@ async fn scripts_over_stores_and_http() {
                 Command::Load(load) => drop(storage.load(&load)),
                 Command::Eval(eval) => {
                     *loaded.0.write() = encode::store(&source).await;
-                    match check(&cluster, &engine, &source, &eval).await {
+                    let by_http = check(&cluster, &engine, &source, &eval).await;
+                    let by_grpc = rpc.check(&cluster, &engine, &source, &eval).await;
+                    match by_http.and(by_grpc) {
                         Ok(()) => passed += 1,
                         Err(problem) => failures.push(format!(
                             "{name}:{}: {}\n    {problem}",
@@ -131,9 +136,13 @@ async fn scripts_over_stores_and_http() {
             }
         }
     }
-    println!("{passed} passed, {} failed", failures.len());
+    println!("{passed} passed, {} failed, {rpc:?}", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(passed > 2000 || std::env::var("SCRIPT").is_ok(), "{passed}");
+    let are_all = passed > 2000 && rpc.answers > 3000 && rpc.histograms > 500;
+    assert!(
+        are_all || std::env::var("SCRIPT").is_ok(),
+        "{passed}, {rpc:?}"
+    );
 }
 
 async fn check(
@@ -198,6 +207,7 @@ async fn compare(
         .iter()
         .map(|annotation| annotation.render(&eval.query));
     let reply = Reply {
+        memory: None,
         warnings: annotations.collect(),
         data: Data::Query(Box::new(QueryData {
             value: answer.value,

@@ -247,12 +247,15 @@ impl Cluster {
 
     /// The same for a tenant.
     pub(crate) async fn get_as(&self, tenant: &str, path: &str) -> Answer {
-        let mut uri = format!("/api/v1{path}");
-        for (plain, escaped) in [("{", "%7B"), ("}", "%7D"), ("\"", "%22"), (" ", "%20")] {
-            uri = uri.replace(plain, escaped);
-        }
-        let request = http::Request::get(uri).header("thanos-tenant", tenant);
+        let request = http::Request::get(uri(path)).header("thanos-tenant", tenant);
         self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// An answer of which nothing is taken yet.
+    pub(crate) async fn open(&self, path: &str) -> http::Response<Body> {
+        let request = http::Request::get(uri(path)).body(Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(self.routes.clone(), request);
+        answer.await.unwrap()
     }
 
     /// POST of a form.
@@ -262,4 +265,13 @@ impl Cluster {
             .body(Body::from(form.to_owned()));
         self.ask(request.unwrap()).await
     }
+}
+
+/// The address of a path below `/api/v1`.
+fn uri(path: &str) -> String {
+    let mut uri = format!("/api/v1{path}");
+    for (plain, escaped) in [("{", "%7B"), ("}", "%7D"), ("\"", "%22"), (" ", "%20")] {
+        uri = uri.replace(plain, escaped);
+    }
+    uri
 }

@@ -18,9 +18,9 @@ impl<'p> Parser<'p> {
         while first || !self.rest.starts_with(']') {
             first = false;
             if let Some(group) = self.named_class()? {
-                class.union(&group);
+                self.unite(&mut class, &group)?;
             } else if let Some(group) = escaped(&mut self.rest, self.flags.fold_case)? {
-                class.union(&group);
+                self.unite(&mut class, &group)?;
             } else {
                 self.class_range(whole, &mut class)?;
             }
@@ -30,6 +30,14 @@ impl<'p> Parser<'p> {
             class.negate();
         }
         self.push_class(class)
+    }
+
+    /// Takes time as both are large.
+    fn unite(&mut self, class: &mut ClassUnicode, group: &ClassUnicode) -> Parse<'p, ()> {
+        self.take_room(class)?;
+        self.take_room(group)?;
+        class.union(group);
+        Ok(())
     }
 
     /// Reads `[:alpha:]` or `[:^alpha:]`.
@@ -66,11 +74,12 @@ impl<'p> Parser<'p> {
         }
         if let Some(range) = char_range(low, high) {
             let range = ClassUnicode::new([range]);
-            class.union(&if self.flags.fold_case {
+            let range = if self.flags.fold_case {
                 unicode::fold(range)
             } else {
                 range
-            });
+            };
+            self.unite(class, &range)?;
         }
         Ok(())
     }

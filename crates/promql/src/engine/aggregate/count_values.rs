@@ -11,7 +11,7 @@ use super::groups;
 use crate::ast::{Aggregate, Expr};
 use crate::engine::column::{Column, Row, SampleValue};
 use crate::engine::eval::METRIC_NAME;
-use crate::engine::memory::too_many;
+use crate::engine::memory::{Held, Memory, too_many};
 use crate::engine::{Error, Result};
 
 /// Rows of counts that come into being as values are met.
@@ -22,6 +22,7 @@ struct Counts<'a> {
     steps: usize,
     most_rows: u64,
     max_samples: u64,
+    memory: &'a mut Memory,
     rows: Vec<Row>,
     by_labels: HashMap<Labels, usize, FixedState>,
     /// Rows by the number of the group and the bits of the value.
@@ -55,12 +56,14 @@ pub(super) fn apply(
         steps: context.steps,
         max_samples: context.options.max_samples,
         most_rows: context.options.max_samples / context.steps.max(1) as u64,
+        memory: &mut *context.memory,
         rows: Vec::new(),
         by_labels: HashMap::default(),
         by_float: HashMap::default(),
     };
     let mut signatures = groups::signatures(aggregate);
     for row in rows {
+        context.stop.check()?;
         // The value takes the place of a label of its name.
         let labels = signatures.part(&row.labels.without(&[label]));
         let group = signatures.number(&labels);
@@ -109,6 +112,16 @@ impl Counts<'_> {
         Ok(row)
     }
 
+    /// A row, and where it is found. It counts as samples when it is a result.
+    fn held_by_a_row(&self, labels: &Labels) -> Held {
+        let found = size_of::<(Labels, usize)>() + size_of::<((usize, u64), usize)>();
+        let values = self.steps * size_of::<f64>();
+        Held {
+            bytes: (size_of::<Row>() + labels.bytes() + values + 2 * found) as u64,
+            samples: 0,
+        }
+    }
+
     /// The place of the row of a value.
     fn row(&mut self, group: &Labels, value: &str) -> Result<usize> {
         let labels: Labels = if self.shows_value {
@@ -123,6 +136,7 @@ impl Counts<'_> {
         if row as u64 >= self.most_rows {
             return Err(too_many(self.max_samples));
         }
+        self.memory.add(self.held_by_a_row(&labels))?;
         self.rows
             .push(Row::new(labels.clone(), Column::absent(self.steps)));
         self.by_labels.insert(labels, row);

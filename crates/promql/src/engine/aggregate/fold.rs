@@ -38,7 +38,8 @@ struct Group {
 impl Group {
     fn bytes(&self) -> usize {
         let histograms = self.histograms.as_ref().map_or(0, Histograms::bytes);
-        self.floats.bytes() + histograms + self.drops_name.len()
+        let values = self.floats.bytes() + histograms + self.drops_name.len();
+        size_of::<Self>() + self.labels.bytes() + values
     }
 }
 
@@ -80,7 +81,8 @@ impl Fold {
 
     /// What the groups hold so far: one sample of each group at each step.
     pub(crate) fn held(&self) -> Held {
-        let bytes = self.groups.iter().map(Group::bytes).sum::<usize>();
+        let groups = self.groups.iter().map(Group::bytes).sum::<usize>();
+        let bytes = groups + self.signatures.bytes();
         Held {
             bytes: bytes as u64,
             samples: (self.groups.len() * self.steps) as u64,

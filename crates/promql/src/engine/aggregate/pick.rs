@@ -22,6 +22,7 @@ pub(super) fn extremes(
 ) -> Vec<Row> {
     let op = context.aggregate.op;
     let mut picked = Picked::new(context.steps, rows.len());
+    let mut pace = context.stop.pace();
     let mut ignored = false;
     let mut heap = Heap::new(if op == AggregateOp::Topk {
         less
@@ -33,6 +34,9 @@ pub(super) fn extremes(
         let has_histograms = columns.iter().any(|column| !column.histograms.is_empty());
         let mut by_step = ByStep::new(&columns);
         for (step, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            if pace.ends_before(columns.len()) {
+                break;
+            }
             heap.items.clear();
             for (value, place) in by_step.floats(step).iter().zip(&group.members) {
                 if !is_stale_nan(*value) {
@@ -57,9 +61,13 @@ pub(super) fn extremes(
 /// The first `counts` rows of each group that have a value, at each step.
 pub(super) fn first(context: &AggregateContext<'_>, counts: &[usize], rows: Vec<Row>) -> Vec<Row> {
     let mut picked = Picked::new(context.steps, rows.len());
+    let mut pace = context.stop.pace();
     let mut heap = Heap::new(less);
     for group in groups::of(context.aggregate, &rows) {
         for (step, count) in counts.iter().enumerate() {
+            if pace.ends_before(group.members.len()) {
+                break;
+            }
             heap.items.clear();
             for place in &group.members {
                 if heap.items.len() == *count {
@@ -88,9 +96,13 @@ pub(super) fn share(context: &AggregateContext<'_>, ratios: &[f64], rows: Vec<Ro
         (ratio >= 0.0 && offset < ratio) || (ratio < 0.0 && offset >= 1.0 + ratio)
     };
     let mut picked = Picked::new(context.steps, rows.len());
+    let mut pace = context.stop.pace();
     let mut heap = Heap::new(less);
     for group in groups::of(context.aggregate, &rows) {
         for (step, ratio) in ratios.iter().enumerate() {
+            if pace.ends_before(group.members.len()) {
+                break;
+            }
             heap.items.clear();
             for place in &group.members {
                 if lies_within(*ratio, *place) {

@@ -8,6 +8,7 @@ use super::AggregateContext;
 use super::by_step::ByStep;
 use super::groups;
 use crate::engine::column::{Column, Row};
+use crate::engine::stop::Stop;
 
 /// Makes one row of each group; `quantiles` has a value for each step.
 pub(super) fn apply(
@@ -19,7 +20,7 @@ pub(super) fn apply(
     for group in groups::of(context.aggregate, rows) {
         let columns: Vec<&Column> = group.columns(rows).collect();
         let mut column = Column::absent(context.steps);
-        fill(&columns, quantiles, &mut column);
+        fill(&columns, quantiles, &mut column, context.stop);
         let mut histograms = columns.iter().flat_map(|column| &column.histograms);
         if histograms.any(Option::is_some) {
             context.info("ignored histogram in quantile aggregation");
@@ -41,10 +42,14 @@ pub(super) fn apply(
     out
 }
 
-fn fill(columns: &[&Column], quantiles: &[f64], out: &mut Column) {
+fn fill(columns: &[&Column], quantiles: &[f64], out: &mut Column, stop: &Stop) {
+    let mut pace = stop.pace();
     let mut by_step = ByStep::new(columns);
     let mut values = Vec::with_capacity(columns.len());
     for (step, place) in out.floats.iter_mut().enumerate() {
+        if pace.ends_before(columns.len()) {
+            return;
+        }
         values.clear();
         let present = by_step.floats(step).iter().copied();
         values.extend(present.filter(|value| !is_stale_nan(*value)));

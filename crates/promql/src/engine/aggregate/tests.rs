@@ -48,6 +48,8 @@ fn run(query: &str, param: &[f64], rows: Vec<Row>) -> Result<(Vec<String>, Vec<S
         steps: rows.first().map_or(1, |row| row.column.len()),
         options: &EngineOptions::default(),
         annotations: &mut annotations,
+        memory: &mut Memory::unaccounted(u64::MAX),
+        stop: &Stop::default(),
     };
     let rows = apply(&mut context, param, rows)?;
     let line = |row: &Row| {
@@ -285,6 +287,8 @@ fn a_group_drops_the_name_if_a_row_of_its_last_step_does() {
             steps: 2,
             options: &EngineOptions::default(),
             annotations: &mut Annotations::default(),
+            memory: &mut Memory::unaccounted(u64::MAX),
+            stop: &Stop::default(),
         };
         let out = apply(&mut context, None, rows.clone()).expect("no error");
         assert_eq!(out[0].drop_name, drops);

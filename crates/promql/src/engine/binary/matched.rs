@@ -17,6 +17,7 @@ use crate::engine::Result;
 use crate::engine::column::{Column, Row};
 use crate::engine::eval::without_name;
 use crate::engine::signature::Signatures;
+use crate::engine::stop::Stop;
 
 /// Both sides, and which of their rows belong together.
 pub(super) struct Sides<'a> {
@@ -28,6 +29,7 @@ pub(super) struct Sides<'a> {
     pub(super) many_numbers: &'a [usize],
     pub(super) one_numbers: &'a [usize],
     pub(super) steps: usize,
+    pub(super) stop: &'a Stop,
 }
 
 /// What is done with two samples.
@@ -74,6 +76,7 @@ pub(super) fn apply(
         many_numbers: &numbers.left,
         one_numbers: &numbers.right,
         steps: context.steps,
+        stop: context.stop,
     };
     if one_is_left {
         (sides.many, sides.one) = (sides.one, sides.many);
@@ -128,7 +131,11 @@ impl<'a> Sides<'a> {
     fn partners(&self, signatures: usize) -> Vec<Vec<Partner<'a>>> {
         let mut partners: Vec<Vec<Partner<'a>>> = Vec::new();
         partners.resize_with(signatures, Vec::new);
+        let mut pace = self.stop.pace();
         for (row, number) in self.one.iter().zip(self.one_numbers) {
+            if pace.ends_before(self.steps) {
+                break;
+            }
             let Some(known) = partners.get_mut(*number) else {
                 continue;
             };
@@ -180,9 +187,13 @@ impl<'a> Sides<'a> {
         faults: &mut Faults,
     ) -> Vec<Combined> {
         let mut out = Vec::with_capacity(self.many.len());
+        let mut pace = self.stop.pace();
         for (many, (row, number)) in self.many.iter().zip(self.many_numbers).enumerate() {
             let known = partners.get(*number).map(Vec::as_slice).unwrap_or_default();
             for (place, partner) in known.iter().enumerate() {
+                if pace.ends_before(self.steps) {
+                    return out;
+                }
                 let column = self.operation.columns(&row.column, &partner.column, faults);
                 out.push(Combined {
                     row: Row::new(labels.of(&row.labels, partner.labels), column),

@@ -32,7 +32,11 @@ pub(super) fn vector(
         (false, false) => Yields::Left,
     };
     let mut faults = Faults::default();
+    let mut pace = context.stop.pace();
     for row in &mut rows {
+        if pace.ends_before(scalars.len()) {
+            break;
+        }
         let values = &row.column.floats;
         let (lhs, rhs) = if scalar_is_left {
             (scalars, values.as_slice())

@@ -6,32 +6,43 @@ use super::BinaryContext;
 use super::groups;
 use crate::ast::BinaryOp;
 use crate::engine::column::{Column, Row};
+use crate::engine::stop::Stop;
 
 /// Applies a set operator.
 pub(super) fn apply(context: &BinaryContext<'_>, mut lhs: Vec<Row>, mut rhs: Vec<Row>) -> Vec<Row> {
     let numbers = groups::numbers(context, &lhs, &rhs);
     match context.binary.op {
         BinaryOp::Or => {
-            let present = presence(context.steps, numbers.count, &lhs, &numbers.left);
-            keep(&mut rhs, &numbers.right, &present, false);
+            let present = presence(context, numbers.count, &lhs, &numbers.left);
+            keep(context.stop, &mut rhs, &numbers.right, &present, false);
             lhs.append(&mut rhs);
         }
         op => {
-            let present = presence(context.steps, numbers.count, &rhs, &numbers.right);
-            keep(&mut lhs, &numbers.left, &present, op == BinaryOp::And);
+            let present = presence(context, numbers.count, &rhs, &numbers.right);
+            let wanted = op == BinaryOp::And;
+            keep(context.stop, &mut lhs, &numbers.left, &present, wanted);
         }
     }
     lhs
 }
 
 /// At which steps any of the rows of a signature has a value; empty if at none.
-fn presence(steps: usize, signatures: usize, rows: &[Row], numbers: &[usize]) -> Vec<Vec<bool>> {
+fn presence(
+    context: &BinaryContext<'_>,
+    signatures: usize,
+    rows: &[Row],
+    numbers: &[usize],
+) -> Vec<Vec<bool>> {
     let mut present = vec![Vec::new(); signatures];
+    let mut pace = context.stop.pace();
     for (row, number) in rows.iter().zip(numbers) {
+        if pace.ends_before(context.steps) {
+            break;
+        }
         let Some(at) = present.get_mut(*number) else {
             continue;
         };
-        at.resize(steps, false);
+        at.resize(context.steps, false);
         for (step, place) in at.iter_mut().enumerate() {
             *place |= row.column.is_present(step);
         }
@@ -40,8 +51,12 @@ fn presence(steps: usize, signatures: usize, rows: &[Row], numbers: &[usize]) ->
 }
 
 /// Keeps the values at steps at which the presence of their signature is as `wanted`.
-fn keep(rows: &mut Vec<Row>, numbers: &[usize], present: &[Vec<bool>], wanted: bool) {
+fn keep(stop: &Stop, rows: &mut Vec<Row>, numbers: &[usize], present: &[Vec<bool>], wanted: bool) {
+    let mut pace = stop.pace();
     for (row, number) in rows.iter_mut().zip(numbers) {
+        if pace.ends_before(row.column.len()) {
+            return;
+        }
         match present.get(*number) {
             Some(present) if !present.is_empty() => mask(&mut row.column, present, wanted),
             _ if wanted => row.column = Column::default(),

@@ -41,6 +41,7 @@ fn run(query: &str, lhs: Vec<Row>, rhs: Vec<Row>) -> Result<(Vec<String>, Vec<St
             .unwrap_or(1),
         options: &EngineOptions::default(),
         annotations: &mut annotations,
+        stop: &Stop::default(),
     };
     let result = apply(&mut context, Operand::Vector(lhs), Operand::Vector(rhs))?;
     let line = |row: &Row| {

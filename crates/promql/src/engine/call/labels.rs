@@ -1,7 +1,7 @@
 //! `label_replace` and `label_join`: change labels, not values.
 
-use rutile_model::Labels;
-use rutile_model::regex::{CapturingRegex, Template};
+use rutile_model::regex::Template;
+use rutile_model::{ErrorKind, Labels};
 
 use crate::ast::Expr;
 
@@ -10,14 +10,16 @@ use crate::engine::column::{Operand, Row};
 use crate::engine::eval::METRIC_NAME;
 use crate::engine::{Error, Result};
 
-pub(super) fn replace(context: &CallContext<'_>, mut args: Args) -> Result<Operand> {
+pub(super) fn replace(context: &mut CallContext<'_>, mut args: Args) -> Result<Operand> {
     let mut rows = args.vector();
     let (target, replacement) = (args.string(), args.string());
     let (source, pattern) = (args.string(), args.string());
-    let regex = CapturingRegex::new(&pattern).map_err(|_| {
-        Error::execution(format!(
+    let regex = context.patterns.capturing(&pattern);
+    let regex = regex.map_err(|error| match error.kind() {
+        ErrorKind::Exhausted => Error::TooMany(format!("label_replace(): {error}")),
+        _ => Error::execution(format!(
             "invalid regular expression in label_replace(): {pattern}"
-        ))
+        )),
     })?;
     require_name(context, 1, &target, "destination", "label_replace")?;
     let replacement = Template::new(&replacement);

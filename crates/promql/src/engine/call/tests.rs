@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use rutile_model::sample::STALE_NAN;
-use rutile_model::{FloatHistogram, Labels};
+use rutile_model::{FloatHistogram, Labels, Patterns};
 
 use super::*;
 use crate::ast::Expr;
@@ -45,6 +45,8 @@ fn call(query: &str, args: Vec<Operand>, options: EngineOptions) -> Called {
         query: Steps::range(0, 190_000, 60_000).unwrap(),
         options: &options,
         annotations: &mut annotations,
+        patterns: &mut Patterns::default(),
+        stop: &Stop::default(),
     };
     Called {
         result: apply(&mut context, args),

@@ -26,9 +26,11 @@ impl Evaluator<'_> {
         let Some(mut fold) = Fold::new(aggregate, self.steps.len()) else {
             return Ok(None);
         };
-        let (before, held) = (self.annotations.clone(), self.memory.now());
+        let (before, outside) = (self.annotations.clone(), self.memory.now());
         let (observed, mut time) = (self.observed.is_wanted(), Duration::ZERO);
         let flow = self.flow(inner).await?;
+        // With what the rows are computed of, if that is there already.
+        let held = self.memory.now();
         let mut seen = Seen::default();
         let pool = self.pool.clone();
         let mut batches = flow.start(&pool);
@@ -38,9 +40,8 @@ impl Evaluator<'_> {
             let (rows, nameless) = (batch.rows, batch.nameless);
             let fed = pool.run(move || {
                 let watch = Watch::start(observed);
-                let distinct = nameless.into_iter().all(|labels| seen.insert(labels));
+                let distinct = seen.are_new(nameless);
                 fold.take(&rows);
-                drop(batch.reservation);
                 (fold, seen, distinct, watch.read())
             });
             // The next batches are computed meanwhile.
@@ -48,10 +49,12 @@ impl Evaluator<'_> {
             let (distinct, took);
             (fold, seen, distinct, took) = fed;
             time += took;
-            self.memory.settle(held.and(fold.held()))?;
+            self.memory.settle(held.and(fold.held()).and(seen.held()))?;
+            // Until now the rows were there beside the groups.
+            drop(batch.reservation);
             if !distinct {
                 self.annotations = before;
-                self.memory.settle(held)?;
+                self.memory.settle(outside)?;
                 return Ok(None);
             }
             next = following?;

@@ -2,11 +2,11 @@
 
 use super::Evaluator;
 use super::join::join;
-use super::ranges::Hints;
 use crate::ast::{Call, Expr, FunctionId, ValueType, VectorSelector};
 use crate::engine::Result;
 use crate::engine::call::{self, CallContext};
 use crate::engine::column::{Operand, Row, SampleValue};
+use crate::engine::given::Hints;
 use crate::engine::plan::Node;
 use crate::engine::select::Take;
 use crate::engine::window::{self, Kernel};
@@ -52,6 +52,8 @@ impl Evaluator<'_> {
             query: self.query,
             options: &self.options,
             annotations: &mut self.annotations,
+            patterns: &mut self.patterns,
+            stop: &self.stop,
         };
         let is_of_labels = matches!(
             call.function.id,

@@ -6,8 +6,8 @@ use rutile_model::Labels;
 
 use super::{Evaluator, METRIC_NAME};
 use crate::engine::column::{Column, Row};
-use crate::engine::flow;
 use crate::engine::memory::too_many;
+use crate::engine::stage;
 use crate::engine::{Error, Result};
 
 pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
@@ -15,7 +15,7 @@ pub(super) const SAME_LABELS: &str = "vector cannot contain metrics with the sam
 impl Evaluator<'_> {
     /// Takes the metric name off, now or at the end.
     pub(crate) fn nameless(&self, rows: &mut [Row]) {
-        flow::nameless(rows, &self.options);
+        stage::nameless(rows, &self.options);
     }
 
     /// What the end of an evaluation with delayed name removal makes of its rows.

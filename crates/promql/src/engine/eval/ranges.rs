@@ -8,10 +8,13 @@ use rutile_model::{Labels, Samples};
 use super::Evaluator;
 use super::join::{SAME_LABELS, without_name};
 use crate::ast::{Call, Expr, Extension, Matrix, Subquery, ValueType};
-use crate::engine::column::{Column, Operand, Row, SampleValue};
-use crate::engine::flow::{self, Fill, Flow, Parts, Stage};
+use crate::engine::column::{Column, Operand, Row};
+use crate::engine::flow::{self, Fill, Flow, Parts};
+use crate::engine::given::{Computed, Given, Hints};
+use crate::engine::memory::Held;
 use crate::engine::plan::Node;
-use crate::engine::select::{self, Computed, Given, Looks, Ranged};
+use crate::engine::select::{self, Looks, Ranged};
+use crate::engine::stage::Stage;
 use crate::engine::steps::Steps;
 use crate::engine::window::{self, Kernel};
 use crate::engine::{Error, Result};
@@ -27,14 +30,6 @@ pub(super) struct Range {
     summary_since: Option<i64>,
 }
 
-/// What becomes of the counter reset hints of a subquery. Of the sample before, in the source, they hold; of
-/// the step before, which functions look at, they do not.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Hints {
-    Kept,
-    Dropped,
-}
-
 impl Evaluator<'_> {
     /// All samples of a range vector, at the one step of an instant query.
     pub(crate) async fn samples(&mut self, node: &Node<'_>) -> Result<Vec<(Labels, Samples)>> {
@@ -43,32 +38,44 @@ impl Evaluator<'_> {
         while let Some(part) = range.parts.next().await.transpose()? {
             self.warned(part.warnings);
             for series in part.series {
-                all.extend(self.samples_within(&range, &series)?);
+                self.stop.check()?;
+                let (labels, samples) = self.samples_within(&range, &series)?;
+                if !samples.is_empty() {
+                    all.push((labels, samples));
+                }
             }
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         merged(all)
     }
 
-    /// The samples of a series in a range, if there are any.
-    fn samples_within(&self, range: &Range, series: &Given) -> Result<Option<(Labels, Samples)>> {
+    /// The samples of a series in a range.
+    fn samples_within(&mut self, range: &Range, series: &Given) -> Result<(Labels, Samples)> {
         let end = range.looks.time(0);
         let start = end - range.range_ms;
         let mut samples = Samples::default();
+        let expected = series.decoded_bytes() as u64;
+        self.memory.exchange(0, expected)?;
         series.decode(&mut samples)?;
+        let decoded = samples.bytes() as u64;
+        self.memory.exchange(expected, decoded)?;
         select::drop_stale(&mut samples);
-        let samples = match range.extension {
-            None => select::between(&samples, start, end),
+        match range.extension {
+            None => samples.cut(start + 1, end),
             Some(extension) => {
                 let lookback_ms = self.options.lookback_ms;
-                window::extend(&samples, (start, end), lookback_ms, extension)?
+                samples = window::extend(&samples, (start, end), lookback_ms, extension)?;
             }
-        };
+        }
+        samples.starts.clear();
+        samples.shrink_to_fit();
         let labels = match series.drop_name() && self.options.delayed_name_removal {
             true => without_name(series.labels()),
             false => series.labels().clone(),
         };
-        Ok((!samples.is_empty()).then_some((labels, samples)))
+        let kept = Held::of_samples(&labels, &samples).bytes;
+        self.memory.exchange(decoded, kept)?;
+        Ok((labels, samples))
     }
 
     /// A range vector's series.
@@ -159,7 +166,9 @@ impl Evaluator<'_> {
         };
         let series = rows.into_iter().map(|row| {
             Given::Computed(Computed {
-                samples: Arc::new(samples_of(&row.column, &inner, hints)),
+                column: Arc::new(row.column),
+                steps: inner,
+                hints,
                 drop_name: row.drop_name,
                 labels: row.labels,
             })
@@ -252,23 +261,4 @@ fn merged(all: Vec<(Labels, Samples)>) -> Result<Vec<(Labels, Samples)>> {
         }
     }
     Ok(merged)
-}
-
-/// The samples of a row of a subquery.
-fn samples_of(column: &Column, steps: &Steps, hints: Hints) -> Samples {
-    let mut samples = Samples::default();
-    for (step, time) in steps.times().enumerate() {
-        match column.get(step) {
-            Some(SampleValue::Float(value)) => samples.push_float(time, value),
-            Some(SampleValue::Histogram(histogram)) => {
-                let histogram = match hints {
-                    Hints::Kept => histogram,
-                    Hints::Dropped => select::without_reset_hint(histogram),
-                };
-                samples.push_histogram(time, histogram);
-            }
-            None => {}
-        }
-    }
-    samples
 }

@@ -9,15 +9,38 @@ use rutile_runtime::Reservation;
 use super::Evaluator;
 use crate::ast::{Expr, Sign, ValueType};
 use crate::engine::column::{Operand, Row};
-use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Stage, Work};
+use crate::engine::flow::{Batch, Batches, Fill, Flow, Parts, Work};
 use crate::engine::memory::Held;
 use crate::engine::plan::Node;
 use crate::engine::select::Take;
+use crate::engine::stage::Stage;
 use crate::engine::window;
 use crate::engine::{Error, Result};
 
 /// Label sets, to see whether one comes twice.
-pub(super) type Seen = HashSet<Labels, FixedState>;
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    all: HashSet<Labels, FixedState>,
+    /// Of the labels.
+    bytes: usize,
+}
+
+impl Seen {
+    /// Whether none of them was there yet, nor comes twice.
+    pub(super) fn are_new(&mut self, labels: Vec<Labels>) -> bool {
+        labels.into_iter().all(|labels| {
+            self.bytes += labels.bytes();
+            self.all.insert(labels)
+        })
+    }
+
+    pub(super) fn held(&self) -> Held {
+        Held {
+            bytes: (self.bytes + self.all.capacity() * size_of::<Labels>()) as u64,
+            samples: 0,
+        }
+    }
+}
 
 /// The vector whose rows a node maps; none if its rows come of series.
 fn mapped<'n, 'e>(node: &'n Node<'e>) -> Option<&'n Node<'e>> {
@@ -44,6 +67,7 @@ impl Evaluator<'_> {
             nodes,
             observed: self.observed.is_wanted(),
             account: self.memory.account().cloned(),
+            stop: self.stop.clone(),
             steps: self.steps,
             query: self.query,
             options: self.options,
@@ -106,13 +130,15 @@ impl Evaluator<'_> {
         let mut rows = Vec::new();
         let mut batches = flow.start(&self.pool);
         while let Some(batch) = self.next(&mut batches).await? {
-            if !batch.nameless.into_iter().all(|labels| seen.insert(labels)) {
+            let of_seen = seen.held();
+            if !seen.are_new(batch.nameless) {
                 self.annotations = before;
                 self.memory.settle(held)?;
                 return Ok(None);
             }
             self.annotations.extend(batch.annotations);
             self.hold(batch.reservation, batch.held)?;
+            self.memory.add(seen.held().without(of_seen))?;
             rows.extend(batch.rows);
         }
         Ok(Some(rows))
@@ -133,6 +159,7 @@ impl Evaluator<'_> {
     /// The next batch, its warnings taken.
     pub(super) async fn next(&mut self, batches: &mut Batches) -> Result<Option<Batch>> {
         let mut batch = batches.next().await.transpose()?;
+        self.stop.check()?;
         if let Some(batch) = &mut batch {
             self.warned(std::mem::take(&mut batch.warnings));
             self.samples_read += batch.samples;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use super::{Profile, Window, average, rate};
 use crate::ast::FunctionId;
 use crate::engine::select::Looks;
+use crate::engine::stop::Stop;
 
 /// The windows of a series at all steps.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Windows<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) looks: Looks,
     pub(crate) range_ms: i64,
+    pub(crate) stop: &'a Stop,
 }
 
 /// Fills a column; tells how many samples it looked at, each once for each step.
@@ -53,6 +55,7 @@ impl Windows<'_> {
     fn each(&self, out: &mut [f64], mut value: impl FnMut(&Window<'_>) -> Option<f64>) -> u64 {
         let (mut from, mut to, mut looked_at) = (0, 0, 0);
         let times = self.samples.times.as_slice();
+        let mut pace = self.stop.pace();
         for (step, place) in out.iter_mut().enumerate() {
             let range_end = self.looks.time(step);
             let range_start = range_end - self.range_ms;
@@ -64,6 +67,9 @@ impl Windows<'_> {
             }
             if from == to {
                 continue;
+            }
+            if pace.ends_before(to - from) {
+                break;
             }
             looked_at += (to - from) as u64;
             let window = Window {
@@ -111,5 +117,42 @@ impl Windows<'_> {
                 None => window.plain_floats().last().copied(),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rutile_model::Samples;
+    use rutile_runtime::CancellationToken;
+
+    use super::*;
+    use crate::engine::steps::Steps;
+
+    /// Each window has all samples: to look at all of them at all steps would take minutes.
+    #[test]
+    fn steps_end_when_nobody_wants_them() {
+        let (steps, window) = (10_000, 100_000);
+        let mut samples = Samples::default();
+        (0..window).for_each(|time| samples.push_float(time, 1.0));
+        let token = CancellationToken::new();
+        let windows = Windows {
+            samples: &samples,
+            profile: &Profile::default(),
+            looks: Looks {
+                steps: Steps::inner(window, window + steps - 1, 1),
+                at: None,
+                offset_ms: 0,
+            },
+            range_ms: 10 * window,
+            stop: &Stop::by(token.clone()),
+        };
+        let mut calls = 0;
+        let mut out = vec![0.0; 10_000];
+        windows.each(&mut out, |_| {
+            calls += 1;
+            token.cancel();
+            Some(1.0)
+        });
+        assert_eq!(calls, 1);
     }
 }
