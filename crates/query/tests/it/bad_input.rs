@@ -239,6 +239,41 @@ async fn a_failing_store_is_a_warning_or_an_error() {
     }
 }
 
+#[tokio::test]
+async fn an_endpoint_that_never_answered_is_a_warning_or_an_error() {
+    let tasks = TaskGroup::new("cluster");
+    // Nobody is there.
+    let addresses = vec!["127.0.0.1:1".to_owned()];
+    let cluster = Cluster::asking(addresses, Ledger::new(1 << 30), querier_config(), tasks).await;
+    let told = "127.0.0.1:1 was not asked, its data may be missing: it never answered Info: ";
+    for path in [
+        "/query?query=up",
+        "/query_range?query=up&start=0&end=1&step=1",
+        "/series?match[]=up",
+        "/labels?x=",
+        "/label/a/values?x=",
+        "/rules?x=",
+        "/alerts?x=",
+        "/targets?x=",
+        "/metadata?x=",
+        "/query_exemplars?query=up",
+        "/status/tsdb?x=",
+    ] {
+        let answer = cluster.get(path).await;
+        let json = answer.json();
+        let warning = json["warnings"][0].as_str().unwrap_or_default();
+        assert!(warning.starts_with(told), "{path}: {json}");
+        assert_eq!(answer.status, 200, "{path}: {json}");
+        let strict = cluster.get(&format!("{path}&partial_response=false")).await;
+        assert!(strict.status >= 400, "{path}: {}", strict.text());
+        assert!(strict.text().contains(told), "{path}: {}", strict.text());
+    }
+    let stores = cluster.get("/stores").await.json();
+    let store = &stores["data"]["unknown-store-api"][0];
+    assert_eq!(store["name"], "127.0.0.1:1", "{stores}");
+    assert!(store["lastError"].as_str().unwrap().contains("refused"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_runs_out() {
     let cluster = over(Broken { hangs: true }, Duration::from_mins(2)).await;
