@@ -1,13 +1,14 @@
 //! The block API of a compactor that waits: which blocks there are, and marking them by hand.
 //!
 //! Answers come from the last looks at the bucket, no request causes one. Whether anybody may ask is
-//! for a proxy in front to decide; `--disable-admin-operations` turns marking off.
+//! for a proxy in front to decide; `--disable-admin-operations` turns marking off. A page of another
+//! origin can mark nothing: its reader's browser might reach what its owner cannot.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +17,7 @@ use rutile_block::{BlockId, MarkKind, Meta, reason};
 use rutile_fetcher::{Selection, View};
 use rutile_lifecycle::Marked;
 use rutile_model::time::format_rfc3339;
+use rutile_server::is_cross_origin;
 use rutile_server::status::http_status;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -161,9 +163,19 @@ async fn blocks(State(web): State<Web>, Query(query): Query<BlocksQuery>) -> Res
 
 /// Marks a block as `rutile-tools bucket mark` does. The parameters may stand in the body or in the
 /// query, as in Go's forms.
-async fn mark(State(web): State<Web>, RawQuery(query): RawQuery, body: String) -> Response {
+async fn mark(
+    State(web): State<Web>,
+    uri: Uri,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: String,
+) -> Response {
     if !web.may_mark {
         return refused("Admin operations are disabled");
+    }
+    if is_cross_origin(&uri, &headers) {
+        let message = "a page of another origin may not mark blocks: its Origin is not this host";
+        return failed(StatusCode::FORBIDDEN, message);
     }
     let given = match form(&body, &query.unwrap_or_default()) {
         Ok(given) => given,

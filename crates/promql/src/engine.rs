@@ -35,6 +35,7 @@ pub use column::SampleValue;
 pub use error::Error;
 pub use observe::{Analysis, QueryStats};
 pub use plan::Explanation;
+pub use steps::MAX_TIME_MS;
 
 use crate::{Expr, ParserOptions, Source, ValueType, parse_expr};
 use eval::Evaluator;

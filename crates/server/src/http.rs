@@ -2,6 +2,7 @@
 
 mod metrics;
 mod profile;
+mod refusal;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 pub use self::metrics::HttpMetrics;
+pub use self::refusal::is_cross_origin;
 use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::HttpArgs;
@@ -155,7 +157,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let logged = log.and_then(|log| log.begin(&request, self.peer));
         let answer = self.routes.clone().oneshot(request.map(Body::new));
         Box::pin(async move {
-            let response = answer.await?;
+            let response = refusal::worded(answer.await?);
             Ok(match logged {
                 Some(logged) => logged.answered(response),
                 None => response,

@@ -249,10 +249,15 @@ impl Running {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        self.ask_with(method, path, "", body)
+    }
+
+    /// With more lines of the head.
+    fn ask_with(&self, method: &str, path: &str, lines: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{lines}\r\n{body}"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();

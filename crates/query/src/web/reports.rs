@@ -130,6 +130,12 @@ async fn exemplars(web: Web, asked: Asked) -> Result<Reply> {
     let config = &web.0.querier.config;
     let params = &asked.params;
     let (first, last) = ALL_TIME;
+    let start = params.time("start")?.unwrap_or(first);
+    let end = params.time("end")?.unwrap_or(last);
+    if end < start {
+        let problem = "end timestamp must not be before start timestamp";
+        return Err(Failed::parameter("end", problem));
+    }
     let query = params.get("query");
     let parser = &config.engine.parser;
     let default = web.0.config.partial_reports.exemplars;
@@ -137,8 +143,8 @@ async fn exemplars(web: Web, asked: Asked) -> Result<Reply> {
         query: config
             .tenancy
             .restrict_query(query, &asked.tenant, parser)?,
-        start: params.time("start")?.unwrap_or(first),
-        end: params.time("end")?.unwrap_or(last),
+        start,
+        end,
         partial_response_strategy: wanted_strategy(params, default)?,
     };
     let found = web.0.proxies.exemplars(&web.context(&asked), request).await;

@@ -41,9 +41,14 @@ fn the_block_api_shows_blocks_and_marks_them() {
         panic!("five blocks");
     };
     let query = format!("/api/v1/blocks/mark?id={newest}&action=NO_COMPACTION&detail=looks+odd");
-    let answer = running.ask("POST", &query, "");
-    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let of_others = "Origin: http://evil.example\r\n";
+    let answer = running.ask_with("POST", &query, of_others, "");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("a page of another origin"), "{answer}");
     let mark = folder.path().join(newest).join("no-compact-mark.json");
+    assert!(!mark.try_exists().unwrap());
+    let answer = running.ask_with("POST", &query, "Origin: http://x\r\n", "");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     let mark = std::fs::read_to_string(mark).unwrap();
     assert!(
         mark.contains("looks odd") && mark.contains("manual"),
@@ -98,4 +103,5 @@ fn the_block_api_can_be_turned_off() {
     let running = start(folder.path(), data.path(), &["--web.disable"]);
     let answer = running.get("/api/v1/blocks");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n404 page not found\n"), "{answer}");
 }
