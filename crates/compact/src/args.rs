@@ -296,7 +296,7 @@ impl WebArgs {
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
-    Failure::message(ErrorKind::Invalid, message)
+    Failure::usage(message)
 }
 
 impl CompactArgs {
@@ -370,7 +370,7 @@ impl CompactArgs {
         ] {
             if set {
                 let message = format!("{flag} is not supported yet: leave it out; {instead}");
-                return Err(Failure::message(ErrorKind::Unsupported, message));
+                return Err(Failure::usage(message));
             }
         }
         Ok(())
