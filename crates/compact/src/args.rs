@@ -8,7 +8,7 @@ use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
-use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration, TimeOrDuration};
+use rutile_model::{ByteSize, GoDuration, PromDuration, TimeOrDuration};
 use rutile_server::{ConfigFlag, Failure, HttpArgs, PathOrContent};
 
 use crate::CompactConfig;

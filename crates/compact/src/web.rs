@@ -4,6 +4,7 @@
 //! for a proxy in front to decide; `--disable-admin-operations` turns marking off. A page of another
 //! origin can mark nothing: its reader's browser might reach what its owner cannot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +24,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::Compactor;
 use crate::args::WebArgs;
+use crate::outlook::Compaction;
+use crate::{Compactor, Outlook};
 
 /// What the last looks at the bucket showed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     loaded: Mutex<Picture>,
     global: Mutex<Picture>,
+    view: Mutex<Option<Arc<View>>>,
+    /// What was made of a view, for as long as it is the last one.
+    plan: Mutex<Option<(Arc<View>, Arc<Value>)>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -47,7 +52,8 @@ impl Seen {
     }
 
     /// All that the bucket holds.
-    pub(crate) fn set_global(&self, view: &View) {
+    pub(crate) fn set_global(&self, view: &Arc<View>) {
+        *self.view.lock() = Some(Arc::clone(view));
         *self.global.lock() = Picture::of(view, view.blocks.values().map(|info| &info.meta));
     }
 
@@ -86,6 +92,36 @@ impl Compactor {
     }
 }
 
+impl Compactor {
+    /// What is made of each block of the last look, for the page; nothing before the first one. It is made once for
+    /// each look, when somebody asks.
+    fn plan_seen(&self) -> Arc<Value> {
+        let Some(view) = self.seen.view.lock().clone() else {
+            return Arc::new(json!({ "refreshedAt": format_rfc3339(0), "blocks": [] }));
+        };
+        let mut plan = self.seen.plan.lock();
+        if let Some((of, plan)) = &*plan
+            && Arc::ptr_eq(of, &view)
+        {
+            return Arc::clone(plan);
+        }
+        let refreshed_ms = view.fetched_at_ms();
+        let compaction = Compaction {
+            selection: &self.chain.apply(&view, refreshed_ms),
+            contract: self.contract,
+            planner: &self.planner,
+            retention: &self.retention,
+        };
+        let outlook = Outlook::new(&view, self.contract, &BTreeMap::new(), compaction);
+        let made = Arc::new(json!({
+            "refreshedAt": format_rfc3339(refreshed_ms),
+            "blocks": outlook.plan(&view),
+        }));
+        *plan = Some((view, Arc::clone(&made)));
+        made
+    }
+}
+
 /// The routes and what they answer from.
 #[derive(Debug, Clone)]
 pub(crate) struct Web {
@@ -110,6 +146,7 @@ impl Web {
         };
         Router::new()
             .route("/api/v1/blocks", get(blocks).options(nothing))
+            .route("/api/v1/blocks/plan", get(plan).options(nothing))
             .route("/api/v1/blocks/mark", post(mark).options(nothing))
             .layer(axum::middleware::map_response(move |answer| async move {
                 with_cors(cors, answer)
@@ -159,6 +196,12 @@ async fn blocks(State(web): State<Web>, Query(query): Query<BlocksQuery>) -> Res
         "err": picture.error,
     });
     Json(json!({ "status": "success", "data": data })).into_response()
+}
+
+/// What becomes of each block. Not in the reference.
+async fn plan(State(web): State<Web>) -> Response {
+    let plan = web.compactor.plan_seen();
+    Json(json!({ "status": "success", "data": *plan })).into_response()
 }
 
 /// Marks a block as `rutile-tools bucket mark` does. The parameters may stand in the body or in the

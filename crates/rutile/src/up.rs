@@ -21,7 +21,7 @@ use rutile_ui::Part;
 
 pub(crate) use self::args::UpArgs;
 
-/// What the page shows: the compactor's block API is the one that can mark.
+/// What the page shows, beside what the compactor knows.
 const PARTS: [Part; 4] = [Part::Query, Part::Metadata, Part::Stores, Part::Blocks];
 
 /// The components and the listener before them.
@@ -201,7 +201,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// The page, then the querier's routes; what these do not know is the compactor's, then the store gateway's.
 async fn routes(host: &Host, has_compactor: bool) -> Router {
     let mut behind = host.routes(StoreComponent::NAME).await;
+    let mut parts = PARTS.to_vec();
     if has_compactor {
+        parts.push(Part::Plan);
         behind = host
             .routes(CompactComponent::NAME)
             .await
@@ -209,6 +211,6 @@ async fn routes(host: &Host, has_compactor: bool) -> Router {
     }
     let query = host.routes(QueryComponent::NAME).await;
     query
-        .merge(rutile_ui::routes("", &PARTS))
+        .merge(rutile_ui::routes("", &parts))
         .fallback_service(behind)
 }

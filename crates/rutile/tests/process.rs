@@ -232,6 +232,11 @@ fn a_bucket_is_queried_and_compacted_by_one_process() {
         blocks["data"]["blocks"].as_array().unwrap().len() > 1,
         "{blocks}"
     );
+    let served = "data-serves=\"query metadata stores blocks plan\"";
+    assert!(up.get("/").contains(served));
+    let plan: Value = serde_json::from_str(&up.get("/api/v1/blocks/plan")).unwrap();
+    let count = |of: &Value| of["data"]["blocks"].as_array().unwrap().len();
+    assert_eq!(count(&plan), count(&blocks), "{plan}");
     let metrics = up.get("/metrics");
     for of in [
         "thanos_status{check=\"ready\",component=\"up\"} 1",

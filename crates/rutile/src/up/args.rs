@@ -34,7 +34,10 @@ const OF_ALL: [OfUp; 6] = [
         "all work on one bucket, use --objstore.config-file",
     ),
 ];
-const OF_COMPACT: [OfUp; 1] = [("wait", "it goes on until the process ends")];
+const OF_COMPACT: [OfUp; 2] = [
+    ("wait", "it goes on until the process ends"),
+    ("web.disable", "the page shows what it plans"),
+];
 const OF_QUERY: [OfUp; 3] = [
     ("grpc-address", "use --grpc-address"),
     ("grpc-grace-period", "use --grpc-grace-period"),

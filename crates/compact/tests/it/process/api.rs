@@ -84,6 +84,28 @@ fn the_block_api_shows_blocks_and_marks_them() {
 }
 
 #[test]
+fn the_plan_says_what_becomes_of_each_block() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&TWO_HOURS[..5], folder.path());
+    let data = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), data.path(), &[]);
+    let plan = running.get("/api/v1/blocks/plan");
+    let (_, plan) = plan.split_once("\r\n\r\n").unwrap();
+    let plan: serde_json::Value = serde_json::from_str(plan).unwrap();
+    assert!(plan["data"]["refreshedAt"].is_string(), "{plan}");
+    let blocks = plan["data"]["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), 6, "{plan}");
+    let of = |id: &str| blocks.iter().find(|block| block["id"] == id).unwrap();
+    let merged = of(TWO_HOURS[0]);
+    assert_eq!(merged["state"], "superseded", "{merged}");
+    assert_eq!(merged["next"]["action"], "wait", "{merged}");
+    assert_eq!(merged["marks"][0]["kind"], "deletion-mark", "{merged}");
+    assert!(merged["marks"][0]["time"].as_i64() > Some(1_000_000_000));
+    let by = merged["supersededBy"].as_str().unwrap();
+    assert_eq!(of(by)["state"], "served", "{plan}");
+}
+
+#[test]
 fn the_block_api_can_be_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     copy(&TWO_HOURS[..1], folder.path());
