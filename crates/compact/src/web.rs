@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parking_lot::Mutex;
-use rutile_block::{BlockId, MarkKind, Meta, reason};
+use rutile_block::{BlockId, Contract, MarkKind, Meta, reason};
 use rutile_fetcher::{Selection, View};
 use rutile_lifecycle::Marked;
 use rutile_model::time::format_rfc3339;
@@ -112,7 +112,8 @@ impl Compactor {
             planner: &self.planner,
             retention: &self.retention,
         };
-        let outlook = Outlook::new(&view, self.contract, &BTreeMap::new(), compaction);
+        // The flags of store gateways are theirs, so these have the defaults.
+        let outlook = Outlook::new(&view, Contract::default(), &BTreeMap::new(), compaction);
         let made = Arc::new(json!({
             "refreshedAt": format_rfc3339(refreshed_ms),
             "blocks": outlook.plan(&view),

@@ -149,7 +149,7 @@ impl<C: Component> Housed<C> {
         context.flags = Arc::new(values);
         let component = C::build(args, &context)
             .await
-            .map_err(|failure| failure.context(C::NAME))?;
+            .map_err(|failure| failure.context(&format!("{0} (--{0}.arg)", C::NAME)))?;
         context.probe.set_healthy();
         Ok(Self {
             component,

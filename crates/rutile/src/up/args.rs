@@ -106,18 +106,23 @@ impl UpArgs {
         ))
     }
 
-    /// Refuses flags that are not supported, or are those of a component that does not run.
+    /// Refuses flags that are wrong, of all components, before anything is begun.
     ///
     /// # Errors
-    /// A failure that says what to leave out.
+    /// A failure that says what to change.
     pub(super) fn validate(&self) -> Result<(), Failure> {
         self.grpc.validate()?;
-        if self.compact || self.compact_args.is_empty() {
-            return Ok(());
+        let somewhere = "";
+        parse::<StoreComponent>(self.store(somewhere)?)?;
+        parse::<QueryComponent>(self.query(somewhere)?)?;
+        if self.compact {
+            parse::<CompactComponent>(self.compact(somewhere)?)?;
+        } else if !self.compact_args.is_empty() {
+            return Err(Failure::usage(
+                "--compact.arg has no effect with --no-compact: leave one of them out",
+            ));
         }
-        Err(Failure::usage(
-            "--compact.arg has no effect with --no-compact: leave one of them out",
-        ))
+        Ok(())
     }
 
     /// Holds the data folder.

@@ -36,3 +36,20 @@ fn what_up_is_told_of_grpc_is_the_queriers() {
         assert_eq!(values[flag], value, "{flag}");
     }
 }
+
+#[test]
+fn flags_of_all_are_read_before_anything_is_begun() {
+    let check = |flag: &str, told: &str| {
+        let failure = args(&[flag]).validate().unwrap_err();
+        assert_eq!(failure.exit_code(), 2, "{flag}: {failure}");
+        assert!(failure.to_string().contains(told), "{flag}: {failure}");
+    };
+    check(
+        "--store.arg=--x",
+        "the flags of store (--store.arg): unexpected argument '--x'",
+    );
+    check("--compact.arg=--x", "the flags of compact (--compact.arg)");
+    check("--query.arg=--x", "the flags of query (--query.arg)");
+    check("--query.arg=--http-address=:1", "use --http-address");
+    args(&["--no-compact"]).validate().unwrap();
+}
