@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902}
+readonly GRPC=127.0.0.1:${GRPC_PORT:-10901} HTTP=127.0.0.1:${HTTP_PORT:-10902} STORE=127.0.0.1:${STORE_PORT:-10903}
 readonly GOLDEN=crates/testkit/golden/raw RUN=run BUCKET=run/bucket
 readonly CONFIG=$RUN/bucket.yml LOG=$RUN/rutile.log
 # The days of the blocks, and a query over them.
@@ -75,8 +75,8 @@ states() {
 # up FLAG...: starts the cluster. It looks at the bucket every second.
 up() {
   start_store "$LOG" "$HTTP" "$rutile" up --objstore.config-file "$CONFIG" --data-dir "$RUN/data" \
-    --http-address "$HTTP" --grpc-address "$GRPC" --store.arg=--sync-block-duration=1s \
-    --store.arg=--consistency-delay="$CONSISTENCY_DELAY" --compact.arg=--consistency-delay="$CONSISTENCY_DELAY" "$@"
+    --http-address "$HTTP" --grpc-address "$GRPC" --store.arg=--grpc-address="$STORE" --store.arg=--sync-block-duration=1s \
+    --store.arg=--consistency-delay="$CONSISTENCY_DELAY" "$@"
 }
 
 # ask QUERY: the answer of the querier, over all days.
@@ -154,7 +154,7 @@ answer "$RUN/before.json"
 
 say "the same with the compactor: blocks are merged while they are served"
 stop_store
-up
+up --compact.arg=--consistency-delay="$CONSISTENCY_DELAY"
 compact
 show "$rutile" tools bucket ls --objstore.config-file "$CONFIG" --exclude-delete -o wide
 

@@ -15,6 +15,8 @@ pub enum ErrorType {
     Timeout,
     /// There is no such thing.
     NotFound,
+    /// The body of the request is in a form that nobody reads here.
+    Unsupported,
     /// Anything else.
     Internal,
 }
@@ -24,7 +26,7 @@ impl ErrorType {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::BadData => "bad_data",
+            Self::BadData | Self::Unsupported => "bad_data",
             Self::Execution => "execution",
             Self::Canceled => "canceled",
             Self::Timeout => "timeout",
@@ -33,7 +35,7 @@ impl ErrorType {
         }
     }
 
-    /// Its HTTP code. That of `Canceled` is Thanos's; Prometheus has 499.
+    /// Its HTTP code. That of `Canceled` is Thanos's, Prometheus has 499; that of `Unsupported` is ours.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -41,6 +43,7 @@ impl ErrorType {
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Canceled | Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

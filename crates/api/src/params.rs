@@ -20,7 +20,8 @@ impl Params {
     /// Reads the address and the form of a request.
     ///
     /// # Errors
-    /// `BadData` for escapes that are none, text that is not UTF-8, or a form that is too long.
+    /// `BadData` for escapes that are none, a value that is not UTF-8, or a form that is too long;
+    /// `Unsupported` for one that is compressed.
     pub async fn read(request: Request) -> Result<Self> {
         form::read(request).await
     }
@@ -68,7 +69,8 @@ impl Params {
     /// # Errors
     /// `BadData` that names the parameter.
     pub fn time(&self, name: &str) -> Result<Option<i64>> {
-        self.parsed(name, parse_time)
+        let in_words = |problem| format!("invalid time value for '{name}': {problem}");
+        self.parsed(name, |text| parse_time(text).map_err(in_words))
     }
 
     /// A time that must be there.

@@ -8,7 +8,7 @@ use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
-use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration, TimeOrDuration};
+use rutile_model::{ByteSize, GoDuration, PromDuration, TimeOrDuration};
 use rutile_server::{ConfigFlag, Failure, HttpArgs, PathOrContent};
 
 use crate::CompactConfig;
@@ -296,7 +296,7 @@ impl WebArgs {
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
-    Failure::message(ErrorKind::Invalid, message)
+    Failure::usage(message)
 }
 
 impl CompactArgs {
@@ -370,7 +370,7 @@ impl CompactArgs {
         ] {
             if set {
                 let message = format!("{flag} is not supported yet: leave it out; {instead}");
-                return Err(Failure::message(ErrorKind::Unsupported, message));
+                return Err(Failure::usage(message));
             }
         }
         Ok(())

@@ -1,34 +1,41 @@
 //! The block API of a compactor that waits: which blocks there are, and marking them by hand.
 //!
 //! Answers come from the last looks at the bucket, no request causes one. Whether anybody may ask is
-//! for a proxy in front to decide; `--disable-admin-operations` turns marking off.
+//! for a proxy in front to decide; `--disable-admin-operations` turns marking off. A page of another
+//! origin can mark nothing: its reader's browser might reach what its owner cannot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parking_lot::Mutex;
-use rutile_block::{BlockId, MarkKind, Meta, reason};
+use rutile_block::{BlockId, Contract, MarkKind, Meta, reason};
 use rutile_fetcher::{Selection, View};
 use rutile_lifecycle::Marked;
 use rutile_model::time::format_rfc3339;
+use rutile_server::is_cross_origin;
 use rutile_server::status::http_status;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::Compactor;
 use crate::args::WebArgs;
+use crate::outlook::Compaction;
+use crate::{Compactor, Outlook};
 
 /// What the last looks at the bucket showed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     loaded: Mutex<Picture>,
     global: Mutex<Picture>,
+    view: Mutex<Option<Arc<View>>>,
+    /// What was made of a view, for as long as it is the last one.
+    plan: Mutex<Option<(Arc<View>, Arc<Value>)>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -45,7 +52,8 @@ impl Seen {
     }
 
     /// All that the bucket holds.
-    pub(crate) fn set_global(&self, view: &View) {
+    pub(crate) fn set_global(&self, view: &Arc<View>) {
+        *self.view.lock() = Some(Arc::clone(view));
         *self.global.lock() = Picture::of(view, view.blocks.values().map(|info| &info.meta));
     }
 
@@ -84,6 +92,37 @@ impl Compactor {
     }
 }
 
+impl Compactor {
+    /// What is made of each block of the last look, for the page; nothing before the first one. It is made once for
+    /// each look, when somebody asks.
+    fn plan_seen(&self) -> Arc<Value> {
+        let Some(view) = self.seen.view.lock().clone() else {
+            return Arc::new(json!({ "refreshedAt": format_rfc3339(0), "blocks": [] }));
+        };
+        let mut plan = self.seen.plan.lock();
+        if let Some((of, plan)) = &*plan
+            && Arc::ptr_eq(of, &view)
+        {
+            return Arc::clone(plan);
+        }
+        let refreshed_ms = view.fetched_at_ms();
+        let compaction = Compaction {
+            selection: &self.chain.apply(&view, refreshed_ms),
+            contract: self.contract,
+            planner: &self.planner,
+            retention: &self.retention,
+        };
+        // The flags of store gateways are theirs, so these have the defaults.
+        let outlook = Outlook::new(&view, Contract::default(), &BTreeMap::new(), compaction);
+        let made = Arc::new(json!({
+            "refreshedAt": format_rfc3339(refreshed_ms),
+            "blocks": outlook.plan(&view),
+        }));
+        *plan = Some((view, Arc::clone(&made)));
+        made
+    }
+}
+
 /// The routes and what they answer from.
 #[derive(Debug, Clone)]
 pub(crate) struct Web {
@@ -108,6 +147,7 @@ impl Web {
         };
         Router::new()
             .route("/api/v1/blocks", get(blocks).options(nothing))
+            .route("/api/v1/blocks/plan", get(plan).options(nothing))
             .route("/api/v1/blocks/mark", post(mark).options(nothing))
             .layer(axum::middleware::map_response(move |answer| async move {
                 with_cors(cors, answer)
@@ -159,11 +199,27 @@ async fn blocks(State(web): State<Web>, Query(query): Query<BlocksQuery>) -> Res
     Json(json!({ "status": "success", "data": data })).into_response()
 }
 
+/// What becomes of each block. Not in the reference.
+async fn plan(State(web): State<Web>) -> Response {
+    let plan = web.compactor.plan_seen();
+    Json(json!({ "status": "success", "data": *plan })).into_response()
+}
+
 /// Marks a block as `rutile-tools bucket mark` does. The parameters may stand in the body or in the
 /// query, as in Go's forms.
-async fn mark(State(web): State<Web>, RawQuery(query): RawQuery, body: String) -> Response {
+async fn mark(
+    State(web): State<Web>,
+    uri: Uri,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: String,
+) -> Response {
     if !web.may_mark {
         return refused("Admin operations are disabled");
+    }
+    if is_cross_origin(&uri, &headers) {
+        let message = "a page of another origin may not mark blocks: its Origin is not this host";
+        return failed(StatusCode::FORBIDDEN, message);
     }
     let given = match form(&body, &query.unwrap_or_default()) {
         Ok(given) => given,

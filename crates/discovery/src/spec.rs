@@ -6,9 +6,10 @@ use crate::{Address, ClientConfig, Entry};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointSpec {
     /// How it is called in answers, metrics and `__address__`: its address, of a group `thanos:///`
-    /// and the address as configured.
+    /// and the address as configured, of a name that is not found that name as configured.
     pub name: String,
-    /// `host:port` of each member: of a group all that were found, else exactly one.
+    /// `host:port` of each member: of a group all that were found, else one; none if the name is not
+    /// found.
     pub targets: Vec<String>,
     /// Whether the members serve the same data, so that one of them is asked at a time.
     pub group: bool,
@@ -32,7 +33,8 @@ impl EndpointSpec {
         }
     }
 
-    /// An endpoint as configured, whose name led to `targets`.
+    /// An endpoint as configured, whose name led to `targets`. One that led to none is an endpoint by
+    /// the address as configured, without a target, so that somebody hears of it.
     #[must_use]
     pub fn of(entry: &Entry, targets: Vec<String>) -> Vec<Self> {
         let spec = |name: String, targets| Self {
@@ -44,6 +46,9 @@ impl EndpointSpec {
         };
         if entry.group {
             return vec![spec(group_name(&entry.address), targets)];
+        }
+        if targets.is_empty() {
+            return vec![spec(entry.address.to_string(), targets)];
         }
         let alone = |target: String| spec(target.clone(), vec![target]);
         targets.into_iter().map(alone).collect()

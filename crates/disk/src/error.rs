@@ -23,14 +23,24 @@ pub enum Error {
     /// The path would lead out of the root, or names nothing.
     #[error("path {0:?} is not a relative path of plain names")]
     BadPath(String),
+    /// Somebody else has the folder.
+    #[error("the folder {folder} is in use by {holder}")]
+    InUse {
+        /// The folder.
+        folder: String,
+        /// Who has it, as far as that is known.
+        holder: String,
+    },
 }
 
 impl Error {
     /// What a caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        let Self::Io { source, .. } = self else {
-            return ErrorKind::Invalid;
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::BadPath(_) => return ErrorKind::Invalid,
+            Self::InUse { .. } => return ErrorKind::Unavailable,
         };
         match source.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,

@@ -10,6 +10,7 @@
 mod blocking;
 mod error;
 mod faulty;
+mod lock;
 mod memory;
 mod os;
 mod path;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 pub use crate::blocking::AsyncDisk;
 pub use crate::error::{Error, Result};
 pub use crate::faulty::{Fault, FaultRates, FaultyDisk};
+pub use crate::lock::FolderLock;
 pub use crate::memory::MemoryDisk;
 pub use crate::os::OsDisk;
 

@@ -56,7 +56,7 @@ impl StoreApi for Recorded {
     }
 
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
-        Ok(Metadata::unknown().info)
+        Ok(Metadata::unknown().info.clone())
     }
 }
 
@@ -105,7 +105,7 @@ fn decode(frames: &[Frames]) -> usize {
 }
 
 async fn fan_out(stores: &[Arc<Recorded>]) -> usize {
-    let metadata = Arc::new(Metadata::unknown());
+    let metadata = Metadata::unknown();
     let store = |api: &Arc<Recorded>| Store {
         name: "store".into(),
         metadata: Arc::clone(&metadata),

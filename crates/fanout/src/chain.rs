@@ -28,3 +28,8 @@ pub(crate) fn warned(store: &str, warning: &str) -> Error {
     let message = format!("store {store} has only a part of the answer: {warning}");
     Error::new(ErrorKind::Unavailable, message)
 }
+
+/// That endpoints cannot be asked, where partial response is off.
+pub(crate) fn missing(endpoints: &[String]) -> Error {
+    Error::new(ErrorKind::Unavailable, endpoints.join("; "))
+}

@@ -1,10 +1,10 @@
 //! The endpoint set: whom a querier knows, and who of them answers.
 //!
 //! Each endpoint is asked for its Info at an interval of its own, so that one that hangs delays no
-//! other. An endpoint that fails is not asked for data from then on, unless it is strict, but stays
-//! known as absent until it is removed, so that answers say that they lack it, and listed for a while
-//! so that an operator sees why. A removed endpoint ends its open calls in peace:
-//! the connection closes when the last of them is done.
+//! other. An endpoint that fails, or never answered, is not asked for data, unless it is strict, but
+//! is known as absent until it is removed: answers say that they lack it, and it is listed with its
+//! error. A removed endpoint ends its open calls in peace: the connection closes when the last of them
+//! is done.
 
 mod connect;
 mod endpoint;
@@ -41,8 +41,6 @@ pub struct EndpointsConfig {
     pub info_interval: Duration,
     /// How long it may take to answer.
     pub info_timeout: Duration,
-    /// How long an endpoint that fails stays listed (`--store.unhealthy-timeout`).
-    pub unhealthy_timeout: Duration,
     /// The labels of `thanos_store_nodes_grpc_connections` (`--query.conn-metric.label`).
     pub connection_labels: Vec<ConnectionLabel>,
 }
@@ -101,7 +99,6 @@ impl Default for EndpointsConfig {
         Self {
             info_interval: Duration::from_secs(5),
             info_timeout: Duration::from_secs(5),
-            unhealthy_timeout: Duration::from_mins(5),
             connection_labels: vec![ConnectionLabel::ExternalLabels, ConnectionLabel::StoreType],
         }
     }
@@ -192,7 +189,7 @@ impl Endpoints {
         spec: &EndpointSpec,
         served: Option<Arc<Metadata>>,
     ) -> KnownEndpoint {
-        let endpoint = Endpoint::new(spec, self.calls.clone(), self.clock.now_ms());
+        let endpoint = Endpoint::new(spec, self.calls.clone());
         let endpoint = Arc::new(endpoint.having_served(served));
         let checks = check_regularly(Arc::downgrade(self), Arc::clone(&endpoint));
         KnownEndpoint {
@@ -204,24 +201,23 @@ impl Endpoints {
     /// The endpoints that can be asked, in order of their names.
     #[must_use]
     pub fn queryable(&self) -> Vec<Arc<Endpoint>> {
-        let known = self.known.read();
-        let endpoints = known.values().map(|known| &known.endpoint);
+        let mut endpoints = self.all();
+        endpoints.retain(|endpoint| endpoint.is_queryable());
         endpoints
-            .filter(|endpoint| endpoint.is_queryable())
-            .cloned()
-            .collect()
+    }
+
+    /// All endpoints, in order of their names.
+    pub(crate) fn all(&self) -> Vec<Arc<Endpoint>> {
+        let known = self.known.read();
+        let endpoints = known.values().map(|known| Arc::clone(&known.endpoint));
+        endpoints.collect()
     }
 
     /// What is known of each endpoint, in order of their names.
     #[must_use]
     pub fn statuses(&self) -> Vec<EndpointStatus> {
-        let now_ms = self.clock.now_ms();
-        let known = self.known.read();
-        let endpoints = known.values().map(|known| &known.endpoint);
-        endpoints
-            .filter(|endpoint| endpoint.is_listed(now_ms, self.config.unhealthy_timeout))
-            .map(|endpoint| endpoint.status())
-            .collect()
+        let endpoints = self.all();
+        endpoints.iter().map(|endpoint| endpoint.status()).collect()
     }
 
     /// Where calls of other services to endpoints are counted.
@@ -232,28 +228,21 @@ impl Endpoints {
 
     /// Returns when each endpoint that is known now has been asked once, or was removed.
     pub async fn checked_once(&self) {
-        let endpoints: Vec<_> = {
-            let known = self.known.read();
-            known
-                .values()
-                .map(|known| Arc::clone(&known.endpoint))
-                .collect()
-        };
-        for endpoint in endpoints {
+        for endpoint in self.all() {
             endpoint.checked_once().await;
         }
     }
 
     fn show_connections(&self) {
         let connection = |endpoint: &Arc<Endpoint>| {
-            let metadata = endpoint.metadata()?;
-            Some(Connection {
+            let metadata = endpoint.served().unwrap_or_else(Metadata::unknown);
+            Connection {
                 name: endpoint.name().to_owned(),
                 external_labels: label_sets_text(&metadata),
                 component: metadata.component().to_owned(),
-            })
+            }
         };
-        let connections: Vec<_> = self.queryable().iter().filter_map(connection).collect();
+        let connections: Vec<_> = self.queryable().iter().map(connection).collect();
         self.metrics.show(&connections);
     }
 }
@@ -269,14 +258,17 @@ impl Stores for Endpoints {
                     metadata,
                     api: Arc::clone(endpoint) as _,
                 }),
-                Standing::Failing(metadata, error) if metadata.is_store() => {
-                    all.absent.push(Absent {
-                        name,
-                        metadata,
-                        error,
-                    });
+                Standing::Absent { served, error } => {
+                    let metadata = served.unwrap_or_else(Metadata::unknown);
+                    if metadata.is_store() {
+                        all.absent.push(Absent {
+                            name,
+                            metadata,
+                            error,
+                        });
+                    }
                 }
-                Standing::Queryable(_) | Standing::Failing(..) | Standing::Unknown => {}
+                Standing::Queryable(_) => {}
             }
         }
         all

@@ -17,7 +17,7 @@ use rutile_storeapi::{
 use rutile_telemetry::Registry;
 
 use crate::{
-    Stores,
+    Known, Stores, chain,
     labels::{self, Kind, LabelCall},
     metrics::FanoutMetrics,
     patience::Patience,
@@ -112,12 +112,11 @@ impl Fanout {
     /// is silent when it begins, or not done when half of it is over, is given up. Without partial
     /// response the first failure, or warning of a store, is an error.
     ///
-    /// A store that would be asked if it were not [`crate::Absent`] is a warning in any case: others are
-    /// asked, and the answer does not look whole.
+    /// A store that would be asked if it were not [`crate::Absent`] counts as one that fails.
     ///
     /// # Errors
-    /// `Invalid` for a wrong request, `Unavailable` if there is no store at all and partial response
-    /// is off. Later errors are items of the stream.
+    /// `Invalid` for a wrong request; without partial response `Unavailable` if there is no store at
+    /// all, or one is absent. Later errors are items of the stream.
     pub fn series_items(
         &self,
         ctx: &RequestContext,
@@ -157,10 +156,11 @@ impl Fanout {
                 "no matchers specified (excluding selector labels)",
             ));
         }
-        if !asked.partial && self.stores.stores().is_empty() {
+        let known = self.stores.known();
+        if !asked.partial && known.is_empty() {
             return Err(Error::new(ErrorKind::Unavailable, "No StoreAPIs available"));
         }
-        let plan = self.plan(ctx, &asked, &remaining);
+        let plan = self.plan(known, ctx, &asked, &remaining)?;
         let reading = series::Reading {
             retrieval: self.config.retrieval,
             tasks: &self.tasks,
@@ -272,30 +272,39 @@ impl Fanout {
         let Some(remaining) = without_external(compiled, &self.config.selector_labels) else {
             return Ok(labels::Found::default());
         };
-        let plan = self.plan(ctx, &asked, &remaining);
+        let plan = self.plan(self.stores.known(), ctx, &asked, &remaining)?;
         labels::ask(plan, ctx, &call).await
     }
 
-    fn plan(&self, ctx: &RequestContext, asked: &Asked<'_>, remaining: &[Matcher]) -> Plan {
+    fn plan(
+        &self,
+        known: Known,
+        ctx: &RequestContext,
+        asked: &Asked<'_>,
+        remaining: &[Matcher],
+    ) -> Result<Plan> {
         let question = Question {
             min_time: asked.min_time,
             max_time: asked.max_time,
             matchers: remaining,
             store_matchers: asked.store_matchers,
         };
-        let known = self.stores.known();
         let (selector, relabel) = (&self.config.selector_labels, &self.config.relabel);
         let passed_on = asked
             .matchers
             .iter()
             .filter(|matcher| selector.get(&matcher.name).is_none());
-        Plan {
+        let missing = missing(&known.absent, &question, relabel);
+        if !asked.partial && !missing.is_empty() {
+            return Err(chain::missing(&missing));
+        }
+        Ok(Plan {
             chosen: select(known.stores, &question, relabel),
-            missing: missing(&known.absent, &question, relabel),
+            missing,
             matchers: passed_on.cloned().collect(),
             partial: asked.partial,
             patience: Patience::new(self.config.response_timeout, ctx.deadline, asked.partial),
-        }
+        })
     }
 }
 

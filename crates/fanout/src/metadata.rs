@@ -1,6 +1,6 @@
 //! What a component says about itself.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rutile_model::{Labels, RelabelConfig};
 use rutile_proto::thanos::{
@@ -63,17 +63,17 @@ impl Metadata {
         }
     }
 
-    /// What is assumed of a strict endpoint that has not answered yet: a store of all times.
+    /// What is assumed of an endpoint that has never answered: it is a store of all times.
     #[must_use]
-    pub fn unknown() -> Self {
-        Self::new(InfoResponse {
+    pub fn unknown() -> Arc<Self> {
+        Arc::new(Self::new(InfoResponse {
             store: Some(StoreInfo {
                 min_time: i64::MIN,
                 max_time: i64::MAX,
                 ..StoreInfo::default()
             }),
             ..InfoResponse::default()
-        })
+        }))
     }
 
     /// Kind of component, such as `sidecar`; empty if it is not known.

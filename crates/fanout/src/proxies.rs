@@ -3,9 +3,9 @@
 //!
 //! All are asked at once, each as long as [`Patience`] has it, and may send any number of messages.
 //! Under partial response an endpoint that fails is a warning that names it, and what it sent before
-//! counts; otherwise it is an error, as is a warning that an endpoint sends. As a gRPC service each
-//! API passes on what the endpoints sent, untouched, so that the querier above sees every replica;
-//! to HTTP it is merged.
+//! counts; otherwise it is an error, as is a warning that an endpoint sends. One that cannot be asked
+//! counts as one that fails. As a gRPC service each API passes on what the endpoints sent, untouched,
+//! so that the querier above sees every replica; to HTTP it is merged.
 
 mod exemplars;
 mod gather;
@@ -169,11 +169,12 @@ impl Proxies {
         ctx: &RequestContext,
         request: &M::Request,
     ) -> Result<Gathered<M::Data>> {
-        let serves = |endpoint: &Arc<Endpoint>| {
-            let metadata = endpoint.metadata();
-            metadata.is_some_and(|metadata| M::is_served(&metadata.info))
+        // One that never answered may serve it.
+        let may_serve = |endpoint: &Arc<Endpoint>| {
+            let served = endpoint.served();
+            served.is_none_or(|served| M::is_served(&served.info))
         };
-        let serving = self.endpoints.queryable().into_iter().filter(serves);
+        let serving = self.endpoints.all().into_iter().filter(may_serve);
         let questions = M::questions(request, serving.collect(), &self.config)?;
         let partial = is_partial(false, M::strategy(request));
         let call = Call {

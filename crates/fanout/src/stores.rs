@@ -17,12 +17,12 @@ pub struct Store {
     pub api: Arc<dyn StoreApi>,
 }
 
-/// A store that cannot be asked now: what it may hold is missing from answers.
+/// A store that cannot be asked: what it may hold is missing from answers.
 #[derive(Debug, Clone)]
 pub struct Absent {
     /// How it is called in warnings and by `__address__`.
     pub name: Arc<str>,
-    /// What it served when it could be asked.
+    /// What it served when it could be asked; [`Metadata::unknown`] if it never could.
     pub metadata: Arc<Metadata>,
     /// Why it cannot be asked.
     pub error: String,
@@ -33,11 +33,15 @@ pub struct Absent {
 pub struct Known {
     /// Those that can be asked, in a fixed order.
     pub stores: Vec<Store>,
-    /// Those that could be asked before, in a fixed order.
+    /// Those that cannot, in a fixed order.
     pub absent: Vec<Absent>,
 }
 
 impl Known {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stores.is_empty() && self.absent.is_empty()
+    }
+
     /// What all of them say of themselves, or said.
     pub(crate) fn metadata(&self) -> impl Iterator<Item = &Metadata> {
         let stores = self.stores.iter().map(|store| &*store.metadata);
@@ -49,9 +53,13 @@ impl Known {
 impl Absent {
     /// What an answer says that lacks it.
     pub(crate) fn warning(&self) -> String {
-        let Self { name, error, .. } = self;
-        format!("{name} was not asked, its data may be missing: {error}")
+        missing(&self.name, &self.error)
     }
+}
+
+/// What an answer says that lacks what an endpoint may have.
+pub(crate) fn missing(name: &str, error: &str) -> String {
+    format!("{name} was not asked, its data may be missing: {error}")
 }
 
 /// The stores behind a proxy.

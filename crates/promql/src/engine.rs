@@ -41,6 +41,7 @@ pub use error::Error;
 pub use observe::{Analysis, QueryStats};
 pub use plan::Explanation;
 pub use query::Query;
+pub use steps::MAX_TIME_MS;
 
 use crate::{ParserOptions, Source, ValueType};
 use eval::Evaluator;

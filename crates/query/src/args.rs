@@ -6,7 +6,6 @@ mod query;
 mod web;
 
 use clap::Args;
-use rutile_model::ErrorKind;
 use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
 
 pub(crate) use endpoints::EndpointArgs;
@@ -59,7 +58,7 @@ config_flag!(
 );
 
 fn invalid(message: impl Into<String>) -> Failure {
-    Failure::message(ErrorKind::Invalid, message)
+    Failure::usage(message)
 }
 
 /// The first flag of these that is set is refused.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
@@ -76,6 +77,9 @@ struct Shared {
     clock: Arc<dyn Clock>,
     started_ms: i64,
 }
+
+/// The variable parts of a path; an error if they are not UTF-8.
+type Path = Result<RawPathParams, RawPathParamsRejection>;
 
 /// A request.
 #[derive(Debug)]
@@ -154,7 +158,7 @@ impl Web {
             .with_state(self)
     }
 
-    async fn answer<F, A>(self, path: RawPathParams, request: Request, handler: F) -> Response
+    async fn answer<F, A>(self, path: Path, request: Request, handler: F) -> Response
     where
         F: FnOnce(Self, Asked) -> A,
         A: Future<Output = Result<Reply>>,
@@ -168,23 +172,22 @@ impl Web {
         headers.respond(result, &cpu)
     }
 
-    async fn read(&self, path: &RawPathParams, request: Request) -> Result<Asked> {
+    async fn read(&self, path: &Path, request: Request) -> Result<Asked> {
         let headers = request.headers();
         let tenant = self.0.querier.config.tenancy.tenant(headers)?;
         let request_id = headers
             .get("x-request-id")
             .and_then(|id| id.to_str().ok())
             .map(Arc::from);
-        let name = path
-            .iter()
-            .next()
-            .map(|(_, value)| value.to_owned())
-            .unwrap_or_default();
+        let name = match path {
+            Ok(path) => path.iter().next().map(|(_, value)| value.to_owned()),
+            Err(_) => return Err(text::invalid_label(request.uri())),
+        };
         Ok(Asked {
             params: Arc::new(Params::read(request).await?),
             tenant,
             request_id,
-            name,
+            name: name.unwrap_or_default(),
         })
     }
 
@@ -271,7 +274,7 @@ where
     F: Fn(Web, Asked) -> A + Copy + Send + Sync + 'static,
     A: Future<Output = Result<Reply>> + Send + 'static,
 {
-    let post = move |State(web): State<Web>, path: RawPathParams, request: Request| {
+    let post = move |State(web): State<Web>, path: Path, request: Request| {
         web.answer(path, request, handler)
     };
     only_get(handler).post(post)
@@ -283,7 +286,7 @@ where
     F: Fn(Web, Asked) -> A + Copy + Send + Sync + 'static,
     A: Future<Output = Result<Reply>> + Send + 'static,
 {
-    let get_it = move |State(web): State<Web>, path: RawPathParams, request: Request| {
+    let get_it = move |State(web): State<Web>, path: Path, request: Request| {
         web.answer(path, request, handler)
     };
     get(get_it).options(options)

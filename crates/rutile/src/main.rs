@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         0 | 1 => String::new(),
         _ => argv.remove(1),
     };
+    // What usage lines say, and the programs of the components call themselves.
+    if let Some(program) = argv.first_mut() {
+        *program = format!("rutile {command}");
+    }
     match command.as_str() {
         UpComponent::NAME => run_from::<UpComponent>(argv),
         StoreComponent::NAME => run_from::<StoreComponent>(argv),

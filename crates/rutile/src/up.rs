@@ -5,11 +5,13 @@
 
 mod args;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use rutile_compact::CompactComponent;
+use rutile_disk::FolderLock;
 use rutile_model::ErrorKind;
 use rutile_query::QueryComponent;
 use rutile_runtime::{CancellationToken, Task, TaskGroup};
@@ -19,7 +21,7 @@ use rutile_ui::Part;
 
 pub(crate) use self::args::UpArgs;
 
-/// What the page shows: the compactor's block API is the one that can mark.
+/// What the page shows, beside what the compactor knows.
 const PARTS: [Part; 4] = [Part::Query, Part::Metadata, Part::Stores, Part::Blocks];
 
 /// The components and the listener before them.
@@ -30,6 +32,8 @@ pub(crate) struct UpComponent {
     /// Asked by the querier, so they go on until it has ended.
     store: Housed<StoreComponent>,
     compact: Option<Housed<CompactComponent>>,
+    /// Of the data folder.
+    _lock: FolderLock,
 }
 
 /// A component that is built, and what it runs in.
@@ -53,25 +57,28 @@ impl Component for UpComponent {
     type Args = UpArgs;
 
     async fn build(args: UpArgs, context: &Context) -> Result<Self, Failure> {
+        args.validate()?;
+        let lock = args.lock()?;
         let bucket = args.bucket()?;
         let http = HttpServer::bind(&args.http, context).await?;
         let host = Host::new();
-        let store = Housed::build(args.store(&bucket), context, &host).await?;
+        let store = Housed::build(args.store(&bucket)?, context, &host).await?;
         let compact = match args.compact {
-            true => Some(Housed::build(args.compact(&bucket), context, &host).await?),
+            true => Some(Housed::build(args.compact(&bucket)?, context, &host).await?),
             false => None,
         };
-        let address = host.grpc_address(StoreComponent::NAME);
+        let address = host.grpc_address(StoreComponent::NAME).map(reachable);
         let address = address
             .map(|address| address.to_string())
             .unwrap_or_default();
-        let query = Housed::build(args.query(&address), context, &host).await?;
+        let query = Housed::build(args.query(&address)?, context, &host).await?;
         Ok(Self {
             http,
             host,
             query,
             store,
             compact,
+            _lock: lock,
         })
     }
 
@@ -142,7 +149,7 @@ impl<C: Component> Housed<C> {
         context.flags = Arc::new(values);
         let component = C::build(args, &context)
             .await
-            .map_err(|failure| failure.context(C::NAME))?;
+            .map_err(|failure| failure.context(&format!("{0} (--{0}.arg)", C::NAME)))?;
         context.probe.set_healthy();
         Ok(Self {
             component,
@@ -179,10 +186,24 @@ impl Running {
     }
 }
 
+/// Where this process finds who listens at an address: on all interfaces is on this one, too.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    match address.ip().is_unspecified() {
+        true => SocketAddr::new(loopback, address.port()),
+        false => address,
+    }
+}
+
 /// The page, then the querier's routes; what these do not know is the compactor's, then the store gateway's.
 async fn routes(host: &Host, has_compactor: bool) -> Router {
     let mut behind = host.routes(StoreComponent::NAME).await;
+    let mut parts = PARTS.to_vec();
     if has_compactor {
+        parts.push(Part::Plan);
         behind = host
             .routes(CompactComponent::NAME)
             .await
@@ -190,6 +211,6 @@ async fn routes(host: &Host, has_compactor: bool) -> Router {
     }
     let query = host.routes(QueryComponent::NAME).await;
     query
-        .merge(rutile_ui::routes("", &PARTS))
+        .merge(rutile_ui::routes("", &parts))
         .fallback_service(behind)
 }

@@ -35,34 +35,76 @@ fn commands_are_listed_and_mistakes_told() {
         assert_eq!(help.status.code(), Some(0), "{command}");
         assert!(text(&help.stdout).contains("--log.level"), "{command}");
     }
+    for (args, usage) in [
+        (&["up", "--x"][..], "Usage: rutile up "),
+        (&["query", "--x"], "Usage: rutile query "),
+        (&["store", "--x"], "Usage: rutile store "),
+        (&["compact", "--x"], "Usage: rutile compact "),
+        (&["tools", "--x"], "Usage: rutile tools "),
+        (
+            &["tools", "bucket", "ls", "--x"],
+            "Usage: rutile tools bucket ls ",
+        ),
+    ] {
+        let wrong = rutile(args);
+        assert_eq!(wrong.status.code(), Some(2), "{args:?}");
+        let told = text(&wrong.stderr);
+        assert!(told.contains(usage), "{args:?}: {told}");
+    }
     let unknown = rutile(&["qery"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("there is no command \"qery\""));
     assert_eq!(rutile(&[]).status.code(), Some(2));
 }
 
+/// Listens anywhere.
+const ADDRESSES: [&str; 4] = [
+    "up",
+    "--http-address=127.0.0.1:0",
+    "--grpc-address=127.0.0.1:0",
+    "--store.arg=--grpc-address=127.0.0.1:0",
+];
+
 #[test]
 fn a_wrong_flag_of_a_component_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = format!("--data-dir={}", folder.path().display());
-    let addresses = [
-        "up",
-        "--http-address=127.0.0.1:0",
-        "--grpc-address=127.0.0.1:0",
-        &data,
-    ];
+    let file = folder.path().join("flags");
+    std::fs::write(&file, "--http-address=:1\n").unwrap();
+    let of_file = format!("--store.arg=@{}", file.display());
     for (wrong, told) in [
-        ("--store.arg=--sync-blok-duration=1s", "the flags of store"),
-        ("--compact.arg=--wait-interval=x", "the flags of compact"),
-        ("--query.arg=--endpoint=nowhere", "has no port"),
+        (
+            &["--store.arg=--sync-blok-duration=1s"][..],
+            "the flags of store (--store.arg): unexpected argument '--sync-blok-duration' found",
+        ),
+        (&["--compact.arg=--wait-interval=x"], "the flags of compact"),
+        (&["--query.arg=--endpoint=nowhere"], "has no port"),
+        (&["--query.arg=--help"], "`rutile query --help` lists them"),
+        (
+            &["--query.arg=--http-address=:1"],
+            "--http-address is not theirs to set here: one port serves all, use --http-address",
+        ),
+        (
+            &["--compact.arg=--http-grace-period=1s"],
+            "--http-grace-period is not theirs",
+        ),
+        (&[&of_file], "--http-address is not theirs"),
+        (&["--store.arg=--data-dir=/x"], "--data-dir is not theirs"),
+        (&["--compact.arg=--no-wait"], "--wait is not theirs"),
+        (
+            &["--query.arg=--grpc-address=:1"],
+            "--grpc-address is not theirs",
+        ),
+        (
+            &["--no-compact", "--compact.arg=--consistency-delay=0s"],
+            "--compact.arg has no effect with --no-compact",
+        ),
+        (&["--grpc-server-tls-cert=x"], "not supported yet"),
     ] {
-        let ended = rutile(&[&addresses[..], &[wrong]].concat());
-        assert_eq!(ended.status.code(), Some(1), "{wrong}");
-        assert!(
-            text(&ended.stderr).contains(told),
-            "{wrong}: {}",
-            text(&ended.stderr)
-        );
+        let ended = rutile(&[&ADDRESSES[..], &[&data], wrong].concat());
+        let shown = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{wrong:?}: {shown}");
+        assert!(shown.contains(told), "{wrong:?}: {shown}");
     }
 }
 
@@ -79,11 +121,7 @@ impl Up {
     /// Starts it on the bucket in `folder`, and waits until it is ready.
     fn start(folder: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rutile"));
-        command.args([
-            "up",
-            "--http-address=127.0.0.1:0",
-            "--grpc-address=127.0.0.1:0",
-        ]);
+        command.args(ADDRESSES);
         command.arg(format!("--data-dir={}", folder.display()));
         let mut child = command.args(args).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -170,6 +208,15 @@ fn a_bucket_is_queried_and_compacted_by_one_process() {
             .get("/")
             .contains("data-serves=\"query metadata stores blocks\"")
     );
+    let data = format!("--data-dir={}", folder.path().display());
+    let second = rutile(&[&ADDRESSES[..], &[&data]].concat());
+    let told = text(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    let holder = format!("is in use by process {}", alone.child.id());
+    assert!(
+        told.contains(&holder) && told.contains("--data-dir"),
+        "{told}"
+    );
     assert_eq!(alone.terminate(), Some(0));
 
     let delay = "--compact.arg=--consistency-delay=0s";
@@ -185,6 +232,11 @@ fn a_bucket_is_queried_and_compacted_by_one_process() {
         blocks["data"]["blocks"].as_array().unwrap().len() > 1,
         "{blocks}"
     );
+    let served = "data-serves=\"query metadata stores blocks plan\"";
+    assert!(up.get("/").contains(served));
+    let plan: Value = serde_json::from_str(&up.get("/api/v1/blocks/plan")).unwrap();
+    let count = |of: &Value| of["data"]["blocks"].as_array().unwrap().len();
+    assert_eq!(count(&plan), count(&blocks), "{plan}");
     let metrics = up.get("/metrics");
     for of in [
         "thanos_status{check=\"ready\",component=\"up\"} 1",

@@ -179,7 +179,10 @@ fn rewrite(argument: String, switches: &BTreeSet<String>) -> String {
 
 /// Replaces `@file` by the lines of the file, except after `--`. Empty lines and those that begin
 /// with `#` are left out; lines may name further files.
-fn expand_files(argv: Vec<String>) -> Result<Vec<String>, Answer> {
+///
+/// # Errors
+/// What to print: a file that cannot be read, or too many of them.
+pub fn expand_files(argv: Vec<String>) -> Result<Vec<String>, Answer> {
     let mut expanded = Vec::with_capacity(argv.len());
     let mut pending: Vec<String> = argv.into_iter().rev().collect();
     let (mut files, mut only_values) = (0, false);

@@ -52,7 +52,7 @@ impl<F: ConfigFlag> PathOrContent<F> {
     /// A failure that names the flags: both set, none set though required, file not readable.
     pub fn content(&self) -> Result<Option<String>, Failure> {
         let name = F::NAME;
-        let wrong = |message| Err(Failure::message(ErrorKind::Invalid, message));
+        let wrong = |message: String| Err(Failure::usage(message));
         if !self.content.is_empty() && !self.path.is_empty() {
             return wrong(format!(
                 "--{name} and --{name}-file are both set: use one of them"
@@ -65,9 +65,8 @@ impl<F: ConfigFlag> PathOrContent<F> {
                 Ok(text) => text,
                 Err(error) => {
                     let path = &self.path;
-                    return wrong(format!(
-                        "cannot read the file {path} of --{name}-file: {error}"
-                    ));
+                    let message = format!("cannot read the file {path} of --{name}-file: {error}");
+                    return Err(Failure::message(ErrorKind::Invalid, message));
                 }
             }
         };

@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// A command line that cannot be served: exit code 2.
+    /// A command line that is wrong whatever the machine and its files are like: exit code 2.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self {
@@ -46,13 +46,13 @@ impl Failure {
         }
     }
 
-    /// A flag that is known and not supported yet.
+    /// A flag that is known and not supported yet: exit code 2, too.
     #[must_use]
     pub fn unsupported_flag(flag: &str) -> Self {
         Self {
             kind: ErrorKind::Unsupported,
             message: format!("{flag} is not supported yet: leave it out"),
-            usage: false,
+            usage: true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration};
 use rutile_runtime::{Clock, MemoryLimit, SystemClock};
-use rutile_telemetry::{LogConfig, LogFormat, LogLevel};
+use rutile_telemetry::{LogConfig, LogError, LogFormat, LogLevel};
 
 use crate::config_flag::{ConfigFlag, PathOrContent};
 use crate::failure::Failure;
@@ -172,7 +172,7 @@ impl LogArgs {
     /// # Errors
     /// A failure that names the flag.
     pub fn config(&self) -> Result<LogConfig, Failure> {
-        let wrong = |error| Failure::new(ErrorKind::Invalid, &error);
+        let wrong = |error: LogError| Failure::usage(error.to_string());
         let level: LogLevel = self.log_level.parse().map_err(wrong)?;
         let format: LogFormat = self.log_format.parse().map_err(wrong)?;
         let now_ms = Arc::new(|| SystemClock.now_ms());
@@ -196,14 +196,12 @@ impl CommonArgs {
         }
         let ratio = self.auto_gomemlimit_ratio;
         if !(ratio > 0.0 && ratio <= 1.0) {
-            return Err(Failure::message(
-                ErrorKind::Invalid,
-                format!("--auto-gomemlimit.ratio is {ratio}: it must be more than 0 and at most 1"),
-            ));
+            return Err(Failure::usage(format!(
+                "--auto-gomemlimit.ratio is {ratio}: it must be more than 0 and at most 1"
+            )));
         }
         if self.memory_limit == Some(ByteSize(0)) {
-            return Err(Failure::message(
-                ErrorKind::Invalid,
+            return Err(Failure::usage(
                 "--memory.limit is 0: leave it out to get a share of the machine's memory",
             ));
         }

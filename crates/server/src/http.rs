@@ -2,6 +2,7 @@
 
 mod metrics;
 mod profile;
+mod refusal;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use rutile_telemetry::{Registry, TEXT_FORMAT};
 use tower::ServiceExt;
 
 pub use self::metrics::HttpMetrics;
+pub use self::refusal::is_cross_origin;
 use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::HttpArgs;
@@ -154,7 +156,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let logged = log.and_then(|log| log.begin(&request, self.peer));
         let answer = self.routes.clone().oneshot(request.map(Body::new));
         Box::pin(async move {
-            let response = answer.await?;
+            let response = refusal::worded(answer.await?);
             Ok(match logged {
                 Some(logged) => logged.answered(response),
                 None => response,

@@ -33,6 +33,6 @@ pub use crate::failure::Failure;
 pub use crate::flags::{CommonArgs, GrpcArgs, HttpArgs, LogArgs};
 pub use crate::grpc::{GrpcServer, GrpcServices, MAX_MESSAGE_BYTES};
 pub use crate::host::Host;
-pub use crate::http::{HttpMetrics, HttpServer};
+pub use crate::http::{HttpMetrics, HttpServer, is_cross_origin};
 pub use crate::probe::Probe;
 pub use crate::request_log::{RequestLog, RequestLogging};

@@ -44,15 +44,15 @@ fn exit_codes() {
     check_end(&["--htp-address=x"], 2, "--http-address");
     check_end(
         &["--http.config=x"],
-        1,
+        2,
         "--http.config is not supported yet",
     );
     check_end(
         &["--log.format=journald"],
-        1,
+        2,
         "journald is not supported yet",
     );
-    check_end(&["--memory.limit=0B"], 1, "--memory.limit is 0");
+    check_end(&["--memory.limit=0B"], 2, "--memory.limit is 0");
     check_end(
         &[FREE[0], FREE[1], "--fail=no bucket"],
         1,

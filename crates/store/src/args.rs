@@ -8,7 +8,7 @@ use rutile_cache::CachingBucketConfig;
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
-use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration, TimeOrDuration};
+use rutile_model::{ByteSize, GoDuration, PromDuration, TimeOrDuration};
 use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
 
 use crate::{CallLimits, GatewayConfig, HeaderDownload, StoreConfig, SyncConfig};
@@ -288,7 +288,7 @@ pub(crate) struct WebArgs {
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
-    Failure::message(ErrorKind::Invalid, message)
+    Failure::usage(message)
 }
 
 impl StoreArgs {

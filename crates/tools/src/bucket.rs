@@ -3,9 +3,7 @@
 mod inspect;
 mod ls;
 mod mark;
-mod next;
 mod source;
-mod state;
 mod tidy;
 mod upload;
 mod verify;

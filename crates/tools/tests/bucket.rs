@@ -2,6 +2,7 @@
 //! that merged them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -339,6 +340,16 @@ fn inspect_tells_what_a_compactor_does_next_and_why() {
     );
     let (_, reason) = tools.next("01M820PDD273ECWRHKRCTQJ9XD", &[]);
     assert_eq!(reason, "4 blocks into one of 8h, after another merge");
+    let listed = tools.ok(&["inspect", "-o", "json"]);
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let mut merges = BTreeMap::new();
+    for number in listed
+        .iter()
+        .filter_map(|block| block["next"]["merge"].as_u64())
+    {
+        *merges.entry(number).or_insert(0) += 1;
+    }
+    assert_eq!(merges.into_values().collect::<Vec<_>>(), [4; 7]);
     // A block that must not be compacted parts its neighbours.
     tools.ok(&[
         "mark",

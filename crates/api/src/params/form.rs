@@ -2,11 +2,11 @@
 
 use axum::body::to_bytes;
 use axum::extract::Request;
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode;
 
 use super::Params;
-use crate::{Failed, Result};
+use crate::{ErrorType, Failed, Result};
 
 /// The longest form, as in Go. A query is at most half a MiB.
 const MAX_FORM_BYTES: usize = 10 << 20;
@@ -19,6 +19,7 @@ pub(super) async fn read(request: Request) -> Result<Params> {
     let (head, body) = request.into_parts();
     let mut params = Params::default();
     if head.method != Method::GET && is_form(&head.headers) {
+        require_plain(&head.headers)?;
         let form = to_bytes(body, MAX_FORM_BYTES).await.map_err(|error| {
             let most = MAX_FORM_BYTES >> 20;
             Failed::bad_data(format!(
@@ -34,12 +35,25 @@ pub(super) async fn read(request: Request) -> Result<Params> {
     Ok(params)
 }
 
-fn is_form(headers: &http::HeaderMap) -> bool {
+fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+/// A compressed form would be read as garbage, or as nothing.
+fn require_plain(headers: &HeaderMap) -> Result<()> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            let problem = format!(
+                "Content-Encoding {encoding:?} of a form is not supported: send it as it is"
+            );
+            Err(Failed::new(ErrorType::Unsupported, problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Appends the parameters of a form.
@@ -54,14 +68,20 @@ pub(super) fn decode(form: &[u8], out: &mut Vec<(String, String)>) -> Result<()>
             )));
         }
         let mut parts = pair.splitn(2, |byte| *byte == b'=');
-        let mut part = || text(parts.next().unwrap_or_default());
+        let mut part = || bytes(parts.next().unwrap_or_default());
         let (name, value) = (part()?, part()?);
+        // A name that is not UTF-8 is none that anybody asks for.
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let value = String::from_utf8(value).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failed::parameter(&name, format!("invalid UTF-8 behind {at} bytes"))
+        })?;
         out.push((name, value));
     }
     Ok(())
 }
 
-fn text(encoded: &[u8]) -> Result<String> {
+fn bytes(encoded: &[u8]) -> Result<Vec<u8>> {
     if let Some(wrong) = wrong_escape(encoded) {
         let wrong = String::from_utf8_lossy(wrong);
         return Err(Failed::bad_data(format!(
@@ -72,13 +92,7 @@ fn text(encoded: &[u8]) -> Result<String> {
         .iter()
         .map(|byte| if *byte == b'+' { b' ' } else { *byte })
         .collect();
-    let decoded: Vec<u8> = percent_decode(&spaced).collect();
-    String::from_utf8(decoded).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failed::bad_data(format!(
-            "error parsing form values: not UTF-8 behind {at} bytes of a value"
-        ))
-    })
+    Ok(percent_decode(&spaced).collect())
 }
 
 /// A percent sign without two digits behind it.

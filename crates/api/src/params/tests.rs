@@ -49,13 +49,40 @@ fn wrong_escapes_are_refused() {
     let check = |text: &str, problem: &str| {
         let failed = Params::from_query(text).unwrap_err();
         assert_eq!(
-            failed.message,
-            format!("error parsing form values: {problem}")
+            (failed.kind, failed.message),
+            (crate::ErrorType::BadData, problem.to_owned())
         );
     };
-    check("query=a%zz", "invalid URL escape \"%zz\"");
-    check("query=%2", "invalid URL escape \"%2\"");
-    check("query=ab%ff", "not UTF-8 behind 2 bytes of a value");
+    let escape = |wrong: &str| format!("error parsing form values: invalid URL escape \"{wrong}\"");
+    check("query=a%zz", &escape("%zz"));
+    check("query=%2", &escape("%2"));
+    let query = "invalid parameter \"query\": invalid UTF-8 behind 2 bytes";
+    check("time=1&query=ab%ff", query);
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_nobodys() {
+    let params = query("a%ff=1&a=2");
+    assert_eq!(params.get("a"), "2");
+}
+
+#[tokio::test]
+async fn a_compressed_form_is_refused() {
+    let form = |encoding: &str| {
+        let request = Request::builder()
+            .method(Method::POST)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::CONTENT_ENCODING, encoding);
+        Params::read(request.body(Body::from("query=up")).unwrap())
+    };
+    assert_eq!(form("identity").await.unwrap().get("query"), "up");
+    let failed = form("gzip").await.unwrap_err();
+    assert_eq!(failed.kind, crate::ErrorType::Unsupported);
+    assert_eq!(
+        (failed.kind.as_str(), failed.kind.status().as_u16()),
+        ("bad_data", 415)
+    );
+    assert!(failed.message.contains("\"gzip\""), "{failed}");
 }
 
 #[test]
@@ -135,7 +162,9 @@ fn errors_name_the_parameter() {
     );
     assert_eq!(
         message(params.time("time").unwrap_err()),
-        bad("invalid parameter \"time\": cannot parse \"never\" to a valid timestamp")
+        bad(
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"never\" to a valid timestamp"
+        )
     );
     assert_eq!(
         message(params.required_time("none").unwrap_err()),

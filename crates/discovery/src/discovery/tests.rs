@@ -125,6 +125,25 @@ async fn a_name_that_is_not_found_yet_is_looked_up_again_soon() {
     let _running = tasks.spawn("discovery", discovery.run());
     server.clear();
     server.add("stores.test", "10.0.0.1");
-    specs.changed().await.unwrap();
+    let found = |specs: &Vec<EndpointSpec>| specs.iter().any(|spec| !spec.targets.is_empty());
+    specs.wait_for(found).await.unwrap();
+    assert_eq!(names(&specs), ["10.0.0.1:1=10.0.0.1:1"]);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_nothing_is_an_endpoint_without_targets() {
+    let server = Server::start().await;
+    let settings = DiscoveryConfig {
+        entries: vec![
+            Entry::new("dns+gone.test:1", false, false, ClientConfig::default()).unwrap(),
+        ],
+        ..DiscoveryConfig::default()
+    };
+    let mut discovery = discovery(settings, &server).await.unwrap();
+    let specs = discovery.watch();
+    discovery.update(false).await;
+    assert_eq!(names(&specs), ["dns+gone.test:1="]);
+    server.add("gone.test", "10.0.0.1");
+    discovery.update(false).await;
     assert_eq!(names(&specs), ["10.0.0.1:1=10.0.0.1:1"]);
 }

@@ -16,7 +16,12 @@ use rutile_storeapi::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{EndpointStatus, group::Group};
-use crate::{ClientMetrics, Metadata, Method, chain};
+use crate::{ClientMetrics, Metadata, Method, chain, stores::missing};
+
+/// Why an endpoint that has just been found cannot be asked.
+const NOT_YET: &str = "it has not answered Info yet";
+/// Why one cannot that answered under other settings.
+const CHANGED: &str = "its settings have changed, and it has not answered since";
 
 /// An endpoint of the set, or a group of them that counts as one. Asked as a [`StoreApi`], and
 /// for the methods of other services by [`Endpoint::stream`].
@@ -26,7 +31,6 @@ pub struct Endpoint {
     client: ClientConfig,
     group: Group,
     calls: ClientMetrics,
-    since_ms: i64,
     state: watch::Sender<State>,
 }
 
@@ -43,29 +47,31 @@ struct State {
 /// Whether an endpoint can be asked.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// It can.
+    /// It can; what it said of itself at last, of a strict one that said nothing that it is a store of
+    /// all times.
     Queryable(Arc<Metadata>),
-    /// It could before; why it cannot now.
-    Failing(Arc<Metadata>, String),
-    /// It never could.
-    Unknown,
+    /// It cannot.
+    Absent {
+        /// What it said of itself when it could; `None` if it never could.
+        served: Option<Arc<Metadata>>,
+        error: String,
+    },
 }
 
 impl Endpoint {
-    pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics, now_ms: i64) -> Self {
+    pub(super) fn new(spec: &EndpointSpec, calls: ClientMetrics) -> Self {
         Self {
             name: spec.name.clone(),
             strict: spec.strict,
             client: spec.client.clone(),
             group: Group::new(&spec.targets, &spec.client, spec.group),
             calls,
-            since_ms: now_ms,
             state: watch::Sender::default(),
         }
     }
 
     /// What it last said of itself.
-    pub(super) fn served(&self) -> Option<Arc<Metadata>> {
+    pub(crate) fn served(&self) -> Option<Arc<Metadata>> {
         self.state.borrow().metadata.clone()
     }
 
@@ -98,14 +104,6 @@ impl Endpoint {
         self.strict
     }
 
-    /// What it last said of itself. A strict one that said nothing yet counts as a store of all
-    /// times; of any other nothing is known then.
-    #[must_use]
-    pub fn metadata(&self) -> Option<Arc<Metadata>> {
-        self.served()
-            .or_else(|| self.strict.then(|| Arc::new(Metadata::unknown())))
-    }
-
     /// Calls a method of one of the services beside the StoreAPI.
     ///
     /// # Errors
@@ -130,45 +128,41 @@ impl Endpoint {
     /// Whether it can be asked, and what it said of itself at last: both of the same moment.
     pub(super) fn standing(&self) -> Standing {
         let state = self.state.borrow();
-        let metadata = state.metadata.clone();
+        let served = state.metadata.clone();
         if self.strict {
-            let metadata = metadata.unwrap_or_else(|| Arc::new(Metadata::unknown()));
-            return Standing::Queryable(metadata);
+            return Standing::Queryable(served.unwrap_or_else(Metadata::unknown));
         }
-        let Some(metadata) = metadata else {
-            return Standing::Unknown;
-        };
-        match &state.last_error {
-            Some(error) => Standing::Failing(metadata, format!("its last Info failed: {error}")),
-            None if state.checked => Standing::Queryable(metadata),
-            None => {
-                let why = "its settings have changed, and it has not answered since";
-                Standing::Failing(metadata, why.to_owned())
+        let error = match (&served, &state.last_error) {
+            (Some(metadata), None) if state.checked => {
+                return Standing::Queryable(Arc::clone(metadata));
             }
-        }
+            (Some(_), None) => CHANGED.to_owned(),
+            (Some(_), Some(error)) => format!("its last Info failed: {error}"),
+            (None, None) => NOT_YET.to_owned(),
+            (None, Some(error)) => format!("it never answered Info: {error}"),
+        };
+        Standing::Absent { served, error }
     }
 
-    /// Whether it is worth showing: it is strict, or it worked within `unhealthy` milliseconds.
-    pub(super) fn is_listed(&self, now_ms: i64, unhealthy: Duration) -> bool {
-        let state = self.state.borrow();
-        let since = state.last_success_ms.unwrap_or(self.since_ms);
-        let unhealthy_ms = i64::try_from(unhealthy.as_millis()).unwrap_or(i64::MAX);
-        self.strict
-            || (state.checked && state.last_error.is_none())
-            || now_ms.saturating_sub(since) < unhealthy_ms
+    /// What an answer says that lacks it; `None` if it can be asked.
+    pub(crate) fn missing(&self) -> Option<String> {
+        match self.standing() {
+            Standing::Queryable(_) => None,
+            Standing::Absent { error, .. } => Some(missing(&self.name, &error)),
+        }
     }
 
     pub(super) fn status(&self) -> EndpointStatus {
         let state = self.state.borrow().clone();
-        let metadata = state
-            .metadata
-            .unwrap_or_else(|| Arc::new(Metadata::unknown()));
+        let not_yet = || (!state.checked).then(|| NOT_YET.to_owned());
+        let last_error = state.last_error.or_else(not_yet);
+        let metadata = state.metadata.unwrap_or_else(Metadata::unknown);
         let (min_time, max_time) = metadata.time_range();
         EndpointStatus {
             name: self.name.clone(),
             component: metadata.component().to_owned(),
             last_check_ms: state.last_success_ms,
-            last_error: state.last_error,
+            last_error,
             label_sets: metadata.label_sets.clone(),
             min_time,
             max_time,

@@ -39,7 +39,8 @@ impl Asked for Exemplars {
     ) -> Result<Vec<(Arc<Endpoint>, ExemplarsRequest)>> {
         let selectors = selectors(&request.query, &config.selector_labels)?;
         let question = |endpoint: Arc<Endpoint>| {
-            let query = query_for(&*endpoint.metadata()?, &selectors)?;
+            let metadata = endpoint.served().unwrap_or_else(Metadata::unknown);
+            let query = query_for(&metadata, &selectors)?;
             let request = ExemplarsRequest {
                 query,
                 ..request.clone()

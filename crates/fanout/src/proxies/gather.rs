@@ -84,14 +84,24 @@ impl<T> Default for Gathered<T> {
 }
 
 impl Call<'_> {
-    /// Asks all endpoints at once.
+    /// Asks all endpoints at once that can be asked.
     ///
     /// # Errors
-    /// Without partial response that of the first endpoint that fails.
+    /// Without partial response that of the first endpoint that fails, or that some cannot be asked.
     pub(crate) async fn ask_all<M: Asked>(
         &self,
-        questions: Vec<(Arc<Endpoint>, M::Request)>,
+        mut questions: Vec<(Arc<Endpoint>, M::Request)>,
     ) -> Result<Gathered<M::Data>> {
+        let mut missing = Vec::new();
+        questions.retain(|(endpoint, _)| {
+            let reason = endpoint.missing();
+            let is_there = reason.is_none();
+            missing.extend(reason);
+            is_there
+        });
+        if !self.partial && !missing.is_empty() {
+            return Err(chain::missing(&missing));
+        }
         let calls = questions
             .iter()
             .map(|(endpoint, request)| self.ask::<M>(endpoint, request));
@@ -100,7 +110,10 @@ impl Call<'_> {
         } else {
             try_join_all(calls).await
         }?;
-        let mut all = Gathered::default();
+        let mut all = Gathered {
+            warnings: missing,
+            ..Gathered::default()
+        };
         for answer in answers {
             all.add(answer);
         }

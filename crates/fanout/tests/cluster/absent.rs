@@ -1,19 +1,20 @@
-//! Endpoints that could be asked before, and cannot now: answers say that they lack their data.
+//! Endpoints that cannot be asked: answers say that they lack their data, or fail without partial
+//! response.
 
 use std::{
     slice,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
 };
 
-use rutile_discovery::{Compression, EndpointSpec};
-use rutile_fanout::{FanoutConfig, Stores};
-use rutile_model::{Labels, MatchOp, Matcher};
+use rutile_discovery::{ClientConfig, Compression, EndpointSpec, Entry};
+use rutile_fanout::{EndpointStatus, FanoutConfig, Stores};
+use rutile_model::{ErrorKind, Labels, MatchOp, Matcher};
 use rutile_proto::thanos::{
     LabelNamesRequest, LabelValuesRequest, PartialResponseStrategy, SeriesRequest,
     label_matcher::Type,
 };
 use rutile_runtime::{ManualClock, TaskGroup};
-use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_storeapi::{ItemStream, RequestContext, Result, StoreApi};
 
 use crate::support::{
     Cluster, Switched, collect, eventually, everything, labels_of, matcher, often, serve, store,
@@ -82,18 +83,31 @@ impl Region {
         (series.iter().map(labels_of).collect(), warnings)
     }
 
+    /// What is said of the store that is not there.
+    fn missing(&self) -> String {
+        self.missing_because("its last Info failed: not ready")
+    }
+
+    fn missing_because(&self, reason: &str) -> String {
+        let address = &self.eu_address;
+        format!("{address} was not asked, its data may be missing: {reason}")
+    }
+
     /// Whether these are the one warning that is expected.
     fn check(&self, warnings: &[String]) {
-        let [warning] = warnings else {
-            panic!("one warning is expected: {warnings:?}");
-        };
-        assert_eq!(
-            *warning,
-            format!(
-                "{} was not asked, its data may be missing: its last Info failed: not ready",
-                self.eu_address
-            )
-        );
+        assert_eq!(*warnings, [self.missing()]);
+    }
+
+    /// Whether a request without partial response fails because of the store that is not there.
+    fn check_fails<T>(&self, answer: Result<T>) {
+        let error = answer.err().expect("it is an error");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.to_string(), self.missing());
+    }
+
+    fn series(&self, request: SeriesRequest) -> Result<ItemStream> {
+        let ctx = RequestContext::default();
+        self.cluster.fanout.series_items(&ctx, request, &[])
     }
 }
 
@@ -106,44 +120,46 @@ fn strict() -> SeriesRequest {
 }
 
 #[tokio::test]
-async fn series_that_are_missing_are_a_warning_and_never_an_error() {
+async fn series_that_are_missing_are_a_warning_or_an_error() {
     let region = region().await;
-    for request in [everything(), strict()] {
-        let (series, warnings) = region.ask(request, &[]).await;
-        assert_eq!(series, [up().extended_with(&in_region("us"))]);
-        region.check(&warnings);
-    }
+    let (series, warnings) = region.ask(everything(), &[]).await;
+    assert_eq!(series, [up().extended_with(&in_region("us"))]);
+    region.check(&warnings);
+    region.check_fails(region.series(strict()));
+    let mut of_us = strict();
+    of_us.matchers.push(matcher("region", Type::Eq, "us"));
+    let (series, warnings) = region.ask(of_us, &[]).await;
+    assert_eq!((series.len(), warnings), (1, Vec::new()));
     region.switch(true).await;
     let (series, warnings) = region.ask(strict(), &[]).await;
     assert_eq!((series.len(), warnings), (2, Vec::new()));
 }
 
 #[tokio::test]
-async fn names_and_values_that_are_missing_are_a_warning() {
+async fn names_and_values_that_are_missing_are_a_warning_or_an_error() {
     let region = region().await;
     let ctx = RequestContext::default();
-    for partial_response_disabled in [false, true] {
-        let request = LabelNamesRequest {
-            partial_response_disabled,
-            end: 10_000,
-            ..LabelNamesRequest::default()
-        };
-        let names = region.cluster.fanout.names(&ctx, request, &[]).await;
-        let names = names.unwrap();
-        assert_eq!(names.names, ["__name__", "region"]);
-        region.check(&names.warnings);
+    let names = |partial_response_disabled| LabelNamesRequest {
+        partial_response_disabled,
+        end: 10_000,
+        ..LabelNamesRequest::default()
+    };
+    let values = |partial_response_disabled| LabelValuesRequest {
+        label: "region".to_owned(),
+        partial_response_disabled,
+        end: 10_000,
+        ..LabelValuesRequest::default()
+    };
+    let fanout = &region.cluster.fanout;
+    let found = fanout.names(&ctx, names(false), &[]).await.unwrap();
+    assert_eq!(found.names, ["__name__", "region"]);
+    region.check(&found.warnings);
+    region.check_fails(fanout.names(&ctx, names(true), &[]).await);
 
-        let request = LabelValuesRequest {
-            label: "region".to_owned(),
-            partial_response_disabled,
-            end: 10_000,
-            ..LabelValuesRequest::default()
-        };
-        let values = region.cluster.fanout.values(&ctx, request, &[]).await;
-        let values = values.unwrap();
-        assert_eq!(values.values, ["us"]);
-        region.check(&values.warnings);
-    }
+    let found = fanout.values(&ctx, values(false), &[]).await.unwrap();
+    assert_eq!(found.values, ["us"]);
+    region.check(&found.warnings);
+    region.check_fails(fanout.values(&ctx, values(true), &[]).await);
 }
 
 #[tokio::test]
@@ -175,17 +191,48 @@ async fn what_it_could_not_have_is_not_missing() {
 }
 
 #[tokio::test]
-async fn what_is_removed_or_never_answered_is_not_missing() {
+async fn what_is_removed_is_not_missing_and_what_never_answered_is() {
     let region = region().await;
     let us = EndpointSpec::fixed(&region.us_address);
     region.cluster.endpoints.replace(vec![us.clone()]);
     assert!(region.ask(everything(), &[]).await.1.is_empty());
 
-    // It is back in the list, and was not heard of since.
+    // It is back in the list, and was not heard of since: nobody knows any more what it has.
     let eu = EndpointSpec::fixed(&region.eu_address);
     region.cluster.endpoints.replace(vec![us, eu]);
+    let later = SeriesRequest {
+        min_time: 1_000_000,
+        max_time: 2_000_000,
+        ..everything()
+    };
+    // Nobody has asked it yet: this test has one thread.
+    let missing = region.missing_because("it has not answered Info yet");
+    assert_eq!(region.ask(later.clone(), &[]).await.1, [missing]);
     region.cluster.endpoints.checked_once().await;
+    let missing = region.missing_because("it never answered Info: not ready");
+    assert_eq!(region.ask(later, &[]).await.1, [&*missing]);
+    let error = region.series(strict()).err().unwrap();
+    assert_eq!(error.to_string(), missing);
+    let statuses = region.cluster.endpoints.statuses();
+    let is_eu = |status: &&EndpointStatus| status.name == region.eu_address;
+    let status = statuses.iter().find(is_eu).unwrap();
+    assert_eq!(status.last_error.as_deref(), Some("not ready"));
+    assert_eq!((&*status.component, status.last_check_ms), ("", None));
+
+    region.switch(true).await;
     assert!(region.ask(everything(), &[]).await.1.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_missing() {
+    let region = region().await;
+    let entry = Entry::new("dns+stores.test:1", false, false, ClientConfig::default());
+    let specs = EndpointSpec::of(&entry.unwrap(), Vec::new());
+    region.cluster.endpoints.replace(specs);
+    region.cluster.endpoints.checked_once().await;
+    let missing = "dns+stores.test:1 was not asked, its data may be missing: \
+                   it never answered Info: no address was found for the endpoint";
+    assert_eq!(region.ask(everything(), &[]).await.1, [missing]);
 }
 
 #[tokio::test]
@@ -196,10 +243,9 @@ async fn with_other_settings_it_is_still_missing() {
     let us = EndpointSpec::fixed(&region.us_address);
     region.cluster.endpoints.replace(vec![us, eu]);
     // Nobody has asked it yet: this test has one thread.
-    let [warning] = &region.ask(everything(), &[]).await.1[..] else {
-        panic!("one warning is expected");
-    };
-    assert!(warning.contains("has not answered since"), "{warning}");
+    let why = "its settings have changed, and it has not answered since";
+    let missing = region.missing_because(why);
+    assert_eq!(region.ask(everything(), &[]).await.1, [missing]);
     region.cluster.endpoints.checked_once().await;
     region.check(&region.ask(everything(), &[]).await.1);
 }

@@ -66,7 +66,7 @@ impl StoreApi for Shared {
     }
 
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {
-        Ok(Metadata::unknown().info)
+        Ok(Metadata::unknown().info.clone())
     }
 }
 
@@ -79,7 +79,7 @@ async fn asked_for(retrieval: Retrieval, bytes: usize) -> (usize, TaskGroup) {
     });
     let store = |name: &str| Store {
         name: name.into(),
-        metadata: Arc::new(Metadata::unknown()),
+        metadata: Metadata::unknown(),
         api: Arc::new(Shared(Arc::clone(&endless))),
     };
     let stores = Arc::new(vec![store("a"), store("b")]);

@@ -56,13 +56,8 @@ async fn one_that_is_not_ready_is_listed_and_not_asked() {
         "a failing one does not count"
     );
 
-    clock.advance(299_999);
-    assert_eq!(endpoints.statuses().len(), 1);
-    clock.advance(1);
-    assert!(
-        endpoints.statuses().is_empty(),
-        "unhealthy for five minutes"
-    );
+    clock.advance(300_000);
+    assert_eq!(endpoints.statuses().len(), 1, "as long as answers name it");
 
     switched.is_ready.store(true, Ordering::SeqCst);
     eventually("it is back", || endpoints.stores().len() == 1).await;

@@ -437,16 +437,47 @@ async fn only_who_serves_it_is_asked() {
         ..serving_all("sidecar", &[])
     };
     let spec = serve(Arc::clone(&other), info, &tasks).await;
-    // Nobody is there.
-    let strict = EndpointSpec {
-        strict: true,
-        ..EndpointSpec::fixed("127.0.0.1:1")
-    };
-    let proxies = over(vec![spec, strict], None, &tasks).await;
+    let proxies = over(vec![spec], None, &tasks).await;
     let rules = proxies.rules(&RequestContext::default(), abort()).await;
     let rules = rules.unwrap();
     assert!(rules.data.is_empty() && rules.warnings.is_empty());
     assert!(other.asked.lock().is_empty());
+}
+
+#[tokio::test]
+async fn one_that_never_answered_may_serve_it() {
+    let tasks = TaskGroup::new("test");
+    let good = Apis::new("good", Then::End);
+    let good = serve(good, serving_all("rule", &[]), &tasks).await;
+    // Nobody is there.
+    let gone = EndpointSpec::fixed("127.0.0.1:1");
+    let strict = EndpointSpec {
+        strict: true,
+        ..gone.clone()
+    };
+    let ctx = RequestContext::default();
+    for (spec, told) in [
+        (gone, "127.0.0.1:1 was not asked, its data may be missing"),
+        (strict, "fetch rules from store 127.0.0.1:1"),
+    ] {
+        let proxies = over(vec![good.clone(), spec], None, &tasks).await;
+        let rules = proxies.rules(&ctx, RulesRequest::default()).await.unwrap();
+        assert_eq!(names(&rules), ["good"]);
+        let [warning] = &rules.warnings[..] else {
+            panic!("one warning is expected: {rules:?}");
+        };
+        assert!(warning.starts_with(told), "{warning}");
+        let error = proxies.rules(&ctx, abort()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().starts_with(told), "{error}");
+    }
+    let exemplars = ExemplarsRequest {
+        query: "up".to_owned(),
+        ..ExemplarsRequest::default()
+    };
+    let proxies = over(vec![EndpointSpec::fixed("127.0.0.1:1")], None, &tasks).await;
+    let exemplars = proxies.exemplars(&ctx, exemplars).await.unwrap();
+    assert_eq!(exemplars.warnings.len(), 1, "{exemplars:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{Error, MAX_STEPS, Result};
 
 /// The times that are looked at lie between this and its negative, ms: far beyond all samples, and far from
 /// where numbers end.
-pub(crate) const MAX_TIME_MS: i64 = i64::MAX / 4;
+pub const MAX_TIME_MS: i64 = i64::MAX / 4;
 
 /// Evenly spaced times, one at least, ms since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,12 +57,8 @@ pub(crate) struct EndpointArgs {
     /// Accepted for compatibility: there is one way to look names up.
     #[arg(long = "store.sd-dns-resolver", default_value = "miekgdns", hide = true, value_parser = ["golang", "miekgdns"])]
     dns_resolver: String,
-    /// How long an endpoint that fails stays listed.
-    #[arg(
-        long = "store.unhealthy-timeout",
-        default_value = "5m",
-        value_name = "DURATION"
-    )]
+    /// Of no effect: an endpoint that fails is listed until it is taken out of the flags, files or DNS.
+    #[arg(long = "store.unhealthy-timeout", default_value = "5m", hide = true)]
     unhealthy_timeout: GoDuration,
     /// The longest silence of a store while it answers; 0: any.
     #[arg(
@@ -200,7 +196,6 @@ impl EndpointArgs {
         EndpointsConfig {
             info_interval: info_timeout,
             info_timeout,
-            unhealthy_timeout: self.unhealthy_timeout.to_std(),
             connection_labels: self.connection_labels.iter().map(label).collect(),
         }
     }

@@ -269,7 +269,7 @@ fn next_frames(messages: &mut impl Iterator<Item = Message>) -> Result<Frames> {
 
 fn error(failed: Failed) -> Error {
     let kind = match failed.kind {
-        ErrorType::BadData => ErrorKind::Invalid,
+        ErrorType::BadData | ErrorType::Unsupported => ErrorKind::Invalid,
         ErrorType::Canceled | ErrorType::Timeout => ErrorKind::Canceled,
         ErrorType::NotFound => ErrorKind::NotFound,
         ErrorType::Execution | ErrorType::Internal => ErrorKind::Internal,

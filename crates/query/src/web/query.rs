@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rutile_api::{Data, Failed, Params, QueryData, Reply, Result};
-use rutile_promql::Value;
+use rutile_promql::{Value, engine::MAX_TIME_MS};
 use rutile_proto::thanos::ShardInfo;
 use serde::Deserialize;
 
@@ -19,19 +19,20 @@ const DEFAULT_STEPS: i64 = 250;
 const SAMPLES_PER_STEP: i64 = 5;
 const NS_PER_MS: i64 = 1_000_000;
 
-/// The JSON of `shard_info`.
+/// The JSON of `shard_info`. As in Go, what is null is not given.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Shard {
-    shard_index: i64,
-    total_shards: i64,
-    by: bool,
-    labels: Vec<String>,
+    shard_index: Option<i64>,
+    total_shards: Option<i64>,
+    by: Option<bool>,
+    labels: Option<Vec<String>>,
 }
 
 /// `/query`
 pub(super) async fn instant(web: Web, asked: Asked) -> Result<Reply> {
     let time = asked.params.time("time")?.unwrap_or_else(|| web.now_ms());
+    require_time("time", time)?;
     let resolution = web.0.config.instant_max_resolution;
     let resolution_ms = i64::try_from(resolution.as_millis()).unwrap_or(i64::MAX);
     evaluate(&web, asked, Times::At(time), resolution_ms).await
@@ -50,6 +51,8 @@ pub(super) async fn range(web: Web, asked: Asked) -> Result<Reply> {
 fn range_times(web: &Web, params: &Params) -> Result<Times> {
     let start = params.required_time("start")?;
     let end = params.required_time("end")?;
+    require_time("start", start)?;
+    require_time("end", end)?;
     if end < start {
         return Err(Failed::parameter(
             "end",
@@ -77,6 +80,16 @@ fn range_times(web: &Web, params: &Params) -> Result<Times> {
         ));
     }
     Ok(Times::Range { start, end, step })
+}
+
+/// The engine would refuse it, too, and not know where it stood.
+fn require_time(name: &str, time_ms: i64) -> Result<()> {
+    if (-MAX_TIME_MS..=MAX_TIME_MS).contains(&time_ms) {
+        return Ok(());
+    }
+    let most = MAX_TIME_MS / 1000;
+    let problem = format!("the time is out of range: it must lie between -{most} and {most}");
+    Err(Failed::parameter(name, problem))
 }
 
 async fn evaluate(web: &Web, asked: Asked, times: Times, auto_resolution_ms: i64) -> Result<Reply> {
@@ -160,14 +173,25 @@ fn shard(params: &Params) -> Result<Option<ShardInfo>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let shard: Shard =
-        serde_json::from_str(text).map_err(|error| Failed::parameter("shard_info", error))?;
-    Ok(Some(ShardInfo {
-        shard_index: shard.shard_index,
-        total_shards: shard.total_shards,
-        by: shard.by,
-        labels: shard.labels,
-    }))
+    let wrong = |problem: String| Failed::parameter("shard_info", problem);
+    let shard: Option<Shard> =
+        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let shard = shard.unwrap_or_default();
+    let shard_info = ShardInfo {
+        shard_index: shard.shard_index.unwrap_or_default(),
+        total_shards: shard.total_shards.unwrap_or_default(),
+        by: shard.by.unwrap_or_default(),
+        labels: shard.labels.unwrap_or_default(),
+    };
+    let (index, total) = (shard_info.shard_index, shard_info.total_shards);
+    match total {
+        0 => Ok(None),
+        ..0 => Err(wrong(format!("total_shards must not be negative: {total}"))),
+        _ if (0..total).contains(&index) => Ok(Some(shard_info)),
+        _ => Err(wrong(format!(
+            "there is no shard_index {index} of {total} shards"
+        ))),
+    }
 }
 
 /// Leaves so many series at most. True: there were more.

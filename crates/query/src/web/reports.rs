@@ -129,13 +129,19 @@ async fn metadata(web: Web, asked: Asked) -> Result<Reply> {
 async fn exemplars(web: Web, asked: Asked) -> Result<Reply> {
     let params = &asked.params;
     let (first, last) = ALL_TIME;
+    let start = params.time("start")?.unwrap_or(first);
+    let end = params.time("end")?.unwrap_or(last);
+    if end < start {
+        let problem = "end timestamp must not be before start timestamp";
+        return Err(Failed::parameter("end", problem));
+    }
     let querier = &web.0.querier;
     let query = querier.query(params.get("query"), &asked.tenant).await?;
     let default = web.0.config.partial_reports.exemplars;
     let request = ExemplarsRequest {
         query: query.text().to_owned(),
-        start: params.time("start")?.unwrap_or(first),
-        end: params.time("end")?.unwrap_or(last),
+        start,
+        end,
         partial_response_strategy: wanted_strategy(params, default)?,
     };
     let found = web.0.proxies.exemplars(&web.context(&asked), request).await;

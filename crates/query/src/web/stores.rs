@@ -12,6 +12,8 @@ use super::Web;
 
 /// When an endpoint that never answered did so last: Go's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
+/// The kind of those that have not told theirs, as Thanos calls it.
+const UNKNOWN: &str = "unknown-store-api";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,16 +41,16 @@ impl From<EndpointStatus> for Store {
     }
 }
 
-/// `/stores`: by kind of component. Those whose kind is not known yet are left out.
+/// `/stores`: by kind of component.
 pub(super) fn stores(web: &Web) -> Reply {
     let mut kinds: BTreeMap<String, Vec<Store>> = BTreeMap::new();
     for status in web.0.endpoints.statuses() {
-        if !status.component.is_empty() {
-            kinds
-                .entry(status.component.clone())
-                .or_default()
-                .push(status.into());
-        }
+        let kind = match status.component.as_str() {
+            "" => UNKNOWN,
+            known => known,
+        };
+        let list = kinds.entry(kind.to_owned()).or_default();
+        list.push(status.into());
     }
     Reply::new(Data::json(&kinds))
 }

@@ -29,7 +29,7 @@ async fn check(cluster: &Cluster, path: &str, code: u16, kind: &str, message: &s
 }
 
 /// Requests, and what their answers say.
-const WRONG: [(&str, &str); 30] = [
+const WRONG: [(&str, &str); 43] = [
     (
         "/query?query=up%7B",
         "invalid parameter \"query\": 1:4: parse error: unexpected end of input",
@@ -41,8 +41,29 @@ const WRONG: [(&str, &str); 30] = [
     ),
     (
         "/query?query=up&time=x",
-        "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp",
+        "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\" to a valid timestamp",
     ),
+    (
+        "/query?query=up&time=9000000000000000",
+        "invalid parameter \"time\": the time is out of range",
+    ),
+    (
+        "/query_range?query=up&start=-9000000000000000&end=1&step=1",
+        "invalid parameter \"start\": the time is out of range",
+    ),
+    (
+        "/query_range?query=up&start=1&end=9000000000000000&step=1",
+        "invalid parameter \"end\": the time is out of range",
+    ),
+    (
+        "/query?query=up%ff",
+        "invalid parameter \"query\": invalid UTF-8 behind 2 bytes",
+    ),
+    (
+        "/series?match[]=up&match[]=%fe",
+        "invalid parameter \"match[]\": invalid UTF-8 behind 0 bytes",
+    ),
+    ("/label/a%fe/values", "invalid label name: \"a\\xfe\""),
     (
         "/query?query=up&timeout=x",
         "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
@@ -70,6 +91,22 @@ const WRONG: [(&str, &str); 30] = [
     (
         "/query?query=up&shard_info=x",
         "invalid parameter \"shard_info\"",
+    ),
+    (
+        "/query?query=up&shard_info={\"total_shards\":-1}",
+        "invalid parameter \"shard_info\": total_shards must not be negative: -1",
+    ),
+    (
+        "/query?query=up&shard_info={\"total_shards\":2,\"shard_index\":-1}",
+        "invalid parameter \"shard_info\": there is no shard_index -1 of 2 shards",
+    ),
+    (
+        "/query?query=up&shard_info={\"total_shards\":2,\"shard_index\":2}",
+        "invalid parameter \"shard_info\": there is no shard_index 2 of 2 shards",
+    ),
+    (
+        "/query?query=up&shard_info={\"labels\":1}",
+        "invalid parameter \"shard_info\": invalid type: integer",
     ),
     (
         "/query?query=up&storeMatch[]=x%7B",
@@ -126,6 +163,15 @@ const WRONG: [(&str, &str); 30] = [
     ),
     ("/format_query?query=1%2B", "invalid parameter \"query\""),
     ("/parse_query?query=1%2B", "invalid parameter \"query\""),
+    (
+        "/query_exemplars?query=up&start=2&end=1",
+        "invalid parameter \"end\": end timestamp must not be before start timestamp",
+    ),
+    (
+        "/query_exemplars?query=up&start=x",
+        "invalid parameter \"start\": invalid time value for 'start': cannot parse \"x\"",
+    ),
+    ("/query_exemplars?query=up{", "cannot parse the query"),
 ];
 
 #[tokio::test]
@@ -138,6 +184,12 @@ async fn wrong_parameters_are_named() {
         .get("/query_range?query=1&start=0&end=11000&step=1")
         .await;
     assert_eq!(most.status, 200, "{}", most.text());
+    for nothing in ["null", "{}", "{\"labels\":null,\"total_shards\":null}"] {
+        let answer = cluster
+            .get(&format!("/query?query=1&shard_info={nothing}"))
+            .await;
+        assert_eq!(answer.status, 200, "{nothing}: {}", answer.text());
+    }
 }
 
 #[tokio::test]
@@ -237,6 +289,41 @@ async fn a_failing_store_is_a_warning_or_an_error() {
         let strict = format!("{path}{separator}partial_response=false");
         check(&cluster, &strict, 422, "execution", "the disk is on fire").await;
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_never_answered_is_a_warning_or_an_error() {
+    let tasks = TaskGroup::new("cluster");
+    // Nobody is there.
+    let addresses = vec!["127.0.0.1:1".to_owned()];
+    let cluster = Cluster::asking(addresses, Ledger::new(1 << 30), querier_config(), tasks).await;
+    let told = "127.0.0.1:1 was not asked, its data may be missing: it never answered Info: ";
+    for path in [
+        "/query?query=up",
+        "/query_range?query=up&start=0&end=1&step=1",
+        "/series?match[]=up",
+        "/labels?x=",
+        "/label/a/values?x=",
+        "/rules?x=",
+        "/alerts?x=",
+        "/targets?x=",
+        "/metadata?x=",
+        "/query_exemplars?query=up",
+        "/status/tsdb?x=",
+    ] {
+        let answer = cluster.get(path).await;
+        let json = answer.json();
+        let warning = json["warnings"][0].as_str().unwrap_or_default();
+        assert!(warning.starts_with(told), "{path}: {json}");
+        assert_eq!(answer.status, 200, "{path}: {json}");
+        let strict = cluster.get(&format!("{path}&partial_response=false")).await;
+        assert!(strict.status >= 400, "{path}: {}", strict.text());
+        assert!(strict.text().contains(told), "{path}: {}", strict.text());
+    }
+    let stores = cluster.get("/stores").await.json();
+    let store = &stores["data"]["unknown-store-api"][0];
+    assert_eq!(store["name"], "127.0.0.1:1", "{stores}");
+    assert!(store["lastError"].as_str().unwrap().contains("refused"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,7 +48,7 @@ fn mistakes_on_the_command_line() {
         ],
     );
     check_end(&["--version"], 0, &["rutile-query version "]);
-    check_end(&["--endpoint=nowhere"], 1, &["--endpoint", "has no port"]);
+    check_end(&["--endpoint=nowhere"], 2, &["--endpoint", "has no port"]);
     check_end(
         &["--endpoint.sd-config-file=/nowhere/at/all"],
         1,
@@ -61,18 +61,18 @@ fn mistakes_on_the_command_line() {
     );
     check_end(
         &["--enable-feature=x"],
-        1,
+        2,
         &["--enable-feature x is unknown"],
     );
-    check_end(&["--query.mode=distributed"], 1, &["not supported yet"]);
+    check_end(&["--query.mode=distributed"], 2, &["not supported yet"]);
     check_end(
         &["--query.tenant-certificate-field=commonName"],
-        1,
+        2,
         &["not supported yet"],
     );
     check_end(
         &["--http.config=x"],
-        1,
+        2,
         &["--http.config", "not supported yet"],
     );
     check_end(

@@ -3,9 +3,49 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rutile_compact::CompactComponent;
+use rutile_disk::FolderLock;
 use rutile_model::ErrorKind;
+use rutile_query::QueryComponent;
 use rutile_server::cli::{self, FlagValues};
 use rutile_server::{Component, ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent};
+use rutile_store::StoreComponent;
+
+/// Where the querier finds the store gateway, which is how answers call it.
+const STORE_ADDRESS: &str = "127.0.0.1:10903";
+
+/// The name of a flag that a component cannot be given here, and what to do instead.
+type OfUp = (&'static str, &'static str);
+
+const OF_ALL: [OfUp; 6] = [
+    ("http-address", "one port serves all, use --http-address"),
+    (
+        "http-grace-period",
+        "one port serves all, use --http-grace-period",
+    ),
+    ("http.config", "one port serves all, use --http.config"),
+    ("data-dir", "each has a folder of its own in --data-dir"),
+    (
+        "objstore.config",
+        "all work on one bucket, use --objstore.config",
+    ),
+    (
+        "objstore.config-file",
+        "all work on one bucket, use --objstore.config-file",
+    ),
+];
+const OF_COMPACT: [OfUp; 2] = [
+    ("wait", "it goes on until the process ends"),
+    ("web.disable", "the page shows what it plans"),
+];
+const OF_QUERY: [OfUp; 3] = [
+    ("grpc-address", "use --grpc-address"),
+    ("grpc-grace-period", "use --grpc-grace-period"),
+    (
+        "grpc-server-max-connection-age",
+        "use --grpc-server-max-connection-age",
+    ),
+];
 
 /// The bucket; none is a folder.
 #[derive(Debug)]
@@ -32,7 +72,8 @@ pub(crate) struct UpArgs {
     /// Run the compactor too. Leave it out where another one looks after the bucket.
     #[arg(long, default_value_t = true)]
     pub(super) compact: bool,
-    /// Another flag of the store gateway, such as `--store.arg=--consistency-delay=0s` (repeated).
+    /// Another flag of the store gateway, such as `--store.arg=--consistency-delay=0s` (repeated). It listens for the
+    /// querier at 127.0.0.1:10903, unless `--store.arg=--grpc-address=…` says otherwise.
     #[arg(long = "store.arg", value_name = "FLAG", allow_hyphen_values = true)]
     store_args: Vec<String>,
     /// Another flag of the compactor (repeated).
@@ -65,19 +106,58 @@ impl UpArgs {
         ))
     }
 
-    /// The store gateway's flags. Its listener is for the querier beside it.
-    pub(super) fn store(&self, bucket: &str) -> Vec<String> {
+    /// Refuses flags that are wrong, of all components, before anything is begun.
+    ///
+    /// # Errors
+    /// A failure that says what to change.
+    pub(super) fn validate(&self) -> Result<(), Failure> {
+        self.grpc.validate()?;
+        let somewhere = "";
+        parse::<StoreComponent>(self.store(somewhere)?)?;
+        parse::<QueryComponent>(self.query(somewhere)?)?;
+        if self.compact {
+            parse::<CompactComponent>(self.compact(somewhere)?)?;
+        } else if !self.compact_args.is_empty() {
+            return Err(Failure::usage(
+                "--compact.arg has no effect with --no-compact: leave one of them out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds the data folder.
+    ///
+    /// # Errors
+    /// A failure that names the folder and who has it.
+    pub(super) fn lock(&self) -> Result<FolderLock, Failure> {
+        FolderLock::take(&self.data_dir).map_err(|error| {
+            let failure = Failure::new(error.kind(), &error).context("--data-dir");
+            match error {
+                rutile_disk::Error::InUse { .. } => Failure::message(
+                    failure.kind(),
+                    format!("{failure}: end that one, or give this one a folder of its own"),
+                ),
+                _ => failure,
+            }
+        })
+    }
+
+    /// The store gateway's flags.
+    pub(super) fn store(&self, bucket: &str) -> Result<Vec<String>, Failure> {
+        let given = Given::new::<StoreComponent>(&self.store_args, &[])?;
         let mut flags = vec![
             format!("--objstore.config={bucket}"),
             at("--data-dir", &self.data_dir.join("store")),
-            "--grpc-address=127.0.0.1:0".to_owned(),
         ];
-        flags.extend_from_slice(&self.store_args);
-        flags
+        if !given.has("grpc-address") {
+            flags.push(format!("--grpc-address={STORE_ADDRESS}"));
+        }
+        Ok(given.behind(flags))
     }
 
     /// The compactor's flags: it goes on for ever.
-    pub(super) fn compact(&self, bucket: &str) -> Vec<String> {
+    pub(super) fn compact(&self, bucket: &str) -> Result<Vec<String>, Failure> {
+        let given = Given::new::<CompactComponent>(&self.compact_args, &OF_COMPACT)?;
         let mut flags = vec![
             format!("--objstore.config={bucket}"),
             at("--data-dir", &self.data_dir.join("compact")),
@@ -85,20 +165,63 @@ impl UpArgs {
         ];
         // The port is that of dashboards: whoever reaches it must not be able to have blocks deleted.
         let admin = "disable-admin-operations";
-        if !self.compact_args.iter().any(|flag| flag.contains(admin)) {
+        if !given.has(admin) {
             flags.push(format!("--{admin}"));
         }
-        flags.extend_from_slice(&self.compact_args);
-        flags
+        Ok(given.behind(flags))
     }
 
     /// The querier's flags, with the store gateway's address.
-    pub(super) fn query(&self, store: &str) -> Vec<String> {
-        let mut flags = vec![
+    pub(super) fn query(&self, store: &str) -> Result<Vec<String>, Failure> {
+        let given = Given::new::<QueryComponent>(&self.query_args, &OF_QUERY)?;
+        Ok(given.behind(vec![
             format!("--endpoint={store}"),
             format!("--grpc-address={}", self.grpc.grpc_address),
-        ];
-        flags.extend_from_slice(&self.query_args);
+            format!("--grpc-grace-period={}", self.grpc.grpc_grace_period),
+            format!(
+                "--grpc-server-max-connection-age={}",
+                self.grpc.grpc_server_max_connection_age
+            ),
+        ]))
+    }
+}
+
+/// The flags of a component that stand on the command line of `up`.
+struct Given(Vec<String>);
+
+impl Given {
+    /// Flags of `C` without those that `up` sets, or serves itself: `of_up` and what no component may have.
+    ///
+    /// # Errors
+    /// A failure that says which flag to give instead.
+    fn new<C: Component>(flags: &[String], of_up: &[OfUp]) -> Result<Self, Failure> {
+        let flags = cli::expand_files(flags.to_vec())
+            .map_err(|answer| wrong::<C>(answer.text.trim_start_matches("error: ")))?;
+        let given = Self(flags);
+        for (name, instead) in OF_ALL.iter().chain(of_up) {
+            if given.has(name) {
+                return Err(wrong::<C>(&format!(
+                    "--{name} is not theirs to set here: {instead}"
+                )));
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether a flag stands there, in any of its forms.
+    fn has(&self, name: &str) -> bool {
+        let is_it = |flag: &String| {
+            let Some(flag) = flag.strip_prefix("--") else {
+                return false;
+            };
+            let flag = flag.split('=').next().unwrap_or_default();
+            flag == name || flag.strip_prefix("no-") == Some(name)
+        };
+        self.0.iter().any(is_it)
+    }
+
+    fn behind(self, mut flags: Vec<String>) -> Vec<String> {
+        flags.extend(self.0);
         flags
     }
 }
@@ -108,12 +231,34 @@ fn at(flag: &str, folder: &Path) -> String {
 }
 
 /// Reads the flags of a component.
+///
+/// # Errors
+/// A failure with the first lines of what its program would say, and where its flags are listed.
 pub(super) fn parse<C: Component>(flags: Vec<String>) -> Result<(C::Args, FlagValues), Failure> {
     let argv = std::iter::once(C::PROGRAM.to_owned())
         .chain(flags)
         .collect();
     cli::parse_and_show::<C::Args>(C::PROGRAM, C::ABOUT, argv).map_err(|answer| {
-        let message = format!("the flags of {}: {}", C::NAME, answer.text.trim());
-        Failure::message(ErrorKind::Invalid, &message)
+        if answer.exit_code == 0 {
+            return wrong::<C>("--help and --version are those of a program");
+        }
+        let problem = answer.text.split("\n\nUsage").next().unwrap_or_default();
+        let lines: Vec<_> = problem
+            .trim_start_matches("error: ")
+            .split("\n")
+            .map(str::trim)
+            .collect();
+        wrong::<C>(&lines.join(" "))
     })
 }
+
+fn wrong<C: Component>(problem: &str) -> Failure {
+    let name = C::NAME;
+    let help = format!("`rutile {name} --help` lists them");
+    Failure::usage(format!(
+        "the flags of {name} (--{name}.arg): {problem}; {help}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,14 +9,13 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use rutile_block::{BlockId, Contract};
-use rutile_compact::Planner;
+use rutile_compact::outlook::{Action, Compaction, Next, State, Verdict};
+use rutile_compact::{Outlook, Planner};
 use rutile_fetcher::{BlockInfo, FilterChain, Scope, View};
 use rutile_model::{GoDuration, PromDuration};
 use serde_json::{Value, json};
 
-use super::next::{Action, Next, next_steps};
 use super::source::Source;
-use super::state::{State, Verdict, verdicts};
 use super::tidy::{KeepArgs, MAX_INDEX_BYTES, contract as compactor_contract};
 use crate::flags::parse_label;
 use crate::output::golang::thousands;
@@ -61,12 +60,6 @@ pub(crate) struct InspectArgs {
     keep: KeepArgs,
 }
 
-/// What is told of the blocks beside their metadata.
-struct Told {
-    verdicts: BTreeMap<BlockId, Verdict>,
-    next: BTreeMap<BlockId, Next>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     Table,
@@ -93,22 +86,20 @@ pub(super) async fn run(
         ..Contract::default()
     };
     let view = source.view(args.timeout.to_std()).await?;
-    let chain = FilterChain::for_store(Scope::default(), contract);
-    let selection = chain.apply(&view, view.fetched_at_ms());
     let damaged = match args.output {
         // They have no column for it.
         Output::Csv | Output::Tsv => BTreeMap::new(),
         Output::Table | Output::Json => source.damaged(&view, args.timeout.to_std()).await?,
     };
-    let told = Told {
-        verdicts: verdicts(&view, &selection, chain.contract(), &damaged),
-        next: next_steps(
-            &view,
-            compactor_contract(args.delete_delay, args.consistency_delay),
-            &Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
-            &args.keep.retention(),
-        ),
+    let compactor = compactor_contract(args.delete_delay, args.consistency_delay);
+    let chain = FilterChain::for_compact(Scope::default(), compactor, Vec::new());
+    let compaction = Compaction {
+        selection: &chain.apply(&view, view.fetched_at_ms()),
+        contract: compactor,
+        planner: &Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
+        retention: &args.keep.retention(),
     };
+    let told = Outlook::new(&view, contract, &damaged, compaction);
 
     let selected = |info: &BlockInfo| {
         selector
@@ -170,31 +161,17 @@ fn separated(rows: &[Row<'_>], separator: char, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
-fn json_block(id: BlockId, row: Option<&Row<'_>>, told: &Told) -> Value {
-    let mut block = json!({ "id": id.to_string() });
-    let Some(fields) = block.as_object_mut() else {
-        return block;
-    };
-    if let Some(verdict) = told.verdicts.get(&id) {
-        fields.insert("state".to_owned(), verdict.state.name().into());
-        fields.insert("reason".to_owned(), verdict.reason.as_str().into());
-        if let Some(successor) = verdict.successor {
-            fields.insert("supersededBy".to_owned(), successor.to_string().into());
-        }
-    }
-    if let Some(next) = told.next.get(&id) {
-        let next = json!({ "action": next.action.name(), "reason": next.reason });
-        fields.insert("next".to_owned(), next);
-    }
+fn json_block(id: BlockId, row: Option<&Row<'_>>, told: &Outlook) -> Value {
+    let mut block = told.json(id);
     if let Some(row) = row {
-        fields.insert("meta".to_owned(), json!(row.meta));
+        block.insert("meta".to_owned(), json!(row.meta));
     }
-    block
+    Value::Object(block)
 }
 
 fn table(
     lines: &[(BlockId, Option<&Row<'_>>)],
-    told: &Told,
+    told: &Outlook,
     screen: Screen,
     out: &mut dyn Write,
 ) -> Result<()> {
@@ -212,7 +189,7 @@ fn table(
         *counts.entry(verdict.state).or_default() += 1;
         let mut cells = vec![
             id.to_string().into(),
-            Cell::styled(verdict.state.name(), verdict.state.style()),
+            Cell::styled(verdict.state.name(), style_of_state(verdict.state)),
         ];
         match row {
             Some(row) => cells.extend(
@@ -225,10 +202,15 @@ fn table(
         }
         cells.push(verdict.reason.as_str().into());
         let next = told.next.get(id);
-        cells.push(next.map_or_else(Cell::default, |Next { action, reason }| {
-            *actions.entry(*action).or_default() += 1;
-            Cell::styled(format!("{}: {reason}", action.name()), action.style())
-        }));
+        cells.push(
+            next.map_or_else(Cell::default, |Next { action, reason, .. }| {
+                *actions.entry(*action).or_default() += 1;
+                Cell::styled(
+                    format!("{}: {reason}", action.name()),
+                    style_of_action(*action),
+                )
+            }),
+        );
         table.row(cells);
     }
     let total = thousands(lines.len() as u64);
@@ -258,5 +240,23 @@ fn list(summary: &mut String, before: &str, counts: impl Iterator<Item = (&'stat
     if !parts.is_empty() {
         summary.push_str(before);
         summary.push_str(&parts.join(", "));
+    }
+}
+
+fn style_of_state(state: State) -> Style {
+    match state {
+        State::Served => Style::Good,
+        State::Superseded | State::Elsewhere => Style::Faint,
+        State::TooFresh | State::Marked => Style::Warning,
+        State::Partial | State::Bad => Style::Bad,
+    }
+}
+
+fn style_of_action(action: Action) -> Style {
+    match action {
+        Action::Merge => Style::Good,
+        Action::Mark | Action::Delete | Action::Remove | Action::Exclude => Style::Warning,
+        Action::Wait => Style::Faint,
+        Action::Hold => Style::Bad,
     }
 }

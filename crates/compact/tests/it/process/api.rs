@@ -41,9 +41,14 @@ fn the_block_api_shows_blocks_and_marks_them() {
         panic!("five blocks");
     };
     let query = format!("/api/v1/blocks/mark?id={newest}&action=NO_COMPACTION&detail=looks+odd");
-    let answer = running.ask("POST", &query, "");
-    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let of_others = "Origin: http://evil.example\r\n";
+    let answer = running.ask_with("POST", &query, of_others, "");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("a page of another origin"), "{answer}");
     let mark = folder.path().join(newest).join("no-compact-mark.json");
+    assert!(!mark.try_exists().unwrap());
+    let answer = running.ask_with("POST", &query, "Origin: http://x\r\n", "");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     let mark = std::fs::read_to_string(mark).unwrap();
     assert!(
         mark.contains("looks odd") && mark.contains("manual"),
@@ -79,6 +84,28 @@ fn the_block_api_shows_blocks_and_marks_them() {
 }
 
 #[test]
+fn the_plan_says_what_becomes_of_each_block() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&TWO_HOURS[..5], folder.path());
+    let data = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), data.path(), &[]);
+    let plan = running.get("/api/v1/blocks/plan");
+    let (_, plan) = plan.split_once("\r\n\r\n").unwrap();
+    let plan: serde_json::Value = serde_json::from_str(plan).unwrap();
+    assert!(plan["data"]["refreshedAt"].is_string(), "{plan}");
+    let blocks = plan["data"]["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), 6, "{plan}");
+    let of = |id: &str| blocks.iter().find(|block| block["id"] == id).unwrap();
+    let merged = of(TWO_HOURS[0]);
+    assert_eq!(merged["state"], "superseded", "{merged}");
+    assert_eq!(merged["next"]["action"], "wait", "{merged}");
+    assert_eq!(merged["marks"][0]["kind"], "deletion-mark", "{merged}");
+    assert!(merged["marks"][0]["time"].as_i64() > Some(1_000_000_000));
+    let by = merged["supersededBy"].as_str().unwrap();
+    assert_eq!(of(by)["state"], "served", "{plan}");
+}
+
+#[test]
 fn the_block_api_can_be_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     copy(&TWO_HOURS[..1], folder.path());
@@ -98,4 +125,5 @@ fn the_block_api_can_be_turned_off() {
     let running = start(folder.path(), data.path(), &["--web.disable"]);
     let answer = running.get("/api/v1/blocks");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n404 page not found\n"), "{answer}");
 }

@@ -7,13 +7,12 @@ use rutile_fetcher::{
     BadBlock, BlockInfo, Exclusion, MarkDrop, MarkState, PartialBlock, Selection, View,
 };
 use rutile_lifecycle::Damage;
-use rutile_model::PromDuration;
 
-use crate::output::screen::Style;
+use super::age;
 
 /// What a store gateway does with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
+pub enum State {
     /// It answers queries.
     Served,
     /// Another block holds its data.
@@ -32,7 +31,8 @@ pub(crate) enum State {
 
 impl State {
     /// One word for tables and JSON.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Served => "served",
             Self::Superseded => "superseded",
@@ -43,24 +43,17 @@ impl State {
             Self::Elsewhere => "elsewhere",
         }
     }
-
-    pub(crate) fn style(self) -> Style {
-        match self {
-            Self::Served => Style::Good,
-            Self::Superseded | Self::Elsewhere => Style::Faint,
-            Self::TooFresh | Self::Marked => Style::Warning,
-            Self::Partial | Self::Bad => Style::Bad,
-        }
-    }
 }
 
 /// A state and its reason in a few words; empty where nothing needs to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub(crate) state: State,
-    pub(crate) reason: String,
+pub struct Verdict {
+    /// What is done with it.
+    pub state: State,
+    /// Why.
+    pub reason: String,
     /// For a superseded block, the one that holds its data.
-    pub(crate) successor: Option<BlockId>,
+    pub successor: Option<BlockId>,
 }
 
 impl Verdict {
@@ -74,7 +67,7 @@ impl Verdict {
 }
 
 /// The verdict on every block of the view, partial and bad ones too.
-pub(crate) fn verdicts(
+pub(super) fn verdicts(
     view: &View,
     selection: &Selection,
     contract: &Contract,
@@ -218,41 +211,4 @@ fn partial_reason(partial: &PartialBlock, contract: &Contract, now: i64) -> Stri
 fn deletion_details(info: &BlockInfo) -> Option<&str> {
     let details = info.marks.deletion.present()?.mark.details();
     (!details.is_empty()).then_some(details)
-}
-
-/// A length of time in its two largest units: `2d3h`, `5m10s`.
-pub(super) fn age(ms: i64) -> String {
-    const UNITS: [i64; 5] = [86_400_000, 3_600_000, 60_000, 1_000, 1];
-    let largest = UNITS
-        .iter()
-        .position(|unit| ms >= *unit)
-        .unwrap_or(UNITS.len() - 1);
-    // Milliseconds are shown only where there are no seconds.
-    let finest = if largest == 3 {
-        3
-    } else {
-        (largest + 1).min(UNITS.len() - 1)
-    };
-    let unit = UNITS.get(finest).copied().unwrap_or(1);
-    PromDuration::from_ms(ms / unit * unit).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_have_two_units() {
-        for (ms, expected) in [
-            (0, "0s"),
-            (7, "7ms"),
-            (1_234, "1s"),
-            (310_500, "5m10s"),
-            (7_265_000, "2h1m"),
-            (187_200_000, "2d4h"),
-            (172_800_000, "2d"),
-        ] {
-            assert_eq!(age(ms), expected, "{ms}");
-        }
-    }
 }

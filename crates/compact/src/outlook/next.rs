@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use rutile_block::{BlockId, Contract, Mark, Meta};
-use rutile_compact::group::{Group, Groups};
-use rutile_compact::{Plan, Planner, Retention, sweep};
-use rutile_fetcher::{BlockInfo, FilterChain, MarkState, Scope, Selection, View};
+use rutile_fetcher::{BlockInfo, MarkState, Selection, View};
 
-use super::state::age;
-use crate::output::screen::Style;
+use super::{Compaction, age};
+use crate::group::{Group, Groups};
+use crate::{Plan, Planner, sweep};
 
 /// What a compactor would do with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Action {
+pub enum Action {
     /// Merge it with others into a new block.
     Merge,
     /// Mark it for deletion.
@@ -31,14 +30,19 @@ pub(crate) enum Action {
 
 /// An action and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Next {
-    pub(crate) action: Action,
-    pub(crate) reason: String,
+pub struct Next {
+    /// What is to be done.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// Blocks with the same number go into one merge.
+    pub merge: Option<usize>,
 }
 
 impl Action {
     /// One word for tables and JSON.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Merge => "merge",
             Self::Mark => "mark",
@@ -49,44 +53,34 @@ impl Action {
             Self::Hold => "hold",
         }
     }
-
-    pub(crate) fn style(self) -> Style {
-        match self {
-            Self::Merge => Style::Good,
-            Self::Mark | Self::Delete | Self::Remove | Self::Exclude => Style::Warning,
-            Self::Wait => Style::Faint,
-            Self::Hold => Style::Bad,
-        }
-    }
 }
 
 /// What is next for each block; those for which nothing is to be done are left out.
-pub(crate) fn next_steps(
-    view: &View,
-    contract: Contract,
-    planner: &Planner,
-    retention: &Retention,
-) -> BTreeMap<BlockId, Next> {
+pub(super) fn next_steps(view: &View, compaction: Compaction<'_>) -> BTreeMap<BlockId, Next> {
+    let Compaction {
+        selection,
+        contract,
+        planner,
+        retention,
+    } = compaction;
     let now_ms = view.fetched_at_ms();
-    let selection =
-        FilterChain::for_compact(Scope::default(), contract, Vec::new()).apply(view, now_ms);
-    let mut steps = Steps(BTreeMap::new());
+    let mut steps = Steps::default();
     // What is said first of a block stays: the order is that of an iteration, backwards.
-    steps.add_removals(view, &selection, &contract, now_ms);
-    for block in sweep::tainted(view, &selection) {
+    steps.add_removals(view, selection, &contract, now_ms);
+    for block in sweep::tainted(view, selection) {
         let reason = "a source of it was marked before it was committed";
         steps.add(block, Action::Mark, reason);
     }
-    for outdated in sweep::outdated(view, &selection) {
+    for outdated in sweep::outdated(view, selection) {
         let reason = format!("its data is in {}", outdated.winner);
         steps.add(outdated.id, Action::Mark, reason);
     }
-    let Groups { groups, unplaced } = Groups::of(view, &selection);
+    let Groups { groups, unplaced } = Groups::of(view, selection);
     let unsettled = groups
         .iter()
         .filter(|_| !unplaced.is_empty())
         .map(|group| group.key.clone());
-    let verdict = retention.apply(view, &selection, &unsettled.collect(), now_ms);
+    let verdict = retention.apply(view, selection, &unsettled.collect(), now_ms);
     for expired in verdict.expired {
         steps.add(expired.id, Action::Mark, expired.details);
     }
@@ -104,15 +98,24 @@ pub(crate) fn next_steps(
             steps.add_group(group, planner, view);
         }
     }
-    steps.0
+    steps.of
 }
 
-struct Steps(BTreeMap<BlockId, Next>);
+#[derive(Default)]
+struct Steps {
+    of: BTreeMap<BlockId, Next>,
+    /// How many merges there are so far.
+    merges: usize,
+}
 
 impl Steps {
     fn add(&mut self, id: BlockId, action: Action, reason: impl Into<String>) {
-        let reason = reason.into();
-        self.0.entry(id).or_insert(Next { action, reason });
+        let next = Next {
+            action,
+            reason: reason.into(),
+            merge: None,
+        };
+        self.of.entry(id).or_insert(next);
     }
 
     /// What is deleted or removed, now or later.
@@ -187,8 +190,14 @@ impl Steps {
             _ => reason += &format!(", after {before} other merges"),
         }
         for meta in &metas {
-            self.add(meta.id, Action::Merge, reason.as_str());
+            let next = Next {
+                action: Action::Merge,
+                reason: reason.clone(),
+                merge: Some(self.merges),
+            };
+            self.of.entry(meta.id).or_insert(next);
         }
+        self.merges += 1;
     }
 }
 
