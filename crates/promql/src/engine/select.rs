@@ -341,10 +341,10 @@ mod tests {
     }
 
     /// Nobody wants more than the first window.
-    fn kernel(_: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
+    fn kernel(window: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
         CALLS.set(CALLS.get() + 1);
         STOP.with(CancellationToken::cancel);
-        Some(SampleValue::Float(1.0))
+        (window.len() > 0).then_some(SampleValue::Float(1.0))
     }
 
     #[test]
