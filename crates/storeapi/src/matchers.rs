@@ -72,3 +72,30 @@ pub fn without_external(matchers: Vec<Matcher>, external: &Labels) -> Option<Vec
     }
     Some(remaining)
 }
+
+#[cfg(test)]
+mod tests {
+    use rutile_model::ErrorKind;
+
+    use super::*;
+
+    fn matcher(value: String) -> LabelMatcher {
+        LabelMatcher {
+            r#type: Type::Re.into(),
+            name: "a".to_owned(),
+            value,
+        }
+    }
+
+    #[tokio::test]
+    async fn regular_expressions_are_bounded_together() {
+        let large = |i: usize| matcher(format!("x{i}\\pL{{60}}y"));
+        let cpu = CpuPool::new(1);
+        let few: Vec<_> = (0..2).map(large).collect();
+        let compiled = compile_matchers_apart(&cpu, &few).await.unwrap();
+        assert_eq!(compiled, compile_matchers(&few).unwrap());
+        let many: Vec<_> = (0..200).map(large).collect();
+        let error = compile_matchers_apart(&cpu, &many).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exhausted);
+    }
+}

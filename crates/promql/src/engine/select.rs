@@ -325,3 +325,59 @@ pub(crate) fn drop_stale(samples: &mut Samples) {
         samples.drop_stale();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use rutile_runtime::CancellationToken;
+
+    use super::*;
+    use crate::ast::{FUNCTIONS, FunctionId};
+
+    thread_local! {
+        static CALLS: Cell<usize> = const { Cell::new(0) };
+        static STOP: CancellationToken = CancellationToken::new();
+    }
+
+    /// Nobody wants more than the first window.
+    fn kernel(window: &Window<'_>, _: &mut Context<'_>) -> Option<SampleValue> {
+        CALLS.set(CALLS.get() + 1);
+        STOP.with(CancellationToken::cancel);
+        (window.len() > 0).then_some(SampleValue::Float(1.0))
+    }
+
+    #[test]
+    fn windows_end_when_nobody_wants_them() {
+        let (steps, window) = (10_000, 100_000);
+        let mut samples = Samples::default();
+        (0..window).for_each(|time| samples.push_float(time, 1.0));
+        let mut functions = FUNCTIONS.iter();
+        let selector = Ranged {
+            looks: Looks {
+                steps: Steps::inner(window, window + steps - 1, 1),
+                at: None,
+                offset_ms: 0,
+            },
+            range_ms: 10 * window,
+            lookback_ms: 0,
+            extension: None,
+            function: functions
+                .find(|function| function.id == FunctionId::StddevOverTime)
+                .expect("it is one"),
+            span: Span::default(),
+            kernel,
+            scalars: Vec::new(),
+            start_timestamps: false,
+            type_labels: false,
+        };
+        let mut column = Column::absent(10_000);
+        let mut findings = Findings {
+            stop: STOP.with(|token| Stop::by(token.clone())),
+            ..Findings::default()
+        };
+        let labels = Labels::empty();
+        ranged(&selector, &labels, &mut samples, &mut column, &mut findings);
+        assert_eq!(CALLS.get(), 1);
+    }
+}

@@ -217,6 +217,32 @@ async fn what_is_too_much_is_refused() {
     bad("a".repeat(11 << 20), "at most 10 MiB").await;
 }
 
+/// Selectors of a request, each of which is harmless.
+#[tokio::test]
+async fn regular_expressions_of_a_request_are_bounded_together() {
+    let cluster = Cluster::on(&[]).await;
+    let sets = |name: &str, count: usize| {
+        let set = |i: usize| format!("{name}=a%7Bb=~\"x{i}%5C%5CpL%7B60%7Dy\"%7D");
+        (0..count).map(set).collect::<Vec<_>>().join("&")
+    };
+    for (path, name) in [
+        ("/series", "match[]"),
+        ("/labels", "match[]"),
+        ("/query?query=1", "storeMatch[]"),
+    ] {
+        let few = cluster.post(path, &sets(name, 2)).await;
+        assert_eq!(few.status, 200, "{path}: {}", few.text());
+        let many = cluster.post(path, &sets(name, 200)).await;
+        assert_eq!(many.status, 400, "{path}: {}", many.text());
+        let error = many.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(name), "{path}: {error}");
+        assert!(
+            error.contains("does not fit beside the others: use fewer or simpler ones"),
+            "{path}: {error}"
+        );
+    }
+}
+
 /// A store that fails each call, or never answers.
 struct Broken {
     hangs: bool,
