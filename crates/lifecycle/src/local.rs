@@ -1,12 +1,13 @@
 //! Uploading a block that lies in a local folder.
 
 use bytes::Bytes;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use rutile_block::{BlockId, CHUNKS_DIR, INDEX_FILE, MAX_META_BYTES, META_FILE, Meta};
 use rutile_disk::AsyncDisk;
 use rutile_model::ErrorKind;
 
 use crate::error::Step;
-use crate::{HashFunc, Lifecycle, Result, UploadCopy};
+use crate::{HashFunc, Lifecycle, Result, Upload, UploadCopy};
 
 /// Read at a time.
 const READ_BYTES: u64 = 8 << 20;
@@ -50,7 +51,7 @@ pub async fn upload_dir(
     lifecycle: &Lifecycle,
     disk: &AsyncDisk,
     folder: &str,
-    mut meta: Meta,
+    meta: Meta,
     hash: HashFunc,
     allow_no_labels: bool,
 ) -> Result<Meta> {
@@ -62,9 +63,29 @@ pub async fn upload_dir(
         let message = "it has no external labels: give it some with --label";
         return Err(step.error(ErrorKind::Invalid, message));
     }
-    let mut upload = match lifecycle.upload_copy(meta.id, hash).await? {
+    let upload = match lifecycle.upload_copy(meta.id, hash).await? {
         UploadCopy::There(there) => return Ok(*there),
         UploadCopy::Needed(upload) => upload,
+    };
+    send_dir(upload, disk, folder, meta, 1).await
+}
+
+/// Sends the files of a block folder through `upload`, `concurrency` at a time (at least one), and commits
+/// them with `meta`; for whom to upload and what is changed in `meta` see [`upload_dir`]. Holds at most two
+/// pieces of 8 MiB for each file under way.
+///
+/// # Errors
+/// What the disk and [`Upload`] say.
+pub async fn send_dir(
+    mut upload: Upload,
+    disk: &AsyncDisk,
+    folder: &str,
+    mut meta: Meta,
+    concurrency: usize,
+) -> Result<Meta> {
+    let step = Step {
+        operation: "upload",
+        block: upload.id(),
     };
     let segments = disk
         .list(&format!("{folder}/{CHUNKS_DIR}"))
@@ -87,25 +108,44 @@ pub async fn upload_dir(
         .map(|entry| (format!("{CHUNKS_DIR}/{}", entry.name), entry.size))
         .collect();
     files.push((INDEX_FILE.to_owned(), index.size));
-    for (path, size) in files {
-        let mut writer = upload.file(&path)?;
-        let mut at = 0;
-        while at < size {
-            let range = at..size.min(at + READ_BYTES);
-            let local = format!("{folder}/{path}");
-            let bytes: Bytes = disk
-                .read_range(&local, range)
-                .await
-                .map_err(|e| step.disk(e))?;
-            if bytes.is_empty() {
+    let sending = files
+        .into_iter()
+        .map(|(path, size)| send_file(&upload, step, disk, folder, path, size).boxed());
+    stream::iter(sending)
+        .buffer_unordered(concurrency.max(1))
+        .try_collect::<()>()
+        .await?;
+    meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
+    upload.commit(meta).await
+}
+
+async fn send_file(
+    upload: &Upload,
+    step: Step,
+    disk: &AsyncDisk,
+    folder: &str,
+    path: String,
+    size: u64,
+) -> Result<()> {
+    let mut writer = upload.file(&path)?;
+    let local = format!("{folder}/{path}");
+    let mut at = 0;
+    while at < size {
+        let range = at..size.min(at + READ_BYTES);
+        let bytes: Bytes = match disk.read_range(&local, range).await {
+            Ok(bytes) if !bytes.is_empty() => bytes,
+            Ok(_) => {
+                writer.abandon().await;
                 let message = format!("file {local} became shorter while it was read");
                 return Err(step.error(ErrorKind::Corrupt, message));
             }
-            writer.write(&bytes).await?;
-            at += bytes.len() as u64;
-        }
-        writer.finish().await?;
+            Err(error) => {
+                writer.abandon().await;
+                return Err(step.disk(error));
+            }
+        };
+        writer.write(&bytes).await?;
+        at += bytes.len() as u64;
     }
-    meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
-    upload.commit(meta).await
+    writer.finish().await
 }
