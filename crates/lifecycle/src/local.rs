@@ -1,13 +1,14 @@
 //! Uploading a block that lies in a local folder.
 
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::{FutureExt, StreamExt, stream};
 use rutile_block::{BlockId, CHUNKS_DIR, INDEX_FILE, MAX_META_BYTES, META_FILE, Meta};
 use rutile_disk::AsyncDisk;
 use rutile_model::ErrorKind;
 
 use crate::error::Step;
-use crate::{HashFunc, Lifecycle, Result, Upload, UploadCopy};
+use crate::{FileWriter, HashFunc, Lifecycle, Result, Upload, UploadCopy};
 
 /// Read at a time.
 const READ_BYTES: u64 = 8 << 20;
@@ -108,44 +109,71 @@ pub async fn send_dir(
         .map(|entry| (format!("{CHUNKS_DIR}/{}", entry.name), entry.size))
         .collect();
     files.push((INDEX_FILE.to_owned(), index.size));
-    let sending = files
-        .into_iter()
-        .map(|(path, size)| send_file(&upload, step, disk, folder, path, size).boxed());
-    stream::iter(sending)
+    let sending = Sending {
+        upload: &upload,
+        step,
+        disk,
+        folder,
+        failed: AtomicBool::new(false),
+    };
+    let files = files
+        .iter()
+        .map(|(path, size)| sending.file(path, *size).boxed());
+    let sent: Vec<Result<()>> = stream::iter(files)
         .buffer_unordered(concurrency.max(1))
-        .try_collect::<()>()
-        .await?;
+        .collect()
+        .await;
+    sent.into_iter().collect::<Result<()>>()?;
     meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
     upload.commit(meta).await
 }
 
-async fn send_file(
-    upload: &Upload,
+/// The files of a block on their way.
+struct Sending<'a> {
+    upload: &'a Upload,
     step: Step,
-    disk: &AsyncDisk,
-    folder: &str,
-    path: String,
-    size: u64,
-) -> Result<()> {
-    let mut writer = upload.file(&path)?;
-    let local = format!("{folder}/{path}");
-    let mut at = 0;
-    while at < size {
-        let range = at..size.min(at + READ_BYTES);
-        let bytes: Bytes = match disk.read_range(&local, range).await {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            Ok(_) => {
-                writer.abandon().await;
-                let message = format!("file {local} became shorter while it was read");
-                return Err(step.error(ErrorKind::Corrupt, message));
-            }
-            Err(error) => {
-                writer.abandon().await;
-                return Err(step.disk(error));
-            }
-        };
-        writer.write(&bytes).await?;
-        at += bytes.len() as u64;
+    disk: &'a AsyncDisk,
+    folder: &'a str,
+    /// Whether one of them failed: the others are then given up, and their parts given back.
+    failed: AtomicBool,
+}
+
+impl Sending<'_> {
+    async fn file(&self, path: &str, size: u64) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let sent = self.send(path, size).await;
+        if sent.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        sent
     }
-    writer.finish().await
+
+    async fn send(&self, path: &str, size: u64) -> Result<()> {
+        let mut writer = self.upload.file(path)?;
+        let copied = self.copy(&mut writer, path, size).await;
+        if copied.is_ok() && !self.failed.load(Ordering::Relaxed) {
+            return writer.finish().await;
+        }
+        writer.abandon().await;
+        copied
+    }
+
+    async fn copy(&self, writer: &mut FileWriter, path: &str, size: u64) -> Result<()> {
+        let local = format!("{}/{path}", self.folder);
+        let mut at = 0;
+        while at < size && !self.failed.load(Ordering::Relaxed) {
+            let range = at..size.min(at + READ_BYTES);
+            let read = self.disk.read_range(&local, range).await;
+            let bytes = read.map_err(|e| self.step.disk(e))?;
+            if bytes.is_empty() {
+                let message = format!("file {local} became shorter while it was read");
+                return Err(self.step.error(ErrorKind::Corrupt, message));
+            }
+            writer.write(&bytes).await?;
+            at += bytes.len() as u64;
+        }
+        Ok(())
+    }
 }
