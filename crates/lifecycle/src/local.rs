@@ -117,8 +117,8 @@ pub async fn send_dir(
         failed: AtomicBool::new(false),
     };
     let files = files
-        .iter()
-        .map(|(path, size)| sending.file(path, *size).boxed());
+        .into_iter()
+        .map(|(path, size)| sending.file(path, size).boxed());
     let sent: Vec<Result<()>> = stream::iter(files)
         .buffer_unordered(concurrency.max(1))
         .collect()
@@ -139,11 +139,11 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    async fn file(&self, path: &str, size: u64) -> Result<()> {
+    async fn file(&self, path: String, size: u64) -> Result<()> {
         if self.failed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let sent = self.send(path, size).await;
+        let sent = self.send(&path, size).await;
         if sent.is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }

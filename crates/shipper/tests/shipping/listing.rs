@@ -30,6 +30,14 @@ async fn p8_a_later_failure_brings_nothing_back() {
     assert_eq!(world.listed(), [1, 2, 3]);
 }
 
+/// A sync is a task of its own in every component.
+#[test]
+fn a_sync_may_go_from_thread_to_thread() {
+    fn send(_: impl Send) {}
+    let world = World::new(&[]);
+    send(world.shipper().sync());
+}
+
 /// The same when the process dies between two blocks.
 #[tokio::test]
 async fn p8_the_list_is_written_before_the_next_block_is_begun() {
