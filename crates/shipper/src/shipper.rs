@@ -30,6 +30,10 @@ pub struct Shipper {
 pub struct Synced {
     /// Blocks that went up, in that order.
     pub uploaded: Vec<BlockId>,
+    /// Blocks that were not listed, and that the bucket had.
+    pub there: Vec<BlockId>,
+    /// Blocks that carry a deletion mark in the bucket: they are listed, and do not go up.
+    pub marked: Vec<BlockId>,
     /// Blocks that did not, and a list that could not be written: to be logged, and tried again.
     pub failed: Vec<Error>,
     /// Local blocks that cannot be read and are left out, as the settings say.
@@ -226,9 +230,13 @@ impl Pass<'_> {
                 self.synced.uploaded.push(block);
                 self.overlaps.add(*meta);
             }
-            Shipped::There => tracing::debug!(%block, "the bucket has it"),
+            Shipped::There => {
+                tracing::debug!(%block, "the bucket has it");
+                self.synced.there.push(block);
+            }
             Shipped::Marked => {
                 tracing::info!(%block, "marked for deletion in the bucket: it is not uploaded");
+                self.synced.marked.push(block);
             }
             Shipped::Gone => {
                 tracing::warn!(%block, "the database removed a block before it could be uploaded");

@@ -164,6 +164,7 @@ async fn s11_bc_15_a_block_that_is_marked_is_done_with() {
         }
         let synced = world.sync().await;
         assert_eq!(numbers(&synced.uploaded), [2], "{mark}");
+        assert_eq!(numbers(&synced.marked), [1]);
         assert!(synced.failed.is_empty(), "{:?}", synced.failed);
         assert_eq!(world.keys(1), ["deletion-mark.json"]);
         assert_eq!(world.listed(), [1, 2]);
@@ -214,6 +215,7 @@ async fn s04_a_block_that_is_there_counts_as_uploaded() {
     let _first = twin.sync().await;
     let synced = world.sync().await;
     assert!(synced.uploaded.is_empty() && synced.failed.is_empty());
+    assert_eq!(numbers(&synced.there), [1]);
     assert_eq!(world.listed(), [1]);
     assert_eq!(world.metric("uploads_total"), 0);
 }
