@@ -50,7 +50,7 @@ async fn ends_well(mut world: World, at: u64) {
 }
 
 #[tokio::test]
-async fn bc_10_a_process_that_is_killed_at_any_request_goes_on_after_a_restart() {
+async fn s1_s2_bc_10_a_process_that_is_killed_at_any_request_goes_on_after_a_restart() {
     for at in 0..MANY {
         let world = World::new(&BLOCKS);
         let gate = world.bucket.pause(|fault| Rule::new(fault).after(at));

@@ -43,7 +43,7 @@ async fn unreadable_blocks_are_skipped_and_counted_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn s07_a_block_with_missing_or_empty_files_does_not_go_up() {
+async fn s7_a_block_with_missing_or_empty_files_does_not_go_up() {
     for (path, empty) in [
         ("index", false),
         ("index", true),

@@ -205,7 +205,7 @@ async fn bc_15_a_mark_that_cannot_be_looked_at_is_none() {
 
 /// The bucket has the block whole, by another process or an earlier life.
 #[tokio::test]
-async fn s04_a_block_that_is_there_counts_as_uploaded() {
+async fn s4_a_block_that_is_there_counts_as_uploaded() {
     let world = World::new(&[1]);
     let twin = World {
         memory: world.memory.clone(),
@@ -222,7 +222,7 @@ async fn s04_a_block_that_is_there_counts_as_uploaded() {
 
 /// It lacks a file, or nobody can read what it is: it is not listed before it is whole again (S7).
 #[tokio::test(start_paused = true)]
-async fn bc_02_s07_a_damaged_block_in_the_bucket_does_not_count() {
+async fn bc_02_s7_a_damaged_block_in_the_bucket_does_not_count() {
     for (key, body) in [
         (format!("{}/index", id(1)), "short"),
         (format!("{}/chunks/000001", id(1)), ""),
@@ -248,7 +248,7 @@ async fn bc_02_s07_a_damaged_block_in_the_bucket_does_not_count() {
 
 /// Old blocks, after an outage of days, and one that turns up out of order.
 #[tokio::test]
-async fn s06_old_blocks_catch_up() {
+async fn s6_old_blocks_catch_up() {
     let world = World::new(&[5, 6]);
     world.clock.advance(100 * crate::world::HOUR);
     let mut shipper = world.shipper();

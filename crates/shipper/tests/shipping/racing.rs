@@ -9,7 +9,7 @@ use crate::world::{World, id, numbers};
 
 /// Local retention, or a compaction, removes the block while its files go up.
 #[tokio::test]
-async fn s09_a_block_that_the_database_removes_meanwhile_goes_up_all_the_same() {
+async fn s9_a_block_that_the_database_removes_meanwhile_goes_up_all_the_same() {
     let world = World::new(&[1, 2]);
     let first = format!("{}/chunks/000001", id(1));
     let gate = world.bucket.pause(|fault| Rule::new(fault).key(first));
@@ -31,7 +31,7 @@ async fn s09_a_block_that_the_database_removes_meanwhile_goes_up_all_the_same() 
 
 /// It removes the block before its files could be taken hold of.
 #[tokio::test]
-async fn s09_a_block_that_is_gone_is_no_failure() {
+async fn s9_a_block_that_is_gone_is_no_failure() {
     let world = World::new(&[1, 2]);
     let key = meta_key(id(1));
     let gate = world
@@ -53,7 +53,7 @@ async fn s09_a_block_that_is_gone_is_no_failure() {
 
 /// Two processes with one ULID: a restart that overlaps, or a receiver's new owner.
 #[tokio::test]
-async fn s04_two_uploaders_of_a_block_both_succeed() {
+async fn s4_two_uploaders_of_a_block_both_succeed() {
     let world = World::new(&[1]);
     let twin = World {
         memory: world.memory.clone(),
@@ -79,7 +79,7 @@ async fn s04_two_uploaders_of_a_block_both_succeed() {
 
 /// The answer to the commit is lost.
 #[tokio::test]
-async fn s03_a_commit_that_took_effect_and_failed_is_a_commit() {
+async fn s3_a_commit_that_took_effect_and_failed_is_a_commit() {
     let world = World::new(&[1]);
     let lost = Rule::new(Fault::FailAfter(ErrorKind::Unavailable)).key(meta_key(id(1)));
     world.bucket.add(lost.on([Operation::Put]));
