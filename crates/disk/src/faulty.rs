@@ -131,6 +131,10 @@ impl Disk for FaultyDisk {
         self.guard("rename", from)?.rename(from, to)
     }
 
+    fn link(&self, from: &str, to: &str) -> Result<()> {
+        self.guard("link", from)?.link(from, to)
+    }
+
     fn remove_tree(&self, path: &str) -> Result<()> {
         self.guard("remove", path)?.remove_tree(path)
     }

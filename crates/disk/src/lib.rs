@@ -83,6 +83,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// `NotFound`, or what the system says.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
+    /// Gives a file a second path, where nothing may be yet, and makes the folders above it. Either path
+    /// may be removed without the other, and the bytes are on disk once.
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, or what the system says: some file systems cannot.
+    fn link(&self, from: &str, to: &str) -> Result<()>;
+
     /// Removes a file, or a folder with all that is in it. Nothing there is fine.
     ///
     /// # Errors

@@ -136,6 +136,19 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn link(&self, from: &str, to: &str) -> Result<()> {
+        check(to)?;
+        let data = self.file("link", from)?;
+        let mut nodes = self.nodes.lock();
+        if nodes.contains_key(to) {
+            let taken = io::ErrorKind::AlreadyExists.into();
+            return Err(Error::io("link", from, taken));
+        }
+        make_folders(&mut nodes, parent(to), "link")?;
+        nodes.insert(to.to_owned(), Some(data));
+        Ok(())
+    }
+
     fn remove_tree(&self, path: &str) -> Result<()> {
         check(path)?;
         self.nodes

@@ -184,6 +184,16 @@ impl Disk for OsDisk {
         rename().map_err(|source| Error::io("rename", from, source))
     }
 
+    fn link(&self, from: &str, to: &str) -> Result<()> {
+        check(from)?;
+        check(to)?;
+        let link = || {
+            fs::create_dir_all(self.root.join(parent(to)))?;
+            fs::hard_link(self.root.join(from), self.root.join(to))
+        };
+        link().map_err(|source| Error::io("link", from, source))
+    }
+
     fn remove_tree(&self, path: &str) -> Result<()> {
         check(path)?;
         let removed = remove_if_there(&self.root.join(path));

@@ -10,6 +10,7 @@ use super::*;
 fn conformance(disk: &dyn Disk) {
     reads_what_was_written(disk);
     shows_folders(disk);
+    links(disk);
     moves_and_removes(disk);
     refuses_bad_paths(disk);
     assert_eq!(disk.list("").unwrap(), []);
@@ -80,6 +81,20 @@ fn shows_folders(disk: &dyn Disk) {
     assert_eq!(names(disk, "a"), ["b", "c", "empty"]);
     disk.write("a/c", b"a folder is there", Cached).unwrap_err();
     disk.write("a/b/below-a-file", b"x", Cached).unwrap_err();
+}
+
+fn links(disk: &dyn Disk) {
+    assert_eq!(kind(disk.link("a/missing", "l/x")), ErrorKind::NotFound);
+    disk.write("a/linked", b"kept", Cached).unwrap();
+    disk.link("a/linked", "l/deep/x").unwrap();
+    assert_eq!(
+        kind(disk.link("a/linked", "l/deep/x")),
+        ErrorKind::AlreadyExists
+    );
+    disk.remove_tree("a/linked").unwrap();
+    assert_eq!(disk.read("l/deep/x").unwrap(), "kept");
+    disk.remove_tree("l").unwrap();
+    disk.link("a/c", "l").unwrap_err();
 }
 
 fn moves_and_removes(disk: &dyn Disk) {

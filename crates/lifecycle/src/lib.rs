@@ -27,7 +27,7 @@ use rutile_telemetry::{IntCounterVec, Registry};
 pub use clean::{Cleaned, KeptBecause};
 pub use delete::Deleted;
 pub use error::{Error, Result};
-pub use local::{read_local_meta, upload_dir};
+pub use local::{read_local_meta, send_dir, upload_dir};
 pub use mark::{Marked, Standing};
 pub use removal::Removal;
 pub use upload::{HashFunc, Upload, UploadCopy};

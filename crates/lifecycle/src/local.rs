@@ -1,12 +1,14 @@
 //! Uploading a block that lies in a local folder.
 
-use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::{FutureExt, StreamExt, stream};
 use rutile_block::{BlockId, CHUNKS_DIR, INDEX_FILE, MAX_META_BYTES, META_FILE, Meta};
 use rutile_disk::AsyncDisk;
 use rutile_model::ErrorKind;
 
 use crate::error::Step;
-use crate::{HashFunc, Lifecycle, Result, UploadCopy};
+use crate::{FileWriter, HashFunc, Lifecycle, Result, Upload, UploadCopy};
 
 /// Read at a time.
 const READ_BYTES: u64 = 8 << 20;
@@ -50,7 +52,7 @@ pub async fn upload_dir(
     lifecycle: &Lifecycle,
     disk: &AsyncDisk,
     folder: &str,
-    mut meta: Meta,
+    meta: Meta,
     hash: HashFunc,
     allow_no_labels: bool,
 ) -> Result<Meta> {
@@ -62,9 +64,29 @@ pub async fn upload_dir(
         let message = "it has no external labels: give it some with --label";
         return Err(step.error(ErrorKind::Invalid, message));
     }
-    let mut upload = match lifecycle.upload_copy(meta.id, hash).await? {
+    let upload = match lifecycle.upload_copy(meta.id, hash).await? {
         UploadCopy::There(there) => return Ok(*there),
         UploadCopy::Needed(upload) => upload,
+    };
+    send_dir(upload, disk, folder, meta, 1).await
+}
+
+/// Sends the files of a block folder through `upload`, `concurrency` at a time (at least one), and commits
+/// them with `meta`; for whom to upload and what is changed in `meta` see [`upload_dir`]. Holds at most two
+/// pieces of 8 MiB for each file under way.
+///
+/// # Errors
+/// What the disk and [`Upload`] say.
+pub async fn send_dir(
+    mut upload: Upload,
+    disk: &AsyncDisk,
+    folder: &str,
+    mut meta: Meta,
+    concurrency: usize,
+) -> Result<Meta> {
+    let step = Step {
+        operation: "upload",
+        block: upload.id(),
     };
     let segments = disk
         .list(&format!("{folder}/{CHUNKS_DIR}"))
@@ -87,25 +109,71 @@ pub async fn upload_dir(
         .map(|entry| (format!("{CHUNKS_DIR}/{}", entry.name), entry.size))
         .collect();
     files.push((INDEX_FILE.to_owned(), index.size));
-    for (path, size) in files {
-        let mut writer = upload.file(&path)?;
+    let sending = Sending {
+        upload: &upload,
+        step,
+        disk,
+        folder,
+        failed: AtomicBool::new(false),
+    };
+    let files = files
+        .into_iter()
+        .map(|(path, size)| sending.file(path, size).boxed());
+    let sent: Vec<Result<()>> = stream::iter(files)
+        .buffer_unordered(concurrency.max(1))
+        .collect()
+        .await;
+    sent.into_iter().collect::<Result<()>>()?;
+    meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
+    upload.commit(meta).await
+}
+
+/// The files of a block on their way.
+struct Sending<'a> {
+    upload: &'a Upload,
+    step: Step,
+    disk: &'a AsyncDisk,
+    folder: &'a str,
+    /// Whether one of them failed: the others are then given up, and their parts given back.
+    failed: AtomicBool,
+}
+
+impl Sending<'_> {
+    async fn file(&self, path: String, size: u64) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let sent = self.send(&path, size).await;
+        if sent.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    async fn send(&self, path: &str, size: u64) -> Result<()> {
+        let mut writer = self.upload.file(path)?;
+        let copied = self.copy(&mut writer, path, size).await;
+        if copied.is_ok() && !self.failed.load(Ordering::Relaxed) {
+            return writer.finish().await;
+        }
+        writer.abandon().await;
+        copied
+    }
+
+    async fn copy(&self, writer: &mut FileWriter, path: &str, size: u64) -> Result<()> {
+        let local = format!("{}/{path}", self.folder);
         let mut at = 0;
-        while at < size {
+        while at < size && !self.failed.load(Ordering::Relaxed) {
             let range = at..size.min(at + READ_BYTES);
-            let local = format!("{folder}/{path}");
-            let bytes: Bytes = disk
-                .read_range(&local, range)
-                .await
-                .map_err(|e| step.disk(e))?;
+            let read = self.disk.read_range(&local, range).await;
+            let bytes = read.map_err(|e| self.step.disk(e))?;
             if bytes.is_empty() {
                 let message = format!("file {local} became shorter while it was read");
-                return Err(step.error(ErrorKind::Corrupt, message));
+                return Err(self.step.error(ErrorKind::Corrupt, message));
             }
             writer.write(&bytes).await?;
             at += bytes.len() as u64;
         }
-        writer.finish().await?;
+        Ok(())
     }
-    meta.thanos.segment_files = segments.into_iter().map(|entry| entry.name).collect();
-    upload.commit(meta).await
 }

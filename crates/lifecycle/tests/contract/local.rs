@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rutile_block::{Meta, Source, meta_key};
 use rutile_disk::{AsyncDisk, Disk, Durability, MemoryDisk};
-use rutile_lifecycle::{HashFunc, Result, read_local_meta, upload_dir};
+use rutile_lifecycle::{HashFunc, Result, UploadCopy, read_local_meta, send_dir, upload_dir};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
@@ -246,4 +246,43 @@ async fn bc_02_a_block_that_others_upload_too_is_never_taken_back() {
     }
     world.bucket.heal();
     upload().await.unwrap();
+}
+
+/// Of two files that go up at a time one fails: the parts of the other one cost money and are not seen.
+#[tokio::test]
+async fn bc_16_files_that_go_up_beside_one_that_fails_give_their_parts_back() {
+    let (world, memory) = (World::new(), MemoryDisk::new());
+    let meta = block(1, &[1]);
+    let folder = id(1).to_string();
+    for path in ["chunks/000001", "index"] {
+        let path = format!("{folder}/{path}");
+        memory
+            .write(&path, &vec![7; 20 << 20], Durability::Cached)
+            .unwrap();
+    }
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    let second_part = |fault, path: &str| {
+        let parts = Rule::new(fault).on([Operation::PutPart]);
+        parts.key(format!("{}/{path}", id(1))).after(1)
+    };
+    world.bucket.add(second_part(fault, "index"));
+    let gate = world
+        .bucket
+        .pause(|fault| second_part(fault, "chunks/000001"));
+    let upload = world.lifecycle.upload_copy(id(1), HashFunc::None).await;
+    let UploadCopy::Needed(upload) = upload.unwrap() else {
+        panic!("there is none");
+    };
+    let disk = asynchronous(&memory);
+    let aborted = || world.bucket.count(Operation::AbortMultipart);
+    let (sent, ()) = tokio::join!(send_dir(upload, &disk, &folder, meta, 2), async {
+        gate.reached().await;
+        while aborted() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+    });
+    assert_eq!(sent.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(aborted(), 2);
+    assert!(world.keys(id(1)).is_empty());
 }
