@@ -193,7 +193,7 @@ fn start<C: Component>(flags: Flags<C::Args>, values: FlagValues) -> Result<(), 
     match rutile_telemetry::init(&log) {
         // Somebody else in this process logs already, which is as good.
         Ok(()) | Err(LogError::AlreadySet) => {}
-        Err(error) => return Err(Failure::new(ErrorKind::Invalid, &error)),
+        Err(error) => return Err(Failure::usage(error.to_string())),
     }
     flags.common.validate()?;
     let limit = flags.common.memory_limit_bytes(MemoryLimit::detect())?;

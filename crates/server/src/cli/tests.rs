@@ -181,7 +181,7 @@ fn what_is_not_supported_is_refused_by_name() {
         ];
         let failure = results.into_iter().find_map(Result::err).unwrap();
         assert_eq!(failure.to_string(), message);
-        assert_eq!(failure.exit_code(), 1);
+        assert_eq!(failure.exit_code(), 2);
     };
     check(
         &["--http.config=x"],
