@@ -228,14 +228,18 @@ mod tests {
     #[tokio::test]
     async fn what_computes_apart_learns_that_nobody_wants_it() {
         let pool = CpuPool::new(1);
+        let (begun_tx, begun) = tokio::sync::oneshot::channel();
         let (ended_tx, ended) = tokio::sync::oneshot::channel();
         let mut apart = Box::pin(pool.apart(|stop| async move {
+            begun_tx.send(()).unwrap();
             while !stop.is_cancelled() {
                 std::thread::yield_now();
             }
             ended_tx.send(()).unwrap();
         }));
         assert!(futures::poll!(apart.as_mut()).is_pending());
+        // What has not begun yet does not begin.
+        assert_eq!(begun.await, Ok(()));
         drop(apart);
         assert_eq!(ended.await, Ok(()));
     }

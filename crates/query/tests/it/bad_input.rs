@@ -171,7 +171,10 @@ const WRONG: [(&str, &str); 43] = [
         "/query_exemplars?query=up&start=x",
         "invalid parameter \"start\": invalid time value for 'start': cannot parse \"x\"",
     ),
-    ("/query_exemplars?query=up{", "cannot parse the query"),
+    (
+        "/query_exemplars?query=up{",
+        "invalid parameter \"query\": 1:4: parse error",
+    ),
 ];
 
 #[tokio::test]

@@ -90,8 +90,8 @@ pub(super) const MUTANTS: [Mutant; 22] = [
     Mutant {
         name: "meta.json is uploaded first",
         file: "crates/lifecycle/src/local.rs",
-        from: "    for (path, size) in files {\n",
-        to: "    let first = rutile_block::meta_key(meta.id);\n    let body = Bytes::from(meta.to_json());\n    let put = rutile_objstore::PutMode::Overwrite;\n    lifecycle.bucket.put(&first, body, put).await.ok();\n    for (path, size) in files {\n",
+        from: "    send_dir(upload, disk, folder, meta, 1).await\n",
+        to: "    let first = rutile_block::meta_key(meta.id);\n    let body = meta.to_json().into();\n    let put = rutile_objstore::PutMode::Overwrite;\n    lifecycle.bucket.put(&first, body, put).await.ok();\n    send_dir(upload, disk, folder, meta, 1).await\n",
         profile: "strong",
     },
     Mutant {
