@@ -126,6 +126,32 @@ impl Lifecycle {
         Ok(true)
     }
 
+    /// Takes a mark off a block that is to stay; whether there was one. See [`Lifecycle::remove_mark`] for one
+    /// that goes all the same.
+    ///
+    /// A cleaner that has read a deletion mark cannot be called back. *Otherwise:* it stands still right before
+    /// its first request; somebody takes the mark off and relies on the block; the cleaner wakes (BC-6).
+    ///
+    /// # Errors
+    /// `Unavailable` while a compactor deletes the block: its deletion mark stays, unless the two
+    /// began at the same moment, which the message says. Whatever keeps the bucket from answering.
+    pub async fn unmark(&self, id: BlockId, kind: MarkKind) -> Result<bool> {
+        if kind != MarkKind::Deletion {
+            return self.remove_mark(id, kind).await;
+        }
+        let step = Step {
+            operation: "unmark",
+            block: id,
+        };
+        self.require_not_being_removed(step).await?;
+        let removed = self.remove_mark(id, kind).await?;
+        if let Err(error) = self.require_not_being_removed(step).await {
+            let message = format!("its mark is gone, and it may be deleted all the same: {error}");
+            return Err(step.error(error.kind(), message));
+        }
+        Ok(removed)
+    }
+
     /// Removes a mark; whether there was one.
     ///
     /// # Errors

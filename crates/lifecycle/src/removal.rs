@@ -8,7 +8,8 @@
 //! So who removes says so first, in an object of its own, and takes it back when its requests were
 //! answered and the last of them can no longer be on its way. An uploader looks for such notices before its
 //! first file and again before its commit: either it finds the notice, or the cleaner, whose look at the
-//! block comes after its notice, finds the files.
+//! block comes after its notice, finds the files. In the same way, who takes a deletion mark off looks before
+//! and after.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +76,7 @@ impl Lifecycle {
         Ok(forgotten)
     }
 
-    /// Refuses to write objects of a block that somebody is removing.
+    /// Refuses to go on with a block that somebody is removing.
     pub(crate) async fn require_not_being_removed(&self, step: Step) -> Result<()> {
         for key in self.removals(step).await? {
             let Some(notice) = self.notice(step, &key).await? else {
@@ -86,8 +87,7 @@ impl Lifecycle {
             if concerned && !self.is_over(step, &key, notice.as_ref()).await? {
                 self.event(InvariantId::Bc6);
                 let message = format!(
-                    "a compactor is removing what an earlier upload of it left behind (notice {key}): it is \
-                     to be uploaded again when that is over"
+                    "a compactor is removing it (notice {key}): try again when that is over"
                 );
                 return Err(step.error(ErrorKind::Unavailable, message));
             }

@@ -1,6 +1,6 @@
 //! A request to delete cannot be called back: uploaders wait until none is on its way.
 
-use rutile_block::{BlockId, REMOVALS_PREFIX, file_key, meta_key};
+use rutile_block::{BlockId, MarkKind, REMOVALS_PREFIX, file_key, mark_key, meta_key};
 use rutile_lifecycle::{Cleaned, HashFunc, KeptBecause, Lifecycle, Result, UploadCopy};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
@@ -150,6 +150,49 @@ async fn bc_06_a_notice_that_cannot_be_read_may_name_any_block() {
         .insert(REMOVALS_PREFIX, b"".to_vec(), world.now());
     upload_again(&world.lifecycle).await.unwrap();
     assert!(world.memory.body(&meta_key(id(1))).is_some());
+}
+
+#[tokio::test]
+async fn bc_06_a_mark_is_not_taken_off_while_its_block_is_deleted() {
+    let world = World::new();
+    world.add(&block(1, &[1])).await;
+    world.mark(id(1), "by hand");
+    world.clock.advance(49 * HOUR);
+    let unmark = || world.lifecycle.unmark(id(1), MarkKind::Deletion);
+    // The cleaner has read the mark, and stands still.
+    let gate = world.bucket.pause(|fault| {
+        Rule::new(fault)
+            .on([Operation::Delete])
+            .key(meta_key(id(1)))
+    });
+    let (deleted, ()) = tokio::join!(world.delete(id(1), None), async {
+        gate.reached().await;
+        assert_eq!(unmark().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(world.keys(id(1)).contains(&"deletion-mark.json".to_owned()));
+        gate.open();
+    });
+    deleted.unwrap();
+    assert!(world.keys(id(1)).is_empty());
+    // It begins after somebody has looked for notices, and before the mark is gone.
+    world.add(&block(2, &[2])).await;
+    world.mark(id(2), "by hand");
+    let key = mark_key(id(2), MarkKind::Deletion);
+    let gate = world
+        .bucket
+        .pause(|fault| Rule::new(fault).on([Operation::Delete]).key(key));
+    let unmark = world.lifecycle.unmark(id(2), MarkKind::Deletion);
+    let (unmarked, ()) = tokio::join!(unmark, async {
+        gate.reached().await;
+        drop(announce(&world.lifecycle, id(2)).await.unwrap());
+        gate.open();
+    });
+    let error = unmarked.unwrap_err().to_string();
+    assert!(error.contains("may be deleted all the same"), "{error}");
+    // And with nobody at it.
+    world.add(&block(3, &[3])).await;
+    world.mark(id(3), "by hand");
+    let unmarked = world.lifecycle.unmark(id(3), MarkKind::Deletion);
+    assert!(unmarked.await.unwrap());
 }
 
 #[tokio::test]

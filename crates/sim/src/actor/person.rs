@@ -39,7 +39,7 @@ async fn act(process: &Process, lifecycle: &Lifecycle, block: BlockId) {
         }
         3..=5 => {
             process.note(format!("takes a deletion mark off {name}"));
-            if let Ok(true) = lifecycle.remove_mark(block, MarkKind::Deletion).await {
+            if let Ok(true) = lifecycle.unmark(block, MarkKind::Deletion).await {
                 process.world.reach("S38");
             }
         }

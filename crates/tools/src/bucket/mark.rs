@@ -53,7 +53,7 @@ pub(super) async fn run(args: MarkArgs, source: &Source) -> Result<()> {
     let lifecycle = source.lifecycle(bucket);
     for id in ids {
         if args.remove {
-            let found = lifecycle.remove_mark(id, kind).await?;
+            let found = lifecycle.unmark(id, kind).await?;
             let message = if found {
                 "mark removed"
             } else {
