@@ -60,6 +60,21 @@ impl OsDisk {
         &self.root
     }
 
+    /// Gives what lies at `from` the path `to`, whose folders are made.
+    fn place(
+        &self,
+        operation: &'static str,
+        from: &str,
+        to: &str,
+        place: impl FnOnce(PathBuf, PathBuf) -> io::Result<()>,
+    ) -> Result<()> {
+        check(from)?;
+        check(to)?;
+        let placed = fs::create_dir_all(self.root.join(parent(to)))
+            .and_then(|()| place(self.root.join(from), self.root.join(to)));
+        placed.map_err(|source| Error::io(operation, from, source))
+    }
+
     fn open_file(&self, operation: &'static str, path: &str) -> Result<(File, u64)> {
         check(path)?;
         let open = || {
@@ -175,23 +190,11 @@ impl Disk for OsDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        check(from)?;
-        check(to)?;
-        let rename = || {
-            fs::create_dir_all(self.root.join(parent(to)))?;
-            fs::rename(self.root.join(from), self.root.join(to))
-        };
-        rename().map_err(|source| Error::io("rename", from, source))
+        self.place("rename", from, to, fs::rename)
     }
 
     fn link(&self, from: &str, to: &str) -> Result<()> {
-        check(from)?;
-        check(to)?;
-        let link = || {
-            fs::create_dir_all(self.root.join(parent(to)))?;
-            fs::hard_link(self.root.join(from), self.root.join(to))
-        };
-        link().map_err(|source| Error::io("link", from, source))
+        self.place("link", from, to, fs::hard_link)
     }
 
     fn remove_tree(&self, path: &str) -> Result<()> {

@@ -170,27 +170,13 @@ impl Fanout {
         Ok(series::items(plan, ctx, request, &reading))
     }
 
-    /// The names of the labels of all series that match, sorted, at most `limit`.
+    /// The names of the labels of all series that match, sorted, at most `limit`; `compiled` are the matchers of the
+    /// request.
     ///
     /// Stores are chosen, and failures treated, as in [`Fanout::series_items`].
     ///
     /// # Errors
     /// `Invalid` for a wrong request; without partial response what the first failing store returns.
-    pub async fn names(
-        &self,
-        ctx: &RequestContext,
-        request: LabelNamesRequest,
-        store_matchers: &[Vec<Matcher>],
-    ) -> Result<LabelNamesResponse> {
-        let compiled = compile_matchers(&request.matchers)?;
-        self.matching_names(ctx, request, compiled, store_matchers)
-            .await
-    }
-
-    /// The same, where the matchers of the request are compiled already.
-    ///
-    /// # Errors
-    /// As of [`Fanout::names`].
     pub async fn matching_names(
         &self,
         ctx: &RequestContext,
@@ -208,28 +194,14 @@ impl Fanout {
         })
     }
 
-    /// The values of one label of all series that match, sorted, at most `limit`.
+    /// The values of one label of all series that match, sorted, at most `limit`; `compiled` are the matchers of the
+    /// request.
     ///
     /// Stores are chosen, and failures treated, as in [`Fanout::series_items`].
     ///
     /// # Errors
     /// `Invalid` for a wrong request, an empty name among them; without partial response what the
     /// first failing store returns.
-    pub async fn values(
-        &self,
-        ctx: &RequestContext,
-        request: LabelValuesRequest,
-        store_matchers: &[Vec<Matcher>],
-    ) -> Result<LabelValuesResponse> {
-        let compiled = compile_matchers(&request.matchers)?;
-        self.matching_values(ctx, request, compiled, store_matchers)
-            .await
-    }
-
-    /// The same, where the matchers of the request are compiled already.
-    ///
-    /// # Errors
-    /// As of [`Fanout::values`].
     pub async fn matching_values(
         &self,
         ctx: &RequestContext,
@@ -328,7 +300,8 @@ impl StoreApi for Fanout {
         ctx: RequestContext,
         request: LabelNamesRequest,
     ) -> Result<LabelNamesResponse> {
-        self.names(&ctx, request, &[]).await
+        let compiled = compile_matchers(&request.matchers)?;
+        self.matching_names(&ctx, request, compiled, &[]).await
     }
 
     async fn label_values(
@@ -336,7 +309,8 @@ impl StoreApi for Fanout {
         ctx: RequestContext,
         request: LabelValuesRequest,
     ) -> Result<LabelValuesResponse> {
-        self.values(&ctx, request, &[]).await
+        let compiled = compile_matchers(&request.matchers)?;
+        self.matching_values(&ctx, request, compiled, &[]).await
     }
 
     async fn info(&self, _: RequestContext) -> Result<InfoResponse> {

@@ -151,15 +151,18 @@ async fn names_and_values_that_are_missing_are_a_warning_or_an_error() {
         ..LabelValuesRequest::default()
     };
     let fanout = &region.cluster.fanout;
-    let found = fanout.names(&ctx, names(false), &[]).await.unwrap();
+    let found = fanout.label_names(ctx.clone(), names(false)).await.unwrap();
     assert_eq!(found.names, ["__name__", "region"]);
     region.check(&found.warnings);
-    region.check_fails(fanout.names(&ctx, names(true), &[]).await);
+    region.check_fails(fanout.label_names(ctx.clone(), names(true)).await);
 
-    let found = fanout.values(&ctx, values(false), &[]).await.unwrap();
+    let found = fanout
+        .label_values(ctx.clone(), values(false))
+        .await
+        .unwrap();
     assert_eq!(found.values, ["us"]);
     region.check(&found.warnings);
-    region.check_fails(fanout.values(&ctx, values(true), &[]).await);
+    region.check_fails(fanout.label_values(ctx.clone(), values(true)).await);
 }
 
 #[tokio::test]

@@ -240,7 +240,7 @@ async fn label_calls() {
         };
         let answer = cluster
             .fanout
-            .names(&ctx, names.clone(), &[])
+            .label_names(ctx.clone(), names.clone())
             .await
             .unwrap();
         assert_eq!(answer.names, ["__name__", "pod"]);
@@ -256,7 +256,7 @@ async fn label_calls() {
         };
         let answer = cluster
             .fanout
-            .values(&ctx, values.clone(), &[])
+            .label_values(ctx.clone(), values.clone())
             .await
             .unwrap();
         assert_eq!(answer.values, ["00", "01"]);
@@ -269,13 +269,21 @@ async fn label_calls() {
             partial_response_disabled: true,
             ..names
         };
-        let error = cluster.fanout.names(&ctx, names, &[]).await.unwrap_err();
+        let error = cluster
+            .fanout
+            .label_names(ctx.clone(), names)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
         let values = LabelValuesRequest {
             partial_response_disabled: true,
             ..values
         };
-        let error = cluster.fanout.values(&ctx, values, &[]).await.unwrap_err();
+        let error = cluster
+            .fanout
+            .label_values(ctx.clone(), values)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
 }
