@@ -13,10 +13,13 @@ use rutile_block::{
     mark_key, meta_key, parse_entry, parse_key,
 };
 
+use notices::Notices;
+
 use crate::cell::{Cell, Samples, decode};
 use crate::objects::Objects;
 use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS, MINUTE};
 
+mod notices;
 mod seen;
 
 /// A set of cells, by their numbers.
@@ -50,6 +53,7 @@ pub(crate) struct Oracle {
     blocks: BTreeMap<BlockId, Cells>,
     /// Who wrote objects of a block.
     makers: BTreeSet<(BlockId, String)>,
+    notices: Notices,
     /// When a deletion mark was last seen to go, by block.
     unmarked_ms: BTreeMap<BlockId, i64>,
     /// Cells whose uploaders were told that they are safe.
@@ -233,10 +237,11 @@ impl Oracle {
         before: Option<Bytes>,
         now_ms: i64,
     ) {
-        let Some((id, part)) = parse_key(key) else {
+        let Some((body, _)) = objects.now(key) else {
             return;
         };
-        let Some((body, _)) = objects.now(key) else {
+        let Some((id, part)) = parse_key(key) else {
+            self.notices.on_put(key, body, now_ms);
             return;
         };
         match part {
@@ -265,6 +270,7 @@ impl Oracle {
             }
             Part::Index | Part::Chunks(_) | Part::Other(_) => {
                 self.saw_maker(by, id);
+                self.notices.on_upload(by.0, id);
                 self.makers.insert((id, by.1.to_owned()));
                 let changed = before.is_none_or(|before| before != *body);
                 // What somebody took away may come back.
@@ -422,7 +428,8 @@ impl Oracle {
         }
         let prefix = format!("{id}/");
         let of_block = objects.keys().filter(|key| key.starts_with(&prefix));
-        let newest = of_block.filter_map(|key| Some(objects.now(key)?.1)).max()?;
+        let written = of_block.filter_map(|key| Some(objects.now(key)?.1));
+        let newest = written.filter(|ms| !self.notices.cover(id, *ms)).max()?;
         let age = now_ms - newest;
         (age + grace < CONTRACT.partial_age_ms).then(|| {
             format!(
@@ -435,6 +442,7 @@ impl Oracle {
     /// An object was removed.
     pub(crate) fn after_delete(&mut self, objects: &Objects, key: &str) {
         let Some((id, part)) = parse_key(key) else {
+            self.notices.on_delete(key);
             return;
         };
         if !matches!(part, Part::Mark(_)) && self.blocks.contains_key(&id) {
