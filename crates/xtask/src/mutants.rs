@@ -128,9 +128,11 @@ fn try_mutant(tree: &Path, target: &Path, mutant: &Mutant) -> Result<Option<Stri
         return Ok(None);
     }
     let said = String::from_utf8_lossy(&ran.stdout);
-    let violation = said.lines().rev().find(|line| line.starts_with("BC-"));
-    let replay = said.lines().rev().find(|line| line.starts_with("replay:"));
-    let (violation, replay) = (violation.unwrap_or("?"), replay.unwrap_or("?"));
+    let last = |begin: &str| said.lines().rev().find(|line| line.starts_with(begin));
+    let (Some(violation), Some(replay)) = (last("BC-"), last("replay:")) else {
+        // What breaks down has found nothing.
+        bail!("with mistake {:?} the simulation ended with {}: {said}", mutant.name, ran.status);
+    };
     let seconds = begun.elapsed().as_secs();
     Ok(Some(format!("{violation} | {replay} | {seconds} s")))
 }
