@@ -20,7 +20,7 @@ run: ## Build, make a small bucket of real blocks, start the store gateway on it
 	@scripts/run.sh
 
 .PHONY: test
-test: lint test-servers ## Lint, then all tests, against real storage servers too.
+test: lint test-servers ## Lint, then all tests, against real servers too.
 	$(CARGO) test $(LOCKED) --workspace --no-fail-fast
 
 .PHONY: build
@@ -39,7 +39,7 @@ lint: ## Formatting, tidy, clippy and documentation, warnings denied.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items
 
 .PHONY: test-servers
-test-servers: ## Install the S3 and Azure servers that the tests start.
+test-servers: ## Install the servers that the tests start: storage, caches, Prometheus.
 	crates/testkit/servers/install.sh
 
 .PHONY: web

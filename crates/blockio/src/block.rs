@@ -95,8 +95,8 @@ impl BlockReader {
         }
     }
 
-    /// The same for a block that took the place of another one under its name: what the cache has of
-    /// the old one must not be taken for this one's. `generation` tells the two apart.
+    /// The same with a name of its own in the cache: what that has of a block whose place this one
+    /// took, under its name, must not be taken for this one's. `generation` tells the two apart.
     #[must_use]
     pub fn of_generation(mut self, generation: u64) -> Self {
         let mut bytes = *self.id.as_bytes();

@@ -10,25 +10,26 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::TryFutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use rutile_objstore::{
     Attributes, BucketReader, Depth, Entry, Error, Operation, Result as BucketResult,
 };
-use rutile_runtime::Clock;
-use rutile_telemetry::Registry;
-use xxhash_rust::xxh64::xxh64;
+use sha2::{Digest, Sha256};
 
 use self::flight::{Flights, Turn};
 use self::metrics::Metrics;
 use self::timed::{TimedStore, Value};
-use crate::{CachingBucketConfig, Result};
+use crate::{CacheParts, CachingBucketConfig, Result};
 
 mod flight;
 mod metrics;
 mod pieces;
 mod timed;
+mod wire;
 
 /// How a key is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,63 +52,68 @@ struct Shared {
     flights: Arc<Flights>,
     metrics: Metrics,
     classify: fn(&str) -> Class,
-    /// Tells listings of differently configured buckets apart.
+    /// Tells listings of different buckets apart.
     iter_suffix: String,
 }
 
 /// Puts the cache that `--store.caching-bucket.config` describes before a bucket; without a
-/// configuration the bucket stays as it is.
+/// configuration the bucket stays as it is. `identity` tells listings of this bucket, and of its
+/// prefix, from those of others in the same cache: its configuration.
 ///
 /// # Errors
 /// A configuration that is refused.
 pub fn open_caching_bucket(
     yaml: Option<&str>,
     bucket: Arc<dyn BucketReader>,
-    clock: Arc<dyn Clock>,
-    registry: &Registry,
+    identity: &str,
+    parts: &CacheParts,
 ) -> Result<Arc<dyn BucketReader>> {
     let Some(yaml) = yaml.filter(|yaml| !yaml.trim().is_empty()) else {
         return Ok(bucket);
     };
     let config = CachingBucketConfig::parse(yaml)?;
-    let mut caching = CachingBucket::new(bucket, config, clock, registry);
+    let mut caching = CachingBucket::new(bucket, config, parts)?;
     if let Some(shared) = Arc::get_mut(&mut caching.shared) {
-        shared.iter_suffix = format!(":{}", xxh64(yaml.as_bytes(), 0));
+        // It may hold credentials.
+        let identity = Sha256::digest(identity);
+        let identity = BASE64_URL_SAFE_NO_PAD.encode(identity);
+        shared.iter_suffix = format!(":{identity}");
     }
     Ok(Arc::new(caching))
 }
 
 impl CachingBucket {
-    /// An empty cache before `inner`; lifetimes are by `clock`, and by one that nobody sets back.
-    #[must_use]
+    /// A cache before `inner`; lifetimes are by the clock of `parts`, and by one that nobody sets
+    /// back.
+    ///
+    /// # Errors
+    /// A configuration that is refused.
     pub fn new(
         inner: Arc<dyn BucketReader>,
         config: CachingBucketConfig,
-        clock: Arc<dyn Clock>,
-        registry: &Registry,
-    ) -> Self {
-        Self::classified(inner, config, clock, registry, classify)
+        parts: &CacheParts,
+    ) -> Result<Self> {
+        Self::classified(inner, config, parts, classify)
     }
 
     fn classified(
         inner: Arc<dyn BucketReader>,
         config: CachingBucketConfig,
-        clock: Arc<dyn Clock>,
-        registry: &Registry,
+        parts: &CacheParts,
         classify: fn(&str) -> Class,
-    ) -> Self {
+    ) -> Result<Self> {
         let shared = Shared {
-            cache: TimedStore::new(&config.memory, clock, registry),
+            cache: TimedStore::open(&config.backend, parts)?,
             flights: Arc::new(Flights::default()),
-            metrics: Metrics::new(registry),
+            metrics: Metrics::new(&parts.registry),
             config,
             classify,
             iter_suffix: String::new(),
         };
-        Self {
+        Ok(Self {
             inner,
             shared: Arc::new(shared),
-        }
+        })
     }
 
     fn class(&self, key: &str) -> Class {
@@ -123,7 +129,7 @@ impl CachingBucket {
         fetch: impl Future<Output = BucketResult<Value>> + Send,
     ) -> BucketResult<(Value, bool)> {
         let shared = &self.shared;
-        if let Some(value) = shared.cache.get(cache_key) {
+        if let Some(value) = shared.cache.get(cache_key).await {
             return Ok((value, true));
         }
         let leader = match shared.flights.join(cache_key) {
@@ -200,10 +206,8 @@ impl CachingBucket {
         let operation = &shared.metrics.get;
         operation.requests.inc();
         let absent = || Error::not_found(Operation::Get, self.inner.name(), key);
-        if matches!(
-            shared.cache.get(&exists_key(key)),
-            Some(Value::Exists(false))
-        ) {
+        let exists = shared.cache.get(&exists_key(key)).await;
+        if matches!(exists, Some(Value::Exists(false))) {
             operation.hit(true);
             return Err(absent());
         }

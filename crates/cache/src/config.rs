@@ -1,16 +1,27 @@
 //! The YAML of both caches, as in the reference; unknown keys are refused by name.
 
+use std::time::Duration;
+
 use rutile_model::config::parse_yaml;
 use rutile_model::{ByteSize, ErrorKind, GoDuration};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
+pub use self::remote::{BreakerConfig, MemcachedConfig, RedisConfig};
 use crate::{Error, Result};
 
-const INDEX_FLAG: &str = "index-cache.config";
-const BUCKET_FLAG: &str = "store.caching-bucket.config";
+mod remote;
+
+pub(crate) const INDEX_FLAG: &str = "index-cache.config";
+pub(crate) const BUCKET_FLAG: &str = "store.caching-bucket.config";
+const IN_MEMORY: &str = "IN-MEMORY";
+const MEMCACHED: &str = "MEMCACHED";
+const REDIS: &str = "REDIS";
+const GROUPCACHE: &str = "GROUPCACHE";
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
+/// Of items of the index cache that are not in memory.
+const DEFAULT_TTL: Duration = Duration::from_hours(24);
 
 /// Bounds of a cache in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -29,6 +40,17 @@ impl Default for MemoryConfig {
             max_item_size: ByteSize(125 << 20),
         }
     }
+}
+
+/// Where a cache is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Backend {
+    /// In the memory of the process.
+    Memory(MemoryConfig),
+    /// In memcached.
+    Memcached(MemcachedConfig),
+    /// In Redis.
+    Redis(Box<RedisConfig>),
 }
 
 /// What an index cache can hold.
@@ -57,19 +79,21 @@ impl IndexItem {
 }
 
 /// `--index-cache.config`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IndexCacheConfig {
-    /// Bounds.
-    pub memory: MemoryConfig,
+    /// Where it is.
+    pub backend: Backend,
     /// What is cached.
     pub enabled_items: Vec<IndexItem>,
+    /// How long items stay, unless they are in memory.
+    pub ttl: Duration,
 }
 
 /// `--store.caching-bucket.config`. Lifetimes in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CachingBucketConfig {
-    /// Bounds.
-    pub memory: MemoryConfig,
+    /// Where the cache is.
+    pub backend: Backend,
     /// Chunk files are cached in pieces of this many bytes, each aligned to its size.
     pub chunk_subrange_size: u64,
     /// Requests made for one range that is read; missing pieces are joined over cached ones until
@@ -91,19 +115,23 @@ pub struct CachingBucketConfig {
     pub metafile_content_ttl_ms: i64,
 }
 
+/// What says which type it is, and what that is configured with.
 #[derive(Deserialize)]
-struct Head {
+struct Head<T> {
     #[serde(default)]
     r#type: Option<String>,
+    #[serde(default)]
+    config: Option<T>,
 }
 
+/// A document of a type whose `config` is read already.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IndexDocument {
     #[serde(rename = "type")]
     _type: Option<String>,
-    #[serde(default)]
-    config: Option<MemoryConfig>,
+    #[serde(default, rename = "config")]
+    _config: IgnoredAny,
     #[serde(default)]
     enabled_items: Option<Vec<IndexItem>>,
     #[serde(default)]
@@ -115,7 +143,8 @@ struct IndexDocument {
 struct BucketDocument {
     #[serde(rename = "type")]
     _type: Option<String>,
-    config: Option<MemoryConfig>,
+    #[serde(rename = "config")]
+    _config: IgnoredAny,
     chunk_subrange_size: i64,
     max_chunks_get_range_requests: i64,
     metafile_max_size: ByteSize,
@@ -132,7 +161,7 @@ impl Default for BucketDocument {
         let day = GoDuration::from_ms(24 * HOUR_MS);
         Self {
             _type: None,
-            config: None,
+            _config: IgnoredAny,
             chunk_subrange_size: 16_000,
             max_chunks_get_range_requests: 3,
             metafile_max_size: ByteSize(1 << 20),
@@ -152,32 +181,34 @@ impl IndexCacheConfig {
     pub fn in_memory(max_size: ByteSize) -> Self {
         let max_item_size = MemoryConfig::default().max_item_size.min(max_size);
         Self {
-            memory: MemoryConfig {
+            backend: Backend::Memory(MemoryConfig {
                 max_size,
                 max_item_size,
-            },
+            }),
             enabled_items: IndexItem::ALL.to_vec(),
+            ttl: DEFAULT_TTL,
         }
     }
 
     /// Reads the YAML.
     ///
     /// # Errors
-    /// `Unsupported` for MEMCACHED and REDIS, else `Invalid`.
+    /// `Unsupported` for what Redis can do and we cannot, else `Invalid`.
     pub fn parse(yaml: &str) -> Result<Self> {
-        check_type(INDEX_FLAG, yaml, &["MEMCACHED", "REDIS"])?;
+        let backend = Backend::parse(INDEX_FLAG, yaml, &[])?;
         let document: IndexDocument = strict(INDEX_FLAG, yaml)?;
-        if document.ttl.is_some() {
+        if document.ttl.is_some() && matches!(backend, Backend::Memory(_)) {
             tracing::warn!("ttl in --index-cache.config has no effect on a cache in memory");
         }
-        let memory = check_memory(INDEX_FLAG, document.config)?;
+        let ttl = document.ttl.map_or(Duration::ZERO, |ttl| ttl.to_std());
         let enabled_items = match document.enabled_items {
             Some(items) if !items.is_empty() => items,
             _ => IndexItem::ALL.to_vec(),
         };
         Ok(Self {
-            memory,
+            backend,
             enabled_items,
+            ttl: if ttl.is_zero() { DEFAULT_TTL } else { ttl },
         })
     }
 }
@@ -186,9 +217,9 @@ impl CachingBucketConfig {
     /// Reads the YAML.
     ///
     /// # Errors
-    /// `Unsupported` for MEMCACHED, REDIS and GROUPCACHE, else `Invalid`.
+    /// `Unsupported` for GROUPCACHE, and for what Redis can do and we cannot, else `Invalid`.
     pub fn parse(yaml: &str) -> Result<Self> {
-        check_type(BUCKET_FLAG, yaml, &["MEMCACHED", "REDIS", "GROUPCACHE"])?;
+        let backend = Backend::parse(BUCKET_FLAG, yaml, &[GROUPCACHE])?;
         let document: BucketDocument = strict(BUCKET_FLAG, yaml)?;
         let subrange = u64::try_from(document.chunk_subrange_size)
             .ok()
@@ -199,7 +230,7 @@ impl CachingBucketConfig {
         })?;
         let requests = usize::try_from(document.max_chunks_get_range_requests).ok();
         Ok(Self {
-            memory: check_memory(BUCKET_FLAG, document.config)?,
+            backend,
             chunk_subrange_size,
             max_chunks_get_range_requests: requests.filter(|&requests| requests > 0),
             metafile_max_size: document.metafile_max_size.bytes(),
@@ -213,30 +244,45 @@ impl CachingBucketConfig {
     }
 }
 
-/// Only IN-MEMORY is there; `known` are the types of the reference.
-fn check_type(flag: &'static str, yaml: &str, known: &[&str]) -> Result<()> {
-    let head: Head = strict(flag, yaml)?;
-    let kind = head.r#type.unwrap_or_default();
-    let refused = |kind, message| Err(Error::new(kind, flag, message));
-    match kind.to_uppercase().as_str() {
-        "IN-MEMORY" => Ok(()),
-        "" => refused(
-            ErrorKind::Invalid,
-            "`type` is missing: set it to IN-MEMORY".to_owned(),
-        ),
-        upper if known.contains(&upper) => refused(
-            ErrorKind::Unsupported,
-            format!("`type: {kind}` is not supported yet: use IN-MEMORY"),
-        ),
-        _ => refused(
-            ErrorKind::Invalid,
-            format!("`type: {kind}` is unknown: use IN-MEMORY"),
-        ),
+impl Backend {
+    /// By `type` and `config`; `others` are types of the reference that are not there.
+    fn parse(flag: &'static str, yaml: &str, others: &[&str]) -> Result<Self> {
+        let head: Head<IgnoredAny> = strict(flag, yaml)?;
+        let kind = head.r#type.unwrap_or_default();
+        let all = [IN_MEMORY, MEMCACHED, REDIS].join(", ");
+        let refused = |kind, message| Err(Error::new(kind, flag, message));
+        match kind.to_uppercase().as_str() {
+            IN_MEMORY => check_memory(flag, config_of(flag, yaml)?).map(Self::Memory),
+            MEMCACHED => {
+                let config: MemcachedConfig = config_of(flag, yaml)?;
+                config.check(flag).map(|()| Self::Memcached(config))
+            }
+            REDIS => {
+                let config: RedisConfig = config_of(flag, yaml)?;
+                config.check(flag).map(|()| Self::Redis(Box::new(config)))
+            }
+            "" => refused(
+                ErrorKind::Invalid,
+                format!("`type` is missing: set it to one of {all}"),
+            ),
+            upper if others.contains(&upper) => refused(
+                ErrorKind::Unsupported,
+                format!("`type: {kind}` is not supported yet: use one of {all}"),
+            ),
+            _ => refused(
+                ErrorKind::Invalid,
+                format!("`type: {kind}` is unknown: use one of {all}"),
+            ),
+        }
     }
 }
 
-fn check_memory(flag: &'static str, config: Option<MemoryConfig>) -> Result<MemoryConfig> {
-    let memory = config.unwrap_or_default();
+fn config_of<T: DeserializeOwned + Default>(flag: &'static str, yaml: &str) -> Result<T> {
+    let head: Head<T> = strict(flag, yaml)?;
+    Ok(head.config.unwrap_or_default())
+}
+
+fn check_memory(flag: &'static str, memory: MemoryConfig) -> Result<MemoryConfig> {
     if memory.max_item_size <= memory.max_size {
         return Ok(memory);
     }

@@ -1,4 +1,4 @@
-//! The index cache in memory.
+//! The index cache, in memory or where processes share it.
 
 use std::sync::Arc;
 
@@ -11,30 +11,55 @@ use rutile_telemetry::Registry;
 use tokio::time::Instant;
 
 use self::key::{Key, KeyRef};
-use self::metrics::Metrics;
+use self::metrics::{Metrics, Requests};
+use self::remote::RemoteIndexCache;
+use crate::config::INDEX_FLAG;
+use crate::remote::RemoteCache;
 use crate::store::{Size, Store};
-use crate::{IndexCacheConfig, IndexItem, Result};
+use crate::{Backend, CacheParts, IndexCacheConfig, IndexItem, MemoryConfig, Result};
 
 mod key;
 mod metrics;
+mod remote;
 
 /// Most items are series entries.
 const TYPICAL_ITEM: u64 = 512;
+/// The name of the cache in metrics.
+const NAME: &str = "index-cache";
 
-/// Opens the cache that `--index-cache.config` describes; without it one in memory of `size`.
+/// Opens the cache that `--index-cache.config` describes; without it one in memory of `size`. Writes to one that is not
+/// in memory are made by `tasks`.
 ///
 /// # Errors
 /// A configuration that is refused.
 pub fn open_index_cache(
     yaml: Option<&str>,
     size: ByteSize,
-    registry: &Registry,
+    parts: &CacheParts,
 ) -> Result<Arc<dyn IndexCache>> {
+    let CacheParts {
+        registry, tasks, ..
+    } = parts;
     let config = match yaml.filter(|yaml| !yaml.trim().is_empty()) {
         Some(yaml) => IndexCacheConfig::parse(yaml)?,
         None => IndexCacheConfig::in_memory(size),
     };
-    Ok(Arc::new(MemoryIndexCache::new(&config, registry)))
+    let enabled = config.enabled_items;
+    let cache = match &config.backend {
+        Backend::Memory(memory) => {
+            return Ok(Arc::new(MemoryIndexCache::new(*memory, enabled, registry)));
+        }
+        Backend::Memcached(config) => {
+            RemoteCache::memcached(INDEX_FLAG, config, NAME, registry, tasks)?
+        }
+        Backend::Redis(config) => RemoteCache::redis(config, NAME, registry, tasks),
+    };
+    Ok(Arc::new(RemoteIndexCache {
+        cache,
+        requests: Requests::new(registry),
+        enabled,
+        ttl: config.ttl,
+    }))
 }
 
 /// Parts of indexes in memory, each in an allocation of its own: what is stored may be a slice of
@@ -47,15 +72,15 @@ pub struct MemoryIndexCache {
 }
 
 impl MemoryIndexCache {
-    /// An empty cache.
+    /// An empty cache of these items.
     #[must_use]
-    pub fn new(config: &IndexCacheConfig, registry: &Registry) -> Self {
-        let metrics = Metrics::new(registry, &config.memory);
-        let store = Store::new(config.memory, TYPICAL_ITEM, metrics.clone());
+    pub fn new(config: MemoryConfig, enabled: Vec<IndexItem>, registry: &Registry) -> Self {
+        let metrics = Metrics::new(registry, &config);
+        let store = Store::new(config, TYPICAL_ITEM, metrics.clone());
         Self {
             store,
             metrics,
-            enabled: config.enabled_items.clone(),
+            enabled,
         }
     }
 
@@ -70,8 +95,8 @@ impl MemoryIndexCache {
         let started = Instant::now();
         let found: Vec<_> = keys.map(|key| self.store.get(&key)).collect();
         let hits = found.iter().filter(|value| value.is_some()).count();
-        self.metrics
-            .fetched(item, found.len(), hits, started.elapsed());
+        let took = started.elapsed();
+        self.metrics.requests.fetched(item, found.len(), hits, took);
         found
     }
 
@@ -80,7 +105,7 @@ impl MemoryIndexCache {
         if !self.enabled.contains(&item) {
             return;
         }
-        self.metrics.stored(item, value.len());
+        self.metrics.requests.stored(item, value.len());
         if self.store.get(&key).is_some() {
             return;
         }

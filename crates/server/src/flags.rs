@@ -9,11 +9,16 @@ use rutile_model::{ByteSize, ErrorKind, GoDuration, PromDuration};
 use rutile_runtime::{Clock, MemoryLimit, SystemClock};
 use rutile_telemetry::{LogConfig, LogError, LogFormat, LogLevel};
 
+use crate::component::Context;
 use crate::config_flag::{ConfigFlag, PathOrContent};
 use crate::failure::Failure;
+use crate::tls::{Choice, Clients, Pem, Policy, TlsSettings, Version};
+use crate::web_config::WebConfig;
 
 /// The share of the memory that the ledger hands out when nothing else is said.
 const DEFAULT_MEMORY_SHARE: f64 = 0.8;
+/// What gRPC is spoken over.
+const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
 
 /// Where and how HTTP is served.
 #[derive(Debug, Clone, Args)]
@@ -25,7 +30,7 @@ pub struct HttpArgs {
     /// Time to wait for open requests after an interrupt
     #[arg(long, default_value = "2m", value_name = "DURATION")]
     pub http_grace_period: PromDuration,
-    /// Path of a file that turns on TLS or authentication (not supported yet)
+    /// Path of a file that turns on TLS, authentication or headers; it is read again when it changes
     #[arg(long = "http.config", default_value = "", value_name = "PATH")]
     pub http_config: String,
 }
@@ -37,22 +42,22 @@ pub struct GrpcArgs {
     /// Listen host:port for gRPC endpoints (StoreAPI); other components must be able to reach it
     #[arg(long, default_value = "0.0.0.0:10901", value_name = "ADDRESS")]
     pub grpc_address: String,
-    /// TLS certificate of the server (not supported yet)
+    /// TLS certificate of the server; read again when it changes, as key and CA are
     #[arg(long, default_value = "", value_name = "PATH")]
     pub grpc_server_tls_cert: String,
-    /// TLS key of the server (not supported yet)
+    /// TLS key of the server
     #[arg(long, default_value = "", value_name = "PATH")]
     pub grpc_server_tls_key: String,
-    /// TLS CA to verify clients against (not supported yet)
+    /// TLS CA to verify clients against; if set, clients must have a certificate
     #[arg(long, default_value = "", value_name = "PATH")]
     pub grpc_server_tls_client_ca: String,
-    /// Lowest TLS version (of no effect without TLS)
+    /// Lowest TLS version (1.2 also stands for older ones)
     #[arg(long, default_value = "1.3", value_parser = ["1.0", "1.1", "1.2", "1.3"])]
     pub grpc_server_tls_min_version: String,
-    /// TLS cipher suites, repeatable (not supported yet)
+    /// TLS 1.2 cipher suites by Go's names, repeatable [default: all that are safe]
     #[arg(long, value_name = "NAME")]
     pub grpc_server_tls_ciphers: Vec<String>,
-    /// TLS curves, repeatable (not supported yet)
+    /// TLS curves by Go's names, repeatable [default: all that are safe]
     #[arg(long, value_name = "NAME")]
     pub grpc_server_tls_curves: Vec<String>,
     /// Age at which connections are closed, so that clients balance anew; 0 is never
@@ -118,50 +123,100 @@ impl ConfigFlag for TracingConfig {
 }
 
 impl HttpArgs {
-    /// Refuses what is not supported.
+    /// The web configuration, if there is one.
     ///
     /// # Errors
-    /// A failure that names the flag.
-    pub fn validate(&self) -> Result<(), Failure> {
+    /// A failure that names the file.
+    pub(crate) async fn web_config(&self, context: &Context) -> Result<Option<WebConfig>, Failure> {
         if self.http_config.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::unsupported_flag("--http.config"))
+            return Ok(None);
         }
+        let config = WebConfig::open(&self.http_config, &*context.entropy).await;
+        config.map(Some)
     }
 }
 
 impl GrpcArgs {
-    /// Refuses what is not supported.
+    /// Refuses flags that do not go together, whatever the files that they name hold.
     ///
     /// # Errors
     /// A failure that names the flag.
     pub fn validate(&self) -> Result<(), Failure> {
-        let set = [
-            (
-                "--grpc-server-tls-cert",
-                !self.grpc_server_tls_cert.is_empty(),
-            ),
-            (
-                "--grpc-server-tls-key",
-                !self.grpc_server_tls_key.is_empty(),
-            ),
-            (
-                "--grpc-server-tls-client-ca",
-                !self.grpc_server_tls_client_ca.is_empty(),
-            ),
-            (
-                "--grpc-server-tls-ciphers",
-                !self.grpc_server_tls_ciphers.is_empty(),
-            ),
-            (
-                "--grpc-server-tls-curves",
-                !self.grpc_server_tls_curves.is_empty(),
-            ),
+        let is_set = |path: &String| !path.is_empty();
+        let (cert, key) = (&self.grpc_server_tls_cert, &self.grpc_server_tls_key);
+        if is_set(cert) != is_set(key) {
+            return Err(Failure::usage(
+                "--grpc-server-tls-cert and --grpc-server-tls-key go together: set both or none",
+            ));
+        }
+        if is_set(&self.grpc_server_tls_client_ca) && !is_set(cert) {
+            return Err(Failure::usage(
+                "--grpc-server-tls-client-ca needs TLS: set --grpc-server-tls-cert and --grpc-server-tls-key",
+            ));
+        }
+        self.tls_choice().check().map_err(|failure| {
+            let message = format!("--grpc-server-tls-ciphers, --grpc-server-tls-curves: {failure}");
+            Failure::usage(message)
+        })
+    }
+
+    /// The flags of TLS that say the same, for a component in the same process.
+    #[must_use]
+    pub fn tls_flags(&self) -> Vec<String> {
+        let one = |name: &str, value: &String| {
+            let is_set = !value.is_empty();
+            is_set.then(|| format!("--grpc-server-tls-{name}={value}"))
+        };
+        let each = |name: &str, values: &[String]| {
+            let flags = values.iter().filter_map(|value| one(name, value));
+            flags.collect::<Vec<_>>()
+        };
+        let single = [
+            one("cert", &self.grpc_server_tls_cert),
+            one("key", &self.grpc_server_tls_key),
+            one("client-ca", &self.grpc_server_tls_client_ca),
+            one("min-version", &self.grpc_server_tls_min_version),
         ];
-        match set.iter().find(|(_, is_set)| *is_set) {
-            Some((flag, _)) => Err(Failure::unsupported_flag(flag)),
-            None => Ok(()),
+        let mut flags: Vec<_> = single.into_iter().flatten().collect();
+        flags.extend(each("ciphers", &self.grpc_server_tls_ciphers));
+        flags.extend(each("curves", &self.grpc_server_tls_curves));
+        flags
+    }
+
+    /// How connections are encrypted; `None` if they are not.
+    pub(crate) fn tls_settings(&self) -> Option<TlsSettings> {
+        if self.grpc_server_tls_cert.is_empty() {
+            return None;
+        }
+        let authority = &self.grpc_server_tls_client_ca;
+        let clients = if authority.is_empty() {
+            Clients::ANYBODY
+        } else {
+            Clients {
+                policy: Policy::RequireAndVerify,
+                authorities: Some(Pem::file("--grpc-server-tls-client-ca", authority)),
+                names: None,
+            }
+        };
+        Some(TlsSettings {
+            certificate: Pem::file("--grpc-server-tls-cert", &self.grpc_server_tls_cert),
+            key: Pem::file("--grpc-server-tls-key", &self.grpc_server_tls_key),
+            clients,
+            choice: self.tls_choice(),
+            protocols: GRPC_PROTOCOLS,
+        })
+    }
+
+    fn tls_choice(&self) -> Choice {
+        let least = match self.grpc_server_tls_min_version.as_str() {
+            "1.3" => Version::Tls13,
+            _ => Version::Tls12,
+        };
+        Choice {
+            least,
+            most: Version::Tls13,
+            ciphers: self.grpc_server_tls_ciphers.clone(),
+            curves: self.grpc_server_tls_curves.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The gRPC server: own accept loop, health, reflection, metrics, recovery from panics.
 //!
-//! HTTP/2 without TLS. It promises bounded numbers of connections and of calls on each, calls that
+//! HTTP/2, with TLS if the flags say so. It promises bounded numbers of connections and of calls on each, calls that
 //! end when their client goes away, and a drain with a limit. It never looks into messages.
 
 mod body;
@@ -33,8 +33,9 @@ use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::GrpcArgs;
 use crate::health::HealthService;
-use crate::listener::{Io, Lifetime, Listener};
+use crate::listener::{Io, Lifetime, Listener, peer};
 use crate::request_log::{GrpcLog, RequestLog};
+use crate::tls::Encryption;
 
 /// The largest message in either direction, as in the reference: set it on every service with
 /// `max_decoding_message_size` and `max_encoding_message_size`.
@@ -84,13 +85,18 @@ struct Calls {
 }
 
 impl GrpcServer {
-    /// Binds the address of the flags.
+    /// Binds the address of the flags, and reads their certificates.
     ///
     /// # Errors
-    /// A failure that names the flag.
+    /// A failure that names the flag, and the file.
     pub async fn bind(args: &GrpcArgs, context: &Context) -> Result<Self, Failure> {
         args.validate()?;
+        let encryption = match args.tls_settings() {
+            Some(settings) => Some(Encryption::by_flags(settings).await?),
+            None => None,
+        };
         let listener = Listener::bind(&args.grpc_address, "--grpc-address").await?;
+        let listener = listener.encrypted(encryption);
         if let Some(guest) = &context.guest {
             guest.take_grpc(listener.address());
         }
@@ -136,7 +142,7 @@ impl GrpcServer {
         tracing::info!(%address, "listening for serving gRPC");
         let connect = move |io: Io, executor| {
             let mut calls = calls.clone();
-            calls.peer = io.inner().stream().peer_addr().ok();
+            calls.peer = peer(&io);
             http2::Builder::new(executor)
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)

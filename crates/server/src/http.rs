@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -32,9 +32,11 @@ use crate::component::Context;
 use crate::failure::Failure;
 use crate::flags::HttpArgs;
 use crate::host::Guest;
-use crate::listener::{Io, Lifetime, Listener};
+use crate::listener::{Io, Lifetime, Listener, peer};
 use crate::probe::Probe;
 use crate::request_log::{HttpLog, RequestLog};
+use crate::tls::Encryption;
+use crate::web_config::WebConfig;
 
 /// How long a client may take for the head of a request; idle connections end by it too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -48,6 +50,7 @@ pub struct HttpServer {
     lifetime: Lifetime,
     routes: Router,
     log: Option<Arc<HttpLog>>,
+    config: Option<Arc<WebConfig>>,
 }
 
 /// Where requests come in.
@@ -62,19 +65,24 @@ enum Door {
 struct Requests {
     routes: Router,
     log: Option<Arc<HttpLog>>,
+    config: Option<Arc<WebConfig>>,
     peer: Option<SocketAddr>,
 }
 
 impl HttpServer {
-    /// Binds the address of the flags.
+    /// Binds the address of the flags, and reads their web configuration; with a host, that is the host's to do.
     ///
     /// # Errors
-    /// A failure that names the flag.
+    /// A failure that names the flag, and the file.
     pub async fn bind(args: &HttpArgs, context: &Context) -> Result<Self, Failure> {
-        args.validate()?;
-        let door = match &context.guest {
-            Some(guest) => Door::Host(guest.clone()),
-            None => Door::Own(Listener::bind(&args.http_address, "--http-address").await?),
+        let (door, config) = match &context.guest {
+            Some(guest) => (Door::Host(guest.clone()), None),
+            None => {
+                let config = args.web_config(context).await?.map(Arc::new);
+                let encryption = Encryption::by_web_config(config.as_ref()).await?;
+                let listener = Listener::bind(&args.http_address, "--http-address").await?;
+                (Door::Own(listener.encrypted(encryption)), config)
+            }
         };
         let lifetime = Lifetime {
             max_age: None,
@@ -86,6 +94,7 @@ impl HttpServer {
             lifetime,
             routes: common_routes(context),
             log: None,
+            config,
         })
     }
 
@@ -108,7 +117,7 @@ impl HttpServer {
     }
 
     /// Serves the common routes and `routes` until `shutdown`, then drains within the grace period
-    /// of the flags. HTTP/1.1, and HTTP/2 with prior knowledge.
+    /// of the flags. HTTP/1.1, and HTTP/2 by agreement or with prior knowledge.
     ///
     /// Common are `/metrics`, `/-/healthy`, `/-/ready` and those below `/debug/pprof`. With a host, `routes` are
     /// handed over to it, without the common ones, which it has itself.
@@ -123,14 +132,23 @@ impl HttpServer {
         };
         let address = listener.address();
         tracing::info!(%address, "listening for requests and metrics");
-        let (routes, log) = (self.routes.merge(routes), self.log);
+        let http2 = self.config.as_ref().is_none_or(|config| config.http2());
+        let requests = Requests {
+            routes: self.routes.merge(routes),
+            log: self.log,
+            config: self.config,
+            peer: None,
+        };
         let connect = move |io: Io, executor| {
+            let peer = peer(&io);
             let requests = Requests {
-                routes: routes.clone(),
-                log: log.clone(),
-                peer: io.inner().stream().peer_addr().ok(),
+                peer,
+                ..requests.clone()
             };
             let mut builder = auto::Builder::new(executor);
+            if !http2 {
+                builder = builder.http1_only();
+            }
             builder
                 .http1()
                 .timer(TokioTimer::new())
@@ -154,9 +172,15 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let log = self.log.as_ref();
         let logged = log.and_then(|log| log.begin(&request, self.peer));
+        let config = self.config.clone();
+        let authorization = request.headers().get(AUTHORIZATION).cloned();
         let answer = self.routes.clone().oneshot(request.map(Body::new));
         Box::pin(async move {
-            let response = refusal::worded(answer.await?);
+            let response = match config {
+                Some(config) => config.answer(authorization, answer).await,
+                None => answer.await?,
+            };
+            let response = refusal::worded(response);
             Ok(match logged {
                 Some(logged) => logged.answered(response),
                 None => response,

@@ -4,8 +4,8 @@
 //! that ends when it is told to. [`run`] does the rest: it reads the command line as the reference
 //! does ([`cli`]), sets up log, metrics and the memory ledger, waits for signals, drains, and turns
 //! the outcome into an exit code. [`HttpServer`] and [`GrpcServer`] are the only listeners of the
-//! workspace, with one log of requests for both ([`RequestLog`]) and profiles of CPU and memory; the
-//! table from error kinds to status codes is in [`status`].
+//! workspace, with TLS, users and headers as configured, one log of requests for both ([`RequestLog`])
+//! and profiles of CPU and memory; the table from error kinds to status codes is in [`status`].
 
 pub mod allocator;
 pub mod cli;
@@ -24,6 +24,8 @@ mod request_log;
 mod send_timeout;
 mod signals;
 pub mod status;
+mod tls;
+mod web_config;
 
 pub use tikv_jemallocator as __tikv_jemallocator;
 

@@ -1,4 +1,4 @@
-//! Listening: a bounded number of connections, each a task that ends with its listener.
+//! Listening: a bounded number of connections, encrypted or not, each a task that ends with its listener.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -12,9 +12,12 @@ use rutile_model::ErrorKind;
 use rutile_runtime::{CancellationToken, Entropy, ShutdownReport, Spawner, TaskGroup};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use crate::failure::Failure;
 use crate::send_timeout::SendTimeout;
+use crate::tls::Encryption;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -24,13 +27,14 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection, as hyper takes it.
-pub(crate) type Io = TokioIo<SendTimeout<TcpStream>>;
+pub(crate) type Io = TokioIo<SendTimeout<Either<TcpStream, TlsStream<TcpStream>>>>;
 
 /// A bound listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    encryption: Option<Encryption>,
 }
 
 /// How connections end.
@@ -67,12 +71,21 @@ impl Listener {
         let target = wildcard.as_deref().unwrap_or(address);
         let bound = TcpListener::bind(target).await.and_then(|socket| {
             let address = socket.local_addr()?;
-            Ok(Self { socket, address })
+            Ok(Self {
+                socket,
+                address,
+                encryption: None,
+            })
         });
         bound.map_err(|error| {
             let message = format!("cannot listen on {address}: {error}: change {flag}");
             Failure::message(ErrorKind::Invalid, message)
         })
+    }
+
+    /// Takes encrypted connections only, if there is an `encryption`.
+    pub(crate) fn encrypted(self, encryption: Option<Encryption>) -> Self {
+        Self { encryption, ..self }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -118,10 +131,10 @@ impl Listener {
             let streams = connections.child("streams");
             let (age, token, connect) =
                 (lifetime.drawn_age(), connections.token(), connect.clone());
+            let encryption = self.encryption.clone();
             drop(connections.spawn("connection", async move {
-                if has_begun(&stream, &token).await {
+                if let Some(io) = begin(stream, encryption, &token).await {
                     let executor = StreamExecutor(streams.spawner());
-                    let io = TokioIo::new(SendTimeout::new(stream));
                     drive(connect(io, executor), age, token).await;
                 }
                 // Streams of a connection that is gone have nobody to answer to.
@@ -170,6 +183,34 @@ where
     if let Err(error) = result {
         tracing::debug!(%error, "connection ended with an error");
     }
+}
+
+/// The other side of a connection.
+pub(crate) fn peer(io: &Io) -> Option<SocketAddr> {
+    let stream = match io.inner().stream() {
+        Either::Left(plain) => plain,
+        Either::Right(encrypted) => encrypted.get_ref().0,
+    };
+    stream.peer_addr().ok()
+}
+
+/// Waits until a client has begun, and agrees with it on encryption; `None` if it does neither in time.
+async fn begin(
+    stream: TcpStream,
+    encryption: Option<Encryption>,
+    token: &CancellationToken,
+) -> Option<Io> {
+    if !has_begun(&stream, token).await {
+        return None;
+    }
+    let stream = match encryption {
+        None => Either::Left(stream),
+        Some(encryption) => {
+            let agreed = token.run_until_cancelled(encryption.agree(stream));
+            Either::Right(agreed.await??)
+        }
+    };
+    Some(TokioIo::new(SendTimeout::new(stream)))
 }
 
 /// Waits for the first byte of a connection; `false` if none comes in time.

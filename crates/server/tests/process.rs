@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::read::GzDecoder;
+use rutile_testkit::certificates::Authority;
 
 /// The example, which cargo builds beside the tests.
 fn program() -> PathBuf {
@@ -43,9 +44,16 @@ fn exit_codes() {
     check_end(&["--help"], 0, "--grpc-grace-period");
     check_end(&["--htp-address=x"], 2, "--http-address");
     check_end(
-        &["--http.config=x"],
-        2,
-        "--http.config is not supported yet",
+        &["--http.config=/nowhere/web.yml"],
+        1,
+        "the file /nowhere/web.yml of --http.config cannot be read",
+    );
+    check_end(&["--grpc-server-tls-cert=x"], 2, "set both or none");
+    let [cert, key] = ["cert", "key"].map(|of| format!("--grpc-server-tls-{of}=/nowhere/{of}"));
+    check_end(
+        &[FREE[0], &cert, &key],
+        1,
+        "/nowhere/cert of --grpc-server-tls-cert cannot be read",
     );
     check_end(
         &["--log.format=journald"],
@@ -162,6 +170,69 @@ fn a_process_starts_serves_and_drains() {
         process.wait_for("exiting");
         assert_eq!(process.child.wait().unwrap().code(), Some(0));
     }
+}
+
+/// curl is a client of another making.
+#[test]
+fn a_web_configuration_turns_on_tls_users_and_headers() {
+    let authority = Authority::new();
+    let server = authority.issue("server", "IP:127.0.0.1");
+    let client = authority.issue("client", "DNS:client.test");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yml");
+    let tls = format!(
+        "tls_server_config:\n  cert_file: {}\n  key_file: {}\n  client_ca_file: {}\n  \
+         client_auth_type: RequireAndVerifyClientCert\n",
+        server.certificate.display(),
+        server.key.display(),
+        authority.certificate().display()
+    );
+    let hash = bcrypt::hash("secret", 4).unwrap();
+    let users = format!("basic_auth_users: {{alice: {hash}}}\n");
+    let headers = "http_server_config: {headers: {X-Frame-Options: deny}}\n";
+    std::fs::write(&file, format!("{tls}{users}{headers}")).unwrap();
+
+    let process = Running::start(&[&format!("--http.config={}", file.display())]);
+    let curl = |args: &[&str]| {
+        let mut command = Command::new("curl");
+        command
+            .args([
+                "--silent",
+                "--show-error",
+                "--include",
+                "--max-time",
+                "60",
+                "--cacert",
+            ])
+            .arg(authority.certificate())
+            .args(args)
+            .arg(format!("https://{}/-/ready", process.http));
+        let output = command.output().unwrap();
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), shown)
+    };
+    let (cert, key) = (
+        client.certificate.to_str().unwrap(),
+        client.key.to_str().unwrap(),
+    );
+    let check = |args: &[&str], status: &str| {
+        let (done, shown) = curl(&[&["--cert", cert, "--key", key], args].concat());
+        assert!(done && shown.starts_with(status), "{args:?}: {shown}");
+        shown
+    };
+    let alice = ["--user", "alice:secret"];
+    let shown = check(&alice, "HTTP/2 200");
+    assert!(shown.contains("x-frame-options: deny"), "{shown}");
+    check(&[&alice[..], &["--http1.1"]].concat(), "HTTP/1.1 200");
+    check(&[&alice[..], &["--tls-max", "1.2"]].concat(), "HTTP/2 200");
+    let shown = check(&[], "HTTP/2 401");
+    assert!(shown.contains("www-authenticate: Basic"), "{shown}");
+    check(&["--user", "alice:wrong"], "HTTP/2 401");
+    let (done, shown) = curl(&alice);
+    assert!(!done, "without a certificate: {shown}");
+
+    std::fs::write(&file, &tls).unwrap();
+    check(&[], "HTTP/2 200");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use rutile_blockio::{BlockEnv, HeaderBudget, IndexCache};
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
@@ -126,7 +125,6 @@ impl Store {
             metrics,
             header_metrics,
             clock: parts.clock,
-            replaced: Mutex::default(),
         };
         Ok(Self {
             gateway: Arc::new(gateway),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rutile_cache::{open_caching_bucket, open_index_cache};
+use rutile_cache::{CacheParts, open_caching_bucket, open_index_cache};
 use rutile_disk::{Disk, OsDisk};
 use rutile_model::ErrorKind;
 use rutile_objstore::{BucketReader, OpenContext, check_reachable, open_reader};
@@ -46,7 +46,7 @@ impl Component for StoreComponent {
         let index_cache = open_index_cache(
             args.bucket.index_cache.expanded_content()?.as_deref(),
             args.bucket.index_cache_size,
-            &context.registry,
+            &cache_parts(context),
         );
         let index_cache = index_cache
             .map_err(|error| Failure::new(error.kind(), &error).context("--index-cache.config"))?;
@@ -142,10 +142,18 @@ async fn open_bucket(
     let bucket = open_reader(&yaml, &open_context).map_err(opening)?;
     check_reachable(&*bucket).await.map_err(opening)?;
     let caching = args.bucket.caching_bucket.expanded_content()?;
-    let clock = Arc::clone(&context.clock);
-    open_caching_bucket(caching.as_deref(), bucket, clock, &context.registry).map_err(|error| {
+    let parts = cache_parts(context);
+    open_caching_bucket(caching.as_deref(), bucket, &yaml, &parts).map_err(|error| {
         Failure::new(error.kind(), &error).context("--store.caching-bucket.config")
     })
+}
+
+fn cache_parts(context: &Context) -> CacheParts {
+    CacheParts {
+        clock: Arc::clone(&context.clock),
+        registry: context.registry.clone(),
+        tasks: context.tasks.clone(),
+    }
 }
 
 fn open_disk(args: &StoreArgs) -> Result<Option<Arc<dyn Disk>>, Failure> {

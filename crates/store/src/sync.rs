@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
-use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
@@ -56,8 +55,6 @@ pub struct Syncer {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) header_metrics: Arc<HeaderMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Blocks that took the place of another one under its name while this process ran.
-    pub(crate) replaced: Mutex<BTreeSet<BlockId>>,
 }
 
 /// What a sync did.
@@ -140,7 +137,6 @@ impl Syncer {
             tracing::warn!(block = %id, "meta.json was replaced under the same name: loading the block anew");
         }
         let folders: Vec<BlockId> = replaced.keys().copied().collect();
-        self.replaced.lock().extend(&folders);
         self.remove_folders(&folders).await;
         replaced
     }
@@ -185,11 +181,10 @@ impl Syncer {
     }
 
     fn reader(&self, id: BlockId, meta: &Meta) -> BlockReader {
-        let reader = BlockReader::new(Arc::clone(&self.env), id, meta);
-        if self.replaced.lock().contains(&id) {
-            return reader.of_generation(xxh64(&meta.to_json(), 0));
-        }
-        reader
+        // Of a block that took the place of another one under its name, the cache may know the other one, also when
+        // it outlives this process (P16).
+        let generation = xxh64(&meta.to_json(), 0);
+        BlockReader::new(Arc::clone(&self.env), id, meta).of_generation(generation)
     }
 
     async fn load_block(&self, meta: Arc<Meta>, needed: bool) -> (BlockId, Option<Block>) {

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs what the tests need below target/servers: the object storage servers moto (S3) and azurite
 # (Azure), Debian's Prometheus with promtool, and a dump program on Prometheus's storage library (genblocks/dump).
+# Also Debian's memcached and redis-server, openssl, which makes certificates, and curl, a client of another making,
+# where they are missing.
 # Does nothing when they are there in these versions. Run by `make test-servers`.
 set -eu
 
@@ -23,6 +25,10 @@ need() {
 need python3 python3 python3-venv ca-certificates
 need node nodejs ca-certificates
 need npm npm
+need openssl openssl
+need curl curl ca-certificates
+need memcached memcached
+need redis-server redis-server
 
 mkdir -p "$servers"
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub mod certificates;
 pub mod dumps;
 pub mod prometheus;
 pub mod servers;

@@ -1,4 +1,4 @@
-//! Servers as processes: moto for S3, azurite for Azure, Debian's Prometheus.
+//! Servers as processes: moto for S3, azurite for Azure, Debian's Prometheus, memcached and Redis.
 //!
 //! `make test-servers` installs them (`servers/install.sh`). Each call starts a process of its own
 //! on a free port with nothing in it, waits until it listens, and ends it when dropped. A missing
@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -45,7 +45,11 @@ enum Kind {
     S3,
     Azure,
     Prometheus,
+    Cache,
 }
+
+/// Ports that are tried for a server that cannot choose a free one: another process may take it first.
+const PORTS: usize = 5;
 
 /// Starts an S3 server with an empty bucket.
 ///
@@ -101,6 +105,53 @@ pub fn prometheus(config: &str) -> Server {
     server
 }
 
+/// Starts an empty memcached.
+///
+/// # Panics
+/// When it is not installed or does not start.
+#[must_use]
+pub fn memcached() -> Server {
+    on_a_free_port("server listening", |port| {
+        let mut command = Command::new("memcached");
+        command.args(["-vv", "-l", "127.0.0.1", "-p", port, "-U", "0"]);
+        // As root it wants to be told whom to become.
+        command.args(["-u", "nobody"]);
+        command
+    })
+}
+
+/// Starts an empty Redis that keeps nothing on disk, with these further arguments.
+///
+/// # Panics
+/// When it is not installed or does not start.
+#[must_use]
+pub fn redis(further: &[&str]) -> Server {
+    on_a_free_port("Ready to accept connections", |port| {
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--bind", "127.0.0.1", "--port", port])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(further);
+        command
+    })
+}
+
+fn on_a_free_port(ready: &'static str, command: impl Fn(&str) -> Command) -> Server {
+    let mut last = String::new();
+    for _ in 0..PORTS {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let free = free.unwrap_or_else(|error| panic!("there is no free port: {error}"));
+        match try_start(command(&free.port().to_string()), ready, Kind::Cache) {
+            Ok(mut server) => {
+                server.address = free.to_string();
+                return server;
+            }
+            Err(message) => last = message,
+        }
+    }
+    panic!("{last}");
+}
+
 impl Server {
     /// Host and port.
     #[must_use]
@@ -125,7 +176,7 @@ impl Server {
                  storage_connection_string: \"AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};\
                  BlobEndpoint=http://{address}/{AZURE_ACCOUNT}\"\n"
             ),
-            Kind::Prometheus => panic!("Prometheus is no object storage"),
+            Kind::Prometheus | Kind::Cache => panic!("{self:?} is no object storage"),
         }
     }
 }
@@ -154,12 +205,16 @@ pub(crate) fn program(path: &str) -> PathBuf {
     }
 }
 
-/// Starts a server and waits for the line in which it tells its address, after `before`.
+fn start(command: Command, before: &'static str, kind: Kind) -> Server {
+    try_start(command, before, kind).unwrap_or_else(|message| panic!("{message}"))
+}
+
+/// Starts a server and waits for the line in which it tells its address, after `before`; an error if it does not.
 #[expect(
     clippy::disallowed_methods,
     reason = "a server's output must be read while tests run"
 )]
-fn start(mut command: Command, before: &'static str, kind: Kind) -> Server {
+fn try_start(mut command: Command, before: &'static str, kind: Kind) -> Result<Server, String> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -167,7 +222,11 @@ fn start(mut command: Command, before: &'static str, kind: Kind) -> Server {
     command.env("PYTHONUNBUFFERED", "1");
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => panic!("cannot start {command:?}: {error}: run `make test-servers`"),
+        Err(error) => {
+            return Err(format!(
+                "cannot start {command:?}: {error}: run `make test-servers`"
+            ));
+        }
     };
     let (sender, receiver) = mpsc::channel();
     let outputs: [Option<Box<dyn Read + Send>>; 2] = [
@@ -195,8 +254,8 @@ fn start(mut command: Command, before: &'static str, kind: Kind) -> Server {
         data: None,
     };
     match address {
-        Ok(_) => server,
-        Err(error) => panic!("{command:?} does not tell its address: {error}"),
+        Ok(_) => Ok(server),
+        Err(error) => Err(format!("{command:?} does not tell its address: {error}")),
     }
 }
 

@@ -43,7 +43,7 @@ impl CachingBucket {
         let wanted = self.aligned(&ranges, size);
         let requests = self.shared.config.max_chunks_get_range_requests;
         let requests = requests.map_or(usize::MAX, |n| n.saturating_mul(ranges.len()));
-        let (mut have, missing) = self.look_up(key, &wanted);
+        let (mut have, missing) = self.look_up(key, &wanted).await;
         let share = have.pieces.len() as f64 / wanted.len().max(1) as f64;
         metrics.get_range.hits.inc_by(share * ranges.len() as f64);
 
@@ -82,12 +82,17 @@ impl CachingBucket {
             .collect()
     }
 
-    fn look_up(&self, key: &str, wanted: &[Range<u64>]) -> (Pieces, Vec<Range<u64>>) {
+    async fn look_up(&self, key: &str, wanted: &[Range<u64>]) -> (Pieces, Vec<Range<u64>>) {
         let mut have = Pieces::default();
         let mut missing = Vec::new();
         let mut cached_bytes = 0;
-        for piece in wanted {
-            match self.shared.cache.get(&subrange_key(key, piece)) {
+        let keys: Vec<_> = wanted
+            .iter()
+            .map(|piece| subrange_key(key, piece))
+            .collect();
+        let cached = self.shared.cache.get_all(&keys).await;
+        for (piece, cached) in wanted.iter().zip(cached) {
+            match cached {
                 Some(Value::Content(content)) => {
                     cached_bytes += content.len() as u64;
                     have.pieces.insert(piece.start, content);

@@ -5,10 +5,11 @@ use rutile_model::{ByteSize, ErrorKind};
 use rutile_objstore::conformance::{self, Traits};
 use rutile_objstore::fake::{Fault, FaultyBucket, MemoryBucket, Rule};
 use rutile_objstore::{Bucket, MultipartUpload, PutMode, UnfinishedUpload};
-use rutile_runtime::{ManualClock, SystemClock};
+use rutile_runtime::{Clock, ManualClock, SystemClock, TaskGroup};
+use rutile_telemetry::Registry;
 
 use super::*;
-use crate::MemoryConfig;
+use crate::{Backend, MemoryConfig};
 
 const META: &str = "01M820PD8CGVZHQSH6D0C2DRFD/meta.json";
 const CHUNKS: &str = "01M820PD8CGVZHQSH6D0C2DRFD/chunks/000001";
@@ -29,13 +30,23 @@ fn config() -> CachingBucketConfig {
     CachingBucketConfig::parse(yaml).unwrap()
 }
 
+/// A cache in memory needs no tasks.
+fn parts(clock: Arc<dyn Clock>, registry: &Registry) -> CacheParts {
+    CacheParts {
+        clock,
+        registry: registry.clone(),
+        tasks: TaskGroup::new("test").spawner(),
+    }
+}
+
 fn fixture(config: CachingBucketConfig) -> Fixture {
     let memory = MemoryBucket::new(Arc::new(SystemClock));
     let asked = FaultyBucket::new(Arc::new(memory.clone()));
     let clock = Arc::new(ManualClock::new(1_000_000));
     let registry = Registry::new();
     let inner = Arc::new(asked.clone());
-    let bucket = CachingBucket::new(inner, config, Arc::clone(&clock) as _, &registry);
+    let parts = parts(Arc::clone(&clock) as _, &registry);
+    let bucket = CachingBucket::new(inner, config, &parts).unwrap();
     Fixture {
         memory,
         asked,
@@ -376,20 +387,14 @@ async fn who_waited_for_one_that_went_away_asks_again() {
 #[test]
 fn yaml_opens_it_or_leaves_the_bucket_alone() {
     let memory: Arc<dyn BucketReader> = Arc::new(MemoryBucket::new(Arc::new(SystemClock)));
-    let open = |yaml| {
-        open_caching_bucket(
-            yaml,
-            Arc::clone(&memory),
-            Arc::new(SystemClock),
-            &Registry::new(),
-        )
-    };
+    let parts = parts(Arc::new(SystemClock), &Registry::new());
+    let open = |yaml| open_caching_bucket(yaml, Arc::clone(&memory), "bucket", &parts);
     assert!(format!("{:?}", open(Some("type: IN-MEMORY")).unwrap()).contains("CachingBucket"));
     for none in [None, Some(""), Some(" \n")] {
         assert!(Arc::ptr_eq(&open(none).unwrap(), &memory));
     }
     assert_eq!(
-        open(Some("type: REDIS")).unwrap_err().kind(),
+        open(Some("type: GROUPCACHE")).unwrap_err().kind(),
         ErrorKind::Unsupported
     );
 }
@@ -412,10 +417,10 @@ proptest! {
     ) {
         // A small cache forgets all the time.
         let max_size = ByteSize(if small { 1_000 } else { 1 << 20 });
-        let memory = MemoryConfig { max_size, max_item_size: ByteSize(500) };
+        let backend = Backend::Memory(MemoryConfig { max_size, max_item_size: ByteSize(500) });
         let max_chunks_get_range_requests = Some(requests).filter(|&n| n > 0);
         let config = CachingBucketConfig {
-            memory, chunk_subrange_size: step, max_chunks_get_range_requests, ..config()
+            backend, chunk_subrange_size: step, max_chunks_get_range_requests, ..config()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
@@ -557,10 +562,10 @@ async fn conforms_whatever_is_cached() {
         let cached = CachingBucket::classified(
             Arc::new(inner.clone()),
             config,
-            Arc::clone(&clock) as _,
-            &Registry::new(),
+            &parts(Arc::clone(&clock) as _, &Registry::new()),
             classify,
-        );
+        )
+        .unwrap();
         let bucket = Arc::new(Written {
             cached,
             inner,

@@ -12,11 +12,17 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &[&str
     }
 }
 
+fn memory(max_size: u64, max_item_size: u64) -> Backend {
+    Backend::Memory(MemoryConfig {
+        max_size: ByteSize(max_size),
+        max_item_size: ByteSize(max_item_size),
+    })
+}
+
 #[test]
 fn defaults_are_those_of_the_reference() {
     let index = IndexCacheConfig::parse("type: IN-MEMORY").unwrap();
-    assert_eq!(index.memory.max_size.bytes(), 250 << 20);
-    assert_eq!(index.memory.max_item_size.bytes(), 125 << 20);
+    assert_eq!(index.backend, memory(250 << 20, 125 << 20));
     assert_eq!(index.enabled_items, IndexItem::ALL);
 
     let bucket = CachingBucketConfig::parse("type: in-memory").unwrap();
@@ -46,8 +52,7 @@ fn every_key_is_read() {
          config: {max_size: 1GB, max_item_size: 1MiB}",
     )
     .unwrap();
-    assert_eq!(index.memory.max_size.bytes(), 1 << 30);
-    assert_eq!(index.memory.max_item_size.bytes(), 1 << 20);
+    assert_eq!(index.backend, memory(1 << 30, 1 << 20));
     assert_eq!(
         index.enabled_items,
         [IndexItem::Series, IndexItem::Postings]
@@ -63,10 +68,7 @@ fn every_key_is_read() {
     assert_eq!(
         bucket,
         CachingBucketConfig {
-            memory: MemoryConfig {
-                max_size: ByteSize(10 << 20),
-                max_item_size: ByteSize(1 << 20)
-            },
+            backend: memory(10 << 20, 1 << 20),
             chunk_subrange_size: 100,
             max_chunks_get_range_requests: None,
             metafile_max_size: 2048,
@@ -81,31 +83,129 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn remote_types_are_not_supported_yet() {
-    for kind in ["MEMCACHED", "redis"] {
-        let yaml = format!("type: {kind}\nconfig: {{addresses: [a]}}");
-        let words = ["index-cache.config", kind, "not supported yet"];
-        refused(
-            IndexCacheConfig::parse(&yaml),
-            ErrorKind::Unsupported,
-            &words,
-        );
-        let words = ["store.caching-bucket.config", kind, "not supported yet"];
-        refused(
-            CachingBucketConfig::parse(&yaml),
-            ErrorKind::Unsupported,
-            &words,
-        );
-    }
+fn memcached_and_redis_are_read_with_the_defaults_of_the_reference() {
+    let yaml = "type: MEMCACHED\nttl: 1h\nconfig:\n  addresses: [a:1, dns+b:2]\n  max_item_size: 2MiB\n  \
+                set_async_circuit_breaker_config: {enabled: true, failure_percent: 0.5}";
+    let index = IndexCacheConfig::parse(yaml).unwrap();
+    assert_eq!(index.ttl, Duration::from_hours(1));
+    let Backend::Memcached(memcached) = index.backend else {
+        panic!("{index:?}");
+    };
+    let expected = MemcachedConfig {
+        addresses: vec!["a:1".to_owned(), "dns+b:2".to_owned()],
+        max_item_size: ByteSize(2 << 20),
+        set_async_circuit_breaker_config: BreakerConfig {
+            enabled: true,
+            failure_percent: 0.5,
+            ..BreakerConfig::default()
+        },
+        ..MemcachedConfig::default()
+    };
+    assert_eq!(memcached, expected);
+    assert_eq!(memcached.timeout, GoDuration::from_ms(500));
+
+    let yaml = "type: redis\nconfig: {addr: 'a:1', password: hidden, db: 3}\nblocks_iter_ttl: 1m";
+    let bucket = CachingBucketConfig::parse(yaml).unwrap();
+    assert_eq!(bucket.blocks_iter_ttl_ms, MINUTE_MS);
+    let Backend::Redis(redis) = &bucket.backend else {
+        panic!("{bucket:?}");
+    };
+    assert_eq!((redis.addr.as_str(), redis.db), ("a:1", 3));
+    assert_eq!(
+        (redis.get_multi_batch_size, redis.read_timeout),
+        (100, GoDuration::from_ms(3_000))
+    );
+    assert!(!format!("{bucket:?}").contains("hidden"));
+    let ttl = IndexCacheConfig::parse("type: REDIS\nconfig: {addr: 'a:1'}")
+        .unwrap()
+        .ttl;
+    assert_eq!(ttl, Duration::from_hours(24));
+}
+
+/// Both caches refuse this for the same reason, each naming its flag.
+#[track_caller]
+fn check(kind: &str, config: &str, error: ErrorKind, words: &[&str]) {
+    let yaml = format!("type: {kind}\nconfig: {{{config}}}");
+    let places = ["index-cache.config", "store.caching-bucket.config"];
+    refused(
+        IndexCacheConfig::parse(&yaml),
+        error,
+        &[words, &places[..1]].concat(),
+    );
+    refused(
+        CachingBucketConfig::parse(&yaml),
+        error,
+        &[words, &places[1..]].concat(),
+    );
+}
+
+#[test]
+fn what_remote_caches_cannot_do_is_refused() {
+    let invalid = |kind: &str, config: &str, words: &[&str]| {
+        check(kind, config, ErrorKind::Invalid, words);
+    };
+    invalid("MEMCACHED", "", &["config.addresses is empty"]);
+    invalid(
+        "MEMCACHED",
+        "addresses: [a]",
+        &["config.addresses", "no port"],
+    );
+    invalid(
+        "MEMCACHED",
+        "addresses: ['a:1'], timeout: 0s",
+        &["config.timeout is 0s"],
+    );
+    invalid(
+        "MEMCACHED",
+        "adresses: ['a:1']",
+        &["unknown key `adresses`"],
+    );
+    let none = "addresses: ['a:1'], max_async_concurrency: 0";
+    invalid("MEMCACHED", none, &["config.max_async_concurrency is 0"]);
+    let breaker = |inside: &str| {
+        format!("addr: 'a:1', set_async_circuit_breaker_config: {{enabled: true, {inside}}}")
+    };
+    invalid(
+        "REDIS",
+        &breaker("failure_percent: 2"),
+        &["failure_percent is 2"],
+    );
+    invalid(
+        "REDIS",
+        &breaker("consecutive_failures: 0"),
+        &["consecutive_failures is 0"],
+    );
+    invalid("REDIS", "", &["config.addr is empty"]);
+    invalid(
+        "REDIS",
+        "addr: dns+a:1",
+        &["config.addr is \"dns+a:1\": write host:port"],
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_is_said() {
+    let unsupported = |kind: &str, config: &str, words: &[&str]| {
+        check(kind, config, ErrorKind::Unsupported, words);
+    };
+    unsupported(
+        "MEMCACHED",
+        "addresses: ['a:1'], auto_discovery: true",
+        &["auto_discovery"],
+    );
+    unsupported("REDIS", "addr: 'a:1,b:1'", &["several addresses"]);
+    unsupported("REDIS", "addr: 'a:1', tls_enabled: true", &["tls_enabled"]);
+    unsupported("REDIS", "addr: 'a:1', master_name: m", &["master_name"]);
+    unsupported("REDIS", "addr: 'a:1', cache_size: 1MB", &["cache_size"]);
     refused(
         CachingBucketConfig::parse("type: GROUPCACHE"),
         ErrorKind::Unsupported,
-        &["GROUPCACHE"],
+        &["GROUPCACHE", "not supported yet"],
     );
     refused(
         IndexCacheConfig::parse("type: GROUPCACHE"),
         ErrorKind::Invalid,
-        &["unknown"],
+        &["unknown", "IN-MEMORY, MEMCACHED, REDIS"],
     );
 }
 
@@ -157,5 +257,5 @@ fn mistakes_are_named() {
 #[test]
 fn size_flag_alone_bounds_the_items_too() {
     let config = IndexCacheConfig::in_memory(ByteSize(1 << 20));
-    assert_eq!(config.memory.max_item_size.bytes(), 1 << 20);
+    assert_eq!(config.backend, memory(1 << 20, 1 << 20));
 }

@@ -31,24 +31,50 @@ const LATENCIES: [f64; 15] = [
     0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0,
 ];
 
-/// The handles of all items, in the order of [`IndexItem::ALL`].
+/// What every index cache counts, in the order of [`IndexItem::ALL`].
+#[derive(Debug, Clone)]
+pub(super) struct Requests([RequestMetrics; 3]);
+
+/// The same, and what is held in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
+    pub(super) requests: Requests,
     items: [ItemMetrics; 3],
 }
 
 #[derive(Debug, Clone)]
-struct ItemMetrics {
+struct RequestMetrics {
     requests: IntCounter,
     hits: IntCounter,
+    latency: Histogram,
+    data_size: Histogram,
+}
+
+#[derive(Debug, Clone)]
+struct ItemMetrics {
     added: IntCounter,
     evicted: IntCounter,
     overflowed: IntCounter,
     current: IntGauge,
     value_bytes: IntGauge,
     total_bytes: IntGauge,
-    latency: Histogram,
-    data_size: Histogram,
+}
+
+impl Requests {
+    pub(super) fn new(registry: &Registry) -> Self {
+        Self(IndexItem::ALL.map(|item| RequestMetrics::new(registry, item)))
+    }
+
+    pub(super) fn fetched(&self, item: IndexItem, requests: usize, hits: usize, took: Duration) {
+        let metrics = of(&self.0, item);
+        metrics.requests.inc_by(requests as u64);
+        metrics.hits.inc_by(hits as u64);
+        metrics.latency.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn stored(&self, item: IndexItem, bytes: usize) {
+        of(&self.0, item).data_size.observe(bytes as f64);
+    }
 }
 
 impl Metrics {
@@ -67,43 +93,27 @@ impl Metrics {
             )
             .set(max_item as f64);
         Self {
+            requests: Requests::new(registry),
             items: IndexItem::ALL.map(|item| ItemMetrics::new(registry, item)),
         }
     }
 
-    pub(super) fn fetched(&self, item: IndexItem, requests: usize, hits: usize, took: Duration) {
-        let metrics = self.of(item);
-        metrics.requests.inc_by(requests as u64);
-        metrics.hits.inc_by(hits as u64);
-        metrics.latency.observe(took.as_secs_f64());
-    }
-
-    pub(super) fn stored(&self, item: IndexItem, bytes: usize) {
-        self.of(item).data_size.observe(bytes as f64);
-    }
-
     fn of(&self, item: IndexItem) -> &ItemMetrics {
-        let [postings, expanded, series] = &self.items;
-        match item {
-            IndexItem::Postings => postings,
-            IndexItem::ExpandedPostings => expanded,
-            IndexItem::Series => series,
-        }
+        of(&self.items, item)
     }
 }
 
-impl ItemMetrics {
+fn of<T>(items: &[T; 3], item: IndexItem) -> &T {
+    let [postings, expanded, series] = items;
+    match item {
+        IndexItem::Postings => postings,
+        IndexItem::ExpandedPostings => expanded,
+        IndexItem::Series => series,
+    }
+}
+
+impl RequestMetrics {
     fn new(registry: &Registry, item: IndexItem) -> Self {
-        let counter = |name: &str, help: &str| {
-            registry
-                .int_counter_vec(name, help, &["item_type"])
-                .with_label_values(&[item.as_str()])
-        };
-        let gauge = |name: &str, help: &str| {
-            registry
-                .int_gauge_vec(name, help, &["item_type"])
-                .with_label_values(&[item.as_str()])
-        };
         let by_tenant = ["item_type", "tenant"];
         let of_tenant = [item.as_str(), TENANT];
         Self {
@@ -137,6 +147,23 @@ impl ItemMetrics {
                     &DATA_SIZES,
                 )
                 .with_label_values(&of_tenant),
+        }
+    }
+}
+
+impl ItemMetrics {
+    fn new(registry: &Registry, item: IndexItem) -> Self {
+        let counter = |name: &str, help: &str| {
+            registry
+                .int_counter_vec(name, help, &["item_type"])
+                .with_label_values(&[item.as_str()])
+        };
+        let gauge = |name: &str, help: &str| {
+            registry
+                .int_gauge_vec(name, help, &["item_type"])
+                .with_label_values(&[item.as_str()])
+        };
+        Self {
             added: counter(
                 "thanos_store_index_cache_items_added_total",
                 "Items that were added to the index cache.",

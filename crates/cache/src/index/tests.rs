@@ -1,11 +1,16 @@
 use rutile_model::ByteSize;
+use rutile_runtime::{SystemClock, TaskGroup};
 
 use super::*;
 use crate::MemoryConfig;
 
 fn cache(config: &IndexCacheConfig) -> (MemoryIndexCache, Registry) {
+    let Backend::Memory(memory) = config.backend else {
+        panic!("{config:?} is not in memory");
+    };
     let registry = Registry::new();
-    (MemoryIndexCache::new(config, &registry), registry)
+    let enabled = config.enabled_items.clone();
+    (MemoryIndexCache::new(memory, enabled, &registry), registry)
 }
 
 fn of_size(max_size: u64, max_item_size: u64) -> IndexCacheConfig {
@@ -14,8 +19,17 @@ fn of_size(max_size: u64, max_item_size: u64) -> IndexCacheConfig {
         max_item_size: ByteSize(max_item_size),
     };
     IndexCacheConfig {
-        memory,
+        backend: Backend::Memory(memory),
         ..IndexCacheConfig::in_memory(ByteSize(0))
+    }
+}
+
+/// A cache in memory needs no tasks.
+fn parts(registry: &Registry) -> CacheParts {
+    CacheParts {
+        clock: Arc::new(SystemClock),
+        registry: registry.clone(),
+        tasks: TaskGroup::new("test").spawner(),
     }
 }
 
@@ -172,8 +186,8 @@ async fn only_enabled_items_are_cached() {
 fn opens_by_flag_or_by_yaml() {
     let size = ByteSize(1 << 20);
     let registry = Registry::new();
-    open_index_cache(None, size, &registry).unwrap();
+    open_index_cache(None, size, &parts(&registry)).unwrap();
     metric(&registry, "thanos_store_index_cache_max_size_bytes 1048576");
-    open_index_cache(Some("type: IN-MEMORY"), size, &Registry::new()).unwrap();
-    open_index_cache(Some("type: REDIS"), size, &Registry::new()).unwrap_err();
+    open_index_cache(Some("type: IN-MEMORY"), size, &parts(&Registry::new())).unwrap();
+    open_index_cache(Some("type: REDIS"), size, &parts(&Registry::new())).unwrap_err();
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bad_input;
+mod encrypted;
 mod figures;
 mod grpc;
 mod held;

@@ -71,9 +71,9 @@ fn mistakes_on_the_command_line() {
         &["not supported yet"],
     );
     check_end(
-        &["--http.config=x"],
-        2,
-        &["--http.config", "not supported yet"],
+        &["--http.config=/nowhere/web.yml"],
+        1,
+        &["--http.config", "/nowhere/web.yml"],
     );
     check_end(
         &["--query.active-query-path=/proc/x"],
@@ -86,7 +86,7 @@ fn mistakes_on_the_command_line() {
 pub(crate) struct Running {
     child: Child,
     pub(crate) http: String,
-    grpc: String,
+    pub(crate) grpc: String,
     lines: Lines<BufReader<ChildStderr>>,
 }
 

@@ -38,13 +38,25 @@ const OF_COMPACT: [OfUp; 2] = [
     ("wait", "it goes on until the process ends"),
     ("web.disable", "the page shows what it plans"),
 ];
-const OF_QUERY: [OfUp; 3] = [
+const OF_QUERY: [OfUp; 9] = [
     ("grpc-address", "use --grpc-address"),
     ("grpc-grace-period", "use --grpc-grace-period"),
     (
         "grpc-server-max-connection-age",
         "use --grpc-server-max-connection-age",
     ),
+    ("grpc-server-tls-cert", "use --grpc-server-tls-cert"),
+    ("grpc-server-tls-key", "use --grpc-server-tls-key"),
+    (
+        "grpc-server-tls-client-ca",
+        "use --grpc-server-tls-client-ca",
+    ),
+    (
+        "grpc-server-tls-min-version",
+        "use --grpc-server-tls-min-version",
+    ),
+    ("grpc-server-tls-ciphers", "use --grpc-server-tls-ciphers"),
+    ("grpc-server-tls-curves", "use --grpc-server-tls-curves"),
 ];
 
 /// The bucket; none is a folder.
@@ -174,7 +186,7 @@ impl UpArgs {
     /// The querier's flags, with the store gateway's address.
     pub(super) fn query(&self, store: &str) -> Result<Vec<String>, Failure> {
         let given = Given::new::<QueryComponent>(&self.query_args, &OF_QUERY)?;
-        Ok(given.behind(vec![
+        let mut flags = vec![
             format!("--endpoint={store}"),
             format!("--grpc-address={}", self.grpc.grpc_address),
             format!("--grpc-grace-period={}", self.grpc.grpc_grace_period),
@@ -182,7 +194,9 @@ impl UpArgs {
                 "--grpc-server-max-connection-age={}",
                 self.grpc.grpc_server_max_connection_age
             ),
-        ]))
+        ];
+        flags.extend(self.grpc.tls_flags());
+        Ok(given.behind(flags))
     }
 }
 

@@ -49,7 +49,6 @@ fn defaults_are_those_of_the_reference() {
         ),
         ("info", None)
     );
-    flags.http.validate().unwrap();
     flags.grpc.validate().unwrap();
     flags.common.validate().unwrap();
 }
@@ -171,24 +170,26 @@ fn files_of_arguments_are_expanded() {
 }
 
 #[test]
-fn what_is_not_supported_is_refused_by_name() {
+fn what_is_not_supported_or_makes_no_sense_is_refused_by_name() {
     let check = |argv: &[&str], message: &str| {
         let flags = parse_flags(argv).unwrap();
-        let results = [
-            flags.http.validate(),
-            flags.grpc.validate(),
-            flags.common.validate(),
-        ];
+        let results = [flags.grpc.validate(), flags.common.validate()];
         let failure = results.into_iter().find_map(Result::err).unwrap();
         assert_eq!(failure.to_string(), message);
         assert_eq!(failure.exit_code(), 2);
     };
-    check(
-        &["--http.config=x"],
-        "--http.config is not supported yet: leave it out",
-    );
-    let tls = "--grpc-server-tls-cert is not supported yet: leave it out";
+    let tls = "--grpc-server-tls-cert and --grpc-server-tls-key go together: set both or none";
     check(&["--grpc-server-tls-cert=x"], tls);
+    check(&["--grpc-server-tls-key=x"], tls);
+    check(
+        &["--grpc-server-tls-client-ca=x"],
+        "--grpc-server-tls-client-ca needs TLS: set --grpc-server-tls-cert and --grpc-server-tls-key",
+    );
+    check(
+        &["--grpc-server-tls-curves=CurveP521"],
+        "--grpc-server-tls-ciphers, --grpc-server-tls-curves: none of the chosen curves is there: \
+         use CurveP256, CurveP384, X25519",
+    );
     check(
         &["--tracing.config=x"],
         "--tracing.config is not supported yet: leave it out",

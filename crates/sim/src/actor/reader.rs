@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use prost::Message;
 use rutile_block::{BlockId, InvariantId};
 use rutile_blockio::NoCache;
-use rutile_cache::open_caching_bucket;
+use rutile_cache::{CacheParts, open_caching_bucket};
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_fetcher::Scope;
 use rutile_fetcher::filter::label_shard::LabelShard;
@@ -212,7 +212,7 @@ fn excuse(process: &Process, note: String) {
 
 fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup, scope: Scope) -> Store {
     let parts = Parts {
-        bucket: bucket(process),
+        bucket: bucket(process, tasks),
         disk: Some(disk),
         index_cache: Arc::new(NoCache),
         clock: process.clock(),
@@ -250,12 +250,16 @@ fn build(process: &Process, disk: Arc<dyn Disk>, tasks: &TaskGroup, scope: Scope
 }
 
 /// The bucket, behind a cache in some runs.
-fn bucket(process: &Process) -> Arc<dyn BucketReader> {
+fn bucket(process: &Process, tasks: &TaskGroup) -> Arc<dyn BucketReader> {
     if !process.world.scenario.caching {
         return process.reader();
     }
-    let registry = Registry::new();
-    let cached = open_caching_bucket(Some(CACHE), process.reader(), process.clock(), &registry);
+    let parts = CacheParts {
+        clock: process.clock(),
+        registry: Registry::new(),
+        tasks: tasks.spawner(),
+    };
+    let cached = open_caching_bucket(Some(CACHE), process.reader(), "", &parts);
     cached.expect("settings that can be")
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::TaskGroup;
 use rutile_storeapi::grpc::{Client, ClientOptions};
-use rutile_testkit::{copy_bucket, golden};
+use rutile_testkit::{copy_bucket, golden, servers};
 use tempfile::TempDir;
 
 use crate::support::series;
@@ -106,10 +106,12 @@ fn settings_that_cannot_be() {
 #[test]
 fn flags_that_are_not_supported_yet_say_so() {
     let golden = filesystem(&golden().join("raw"));
-    for flag in ["--objstore-parquet.config", "--http.config"] {
-        let set = format!("{flag}=type: FILESYSTEM");
-        check_end(&[&golden, &set], 2, &[flag, "not supported yet"]);
-    }
+    let flag = "--objstore-parquet.config";
+    let set = format!("{flag}=type: FILESYSTEM");
+    check_end(&[&golden, &set], 2, &[flag, "not supported yet"]);
+    let flag = "--store.caching-bucket.config";
+    let set = format!("{flag}=type: GROUPCACHE");
+    check_end(&[&golden, &set], 1, &[flag, "not supported yet"]);
 }
 
 #[test]
@@ -265,6 +267,50 @@ async fn it_starts_serves_and_drains() {
 
     let (code, log) = process.terminate();
     assert_eq!(code, Some(0), "{log}");
+}
+
+/// Answers are the same without caches, with caches that other processes share, and when these have gone away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caches_change_no_answer() {
+    let (memcached, redis) = (servers::memcached(), servers::redis(&[]));
+    let index = format!(
+        "--index-cache.config={{type: MEMCACHED, config: {{addresses: ['{}']}}}}",
+        memcached.address()
+    );
+    let pieces = format!(
+        "--store.caching-bucket.config={{type: REDIS, config: {{addr: '{}'}}}}",
+        redis.address()
+    );
+    let bucket = filesystem(&golden().join("raw"));
+    let ask = async |process: &Running| {
+        let client = Client::connect(&process.grpc, &ClientOptions::default()).await;
+        series(&client.unwrap(), everything()).await.unwrap()
+    };
+    let expected = ask(&Running::start(&[&bucket])).await;
+    assert!(!expected.is_empty());
+    let cached = Running::start(&[&bucket, &index, &pieces]);
+    let has_hits = |name: &str| {
+        let metrics = cached.get("/metrics");
+        let hits = metrics.lines().filter(|line| line.starts_with(name));
+        hits.into_iter().any(|line| !line.ends_with(" 0"))
+    };
+    // What is read is written soon, and found from then on.
+    let hits = [
+        "thanos_store_index_cache_hits_total{",
+        "thanos_cache_redis_hits_total{",
+    ];
+    loop {
+        assert!(ask(&cached).await == expected);
+        if hits.iter().all(|name| has_hits(name)) {
+            break;
+        }
+    }
+    drop((memcached, redis));
+    for _ in 0..3 {
+        assert!(ask(&cached).await == expected);
+    }
+    let again = Running::start(&[&bucket, &index, &pieces]);
+    assert!(ask(&again).await == expected);
 }
 
 /// The metrics that the documentation promises and that need no traffic to show.

@@ -24,6 +24,11 @@ fn what_up_is_told_of_grpc_is_the_queriers() {
         "--grpc-address=:7",
         "--grpc-grace-period=90s",
         "--grpc-server-max-connection-age=1h",
+        "--grpc-server-tls-cert=cert",
+        "--grpc-server-tls-key=key",
+        "--grpc-server-tls-min-version=1.2",
+        "--grpc-server-tls-curves=X25519",
+        "--grpc-server-tls-curves=CurveP256",
     ];
     let flags = args(&given).query("store:1").unwrap();
     let (_, values) = parse::<QueryComponent>(flags).unwrap();
@@ -32,6 +37,11 @@ fn what_up_is_told_of_grpc_is_the_queriers() {
         ("grpc-address", ":7"),
         ("grpc-grace-period", "1m30s"),
         ("grpc-server-max-connection-age", "1h0m0s"),
+        ("grpc-server-tls-cert", "cert"),
+        ("grpc-server-tls-key", "key"),
+        ("grpc-server-tls-client-ca", ""),
+        ("grpc-server-tls-min-version", "1.2"),
+        ("grpc-server-tls-curves", "X25519,CurveP256"),
     ] {
         assert_eq!(values[flag], value, "{flag}");
     }

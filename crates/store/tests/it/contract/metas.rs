@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Contract, Meta, UploadTime, index_key, meta_key};
-use rutile_cache::{IndexCacheConfig, MemoryIndexCache};
+use rutile_cache::{IndexItem, MemoryConfig, MemoryIndexCache};
 use rutile_model::{ByteSize, ErrorKind, Labels};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
@@ -213,9 +213,17 @@ async fn p16_a_replaced_block_is_read_anew() {
     let other = "01M820PDXC2FK9EQKT0GRGMCSA";
     for restarts in [false, true] {
         // What the cache has of the old block is nothing that the new one may be answered from.
-        let config = IndexCacheConfig::in_memory(ByteSize(16 << 20));
+        let config = MemoryConfig {
+            max_size: ByteSize(16 << 20),
+            max_item_size: ByteSize(1 << 20),
+        };
+        let items = vec![
+            IndexItem::Postings,
+            IndexItem::ExpandedPostings,
+            IndexItem::Series,
+        ];
         let mut world = World::with(Settings {
-            cache: Arc::new(MemoryIndexCache::new(&config, &Registry::new())),
+            cache: Arc::new(MemoryIndexCache::new(config, items, &Registry::new())),
             ..Settings::default()
         });
         world.add_all(&SOURCES[..2]);
