@@ -56,7 +56,7 @@ impl Evaluator<'_> {
         let mut samples = Samples::default();
         let expected = series.decoded_bytes() as u64;
         self.memory.exchange(0, expected)?;
-        series.decode(&mut samples)?;
+        series.decode(None, &mut samples)?;
         let decoded = samples.bytes() as u64;
         self.memory.exchange(expected, decoded)?;
         select::drop_stale(&mut samples);
