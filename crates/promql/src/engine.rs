@@ -5,7 +5,8 @@
 //! its whole column; that, and functions over ranges, run on all cores, series by series. Results do not
 //! depend on the number of cores: rows keep their order, and what adds up adds in that order.
 //!
-//! Of native histograms, `rate` and `increase` ask for those at the ends of windows alone.
+//! Before it begins, the source is told what will be selected, so that no select waits for another one. Of native
+//! histograms, `rate` and `increase` ask for those at the ends of windows alone.
 
 mod aggregate;
 mod annotation;
@@ -248,6 +249,7 @@ impl Engine {
         if self.options.analyze {
             evaluator.observed = Observed::of(plan);
         }
+        evaluator.announce(plan);
         Ok(evaluator)
     }
 }

@@ -33,6 +33,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// # Errors
     /// Whatever keeps it from giving all that was asked for: before the first part, or in its place.
     async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError>;
+
+    /// Says which selects will come, in this order, as far as that is known: a source may begin with them. Not all of
+    /// them need come, and others may come between them.
+    fn announce(&self, selects: Vec<Select>) {
+        drop(selects);
+    }
 }
 
 /// The parts of an answer: series sorted by their labels over all parts, each label set once. Ends
