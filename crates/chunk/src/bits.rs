@@ -129,6 +129,14 @@ impl<'a> BitReader<'a> {
         (self.word, self.valid)
     }
 
+    /// The same, with all bits that can be at hand: at least 56, unless the end is near. It does not branch on how many
+    /// there were, which nothing tells beforehand.
+    #[inline(always)]
+    pub(crate) fn peek_all(&mut self) -> (u64, u32) {
+        self.refill();
+        (self.word, self.valid)
+    }
+
     /// Consumes bits that [`Self::peek`] has shown to be there, fewer than 64.
     #[inline(always)]
     pub(crate) fn consume(&mut self, count: u32) {
@@ -137,17 +145,15 @@ impl<'a> BitReader<'a> {
         self.valid -= count;
     }
 
-    /// Consumes the next two bits if both are zero.
+    /// Consumes zeros, `max` at most and fewer than 64; how many. There may be more behind them.
     #[inline(always)]
-    pub(crate) fn skip_two_zeros(&mut self) -> bool {
-        if self.valid < 2 {
+    pub(crate) fn skip_zeros(&mut self, max: u32) -> u32 {
+        if self.valid < max {
             self.refill();
         }
-        let zeros = self.valid >= 2 && self.word >> 62 == 0;
-        if zeros {
-            self.word <<= 2;
-            self.valid -= 2;
-        }
+        let zeros = self.word.leading_zeros().min(self.valid).min(max);
+        self.word = self.word.wrapping_shl(zeros);
+        self.valid -= zeros;
         zeros
     }
 

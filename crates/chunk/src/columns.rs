@@ -1,6 +1,6 @@
 //! From a chunk of any encoding to columns: the fast way to read all of it.
 
-use rutile_model::Samples;
+use rutile_model::{Samples, WindowTimes};
 
 use crate::chunk::Chunk;
 use crate::encoding::Encoding;
@@ -39,4 +39,28 @@ pub fn decode_samples(chunk: Chunk<'_>, out: &mut Samples) -> Result<()> {
         // It is read part by part, which the error says.
         Encoding::Aggregate => chunk.iter().map(drop),
     }
+}
+
+/// As [`decode_samples`], for windows of which only the first and the last sample are looked at, where counters were
+/// not reset: histograms between these may be equal to the one before them, but for their times. Resets are found, for
+/// hints are right, and so is what stands on both sides of one that no hint rules out.
+///
+/// # Errors
+/// As of [`decode_samples`].
+pub fn decode_ends(chunk: Chunk<'_>, windows: &WindowTimes, out: &mut Samples) -> Result<()> {
+    let (from, ends) = (out.len(), windows.ends());
+    let told = match chunk.encoding {
+        Encoding::Histogram | Encoding::HistogramSt => {
+            HistogramIter::<Int>::new(chunk)?.append_ends(ends, out)?
+        }
+        Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
+            HistogramIter::<Float>::new(chunk)?.append_ends(ends, out)?
+        }
+        Encoding::Xor | Encoding::Xor2 | Encoding::Aggregate => false,
+    };
+    if told {
+        return Ok(());
+    }
+    out.truncate(from);
+    decode_samples(chunk, out)
 }

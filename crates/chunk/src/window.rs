@@ -6,6 +6,8 @@ use crate::error::Result;
 
 /// Five bits hold the number of leading zeros.
 const MAX_LEADING: u32 = 31;
+/// These, and six for the number of significant bits.
+pub(crate) const LENGTHS_BITS: u32 = 11;
 
 /// The bits in which a value may differ from its predecessor: what the next value may reuse.
 #[derive(Debug, Clone, Copy)]
@@ -44,21 +46,32 @@ impl Window {
 
     #[inline(always)]
     pub(crate) fn read_new(&mut self, reader: &mut BitReader<'_>, previous: u64) -> Result<u64> {
-        let lengths = reader.read_bits(11)?;
-        // 64 significant bits do not fit into six bits and are written as 0.
-        let (leading, significant) = (lengths >> 6, lengths & 0x3F);
-        let significant = if significant == 0 { 64 } else { significant };
-        let Some(trailing) = 64_u64.checked_sub(leading + significant) else {
-            return Err(reader.corrupt("at most 64 leading and significant bits"));
-        };
-        // Both are below 65.
-        let [.., width] = significant.to_be_bytes();
-        let [.., trailing] = trailing.to_be_bytes();
-        *self = Self {
-            width: width.into(),
-            trailing: trailing.into(),
-        };
+        let lengths = reader.read_bits(LENGTHS_BITS)?;
+        self.replace_if(true, lengths, reader)?;
         self.read_reused(reader, previous)
+    }
+
+    /// Becomes the window of these lengths, if it `is_new`: without a branch, for nothing tells beforehand.
+    #[inline(always)]
+    pub(crate) fn replace_if(
+        &mut self,
+        is_new: bool,
+        lengths: u64,
+        reader: &BitReader<'_>,
+    ) -> Result<()> {
+        let [.., high, low] = (lengths << 2).to_be_bytes();
+        let (leading, significant) = (u32::from(high), u32::from(low >> 2));
+        // 64 significant bits do not fit into six bits and are written as 0.
+        let width = if significant == 0 { 64 } else { significant };
+        if is_new & (leading + width > 64) {
+            return Err(reader.corrupt("at most 64 leading and significant bits"));
+        }
+        let trailing = 64_u32.wrapping_sub(leading + width);
+        *self = Self {
+            width: if is_new { width } else { self.width },
+            trailing: if is_new { trailing } else { self.trailing },
+        };
+        Ok(())
     }
 }
 

@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets bad data has failed")]
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rutile_chunk::{
     AggrChunk, Appended, Chunk, Encoding, Float, HistogramAppender, Int, Value, XorAppender,
-    decode_floats, decode_samples, transcode_for_thanos,
+    decode_ends, decode_floats, decode_samples, transcode_for_thanos,
 };
-use rutile_model::{CounterResetHint, Histogram, Samples, Span};
+use rutile_model::{CounterResetHint, Histogram, Samples, Span, WindowTimes};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Xor,
@@ -116,6 +118,102 @@ fn check_columns(chunk: Chunk<'_>, used: &mut Samples) {
             (value, found) => panic!("{value:?} as {found:?}"),
         }
     }
+    check_ends(chunk, used);
+}
+
+/// Whether a sample is the first or the last one of a window.
+fn is_at_an_end(windows: &WindowTimes, times: &[i64], place: usize) -> bool {
+    let count = (windows.last_end_ms - windows.first_end_ms) / windows.interval_ms + 1;
+    (0..count).any(|i| {
+        let end = windows.first_end_ms + i * windows.interval_ms;
+        let within = |time: &i64| *time > end - windows.range_ms && *time <= end;
+        let ends = [
+            times.iter().position(within),
+            times.iter().rposition(within),
+        ];
+        ends.contains(&Some(place))
+    })
+}
+
+/// What is at an end of a window, or beside a reset that no hint rules out, is as it was; all else at least looks so.
+/// How many histograms were left out.
+fn check_ends(chunk: Chunk<'_>, all: &Samples) -> usize {
+    let (Some(first), Some(last)) = (all.times.first(), all.times.last()) else {
+        return 0;
+    };
+    let interval_ms = (last / 16 - first / 16).max(1);
+    // Far from the ends of numbers.
+    let first_end_ms = first / 2;
+    let windows = WindowTimes {
+        first_end_ms,
+        last_end_ms: first_end_ms + 8 * interval_ms,
+        interval_ms,
+        range_ms: 3 * interval_ms,
+    };
+    let mut ends = Samples::default();
+    decode_ends(chunk, &windows, &mut ends).unwrap();
+    assert_eq!(ends.times, all.times);
+    assert_eq!(ends.histograms.len(), all.histograms.len());
+    let mut left_out = 0;
+    for (i, [found, expected]) in (0..all.len()).map(|i| (i, [&ends, all].map(|s| s.histogram(i))))
+    {
+        if found == expected {
+            continue;
+        }
+        left_out += 1;
+        let (found, expected) = (found.unwrap(), expected.unwrap());
+        let hints = [found, expected].map(|h| h.counter_reset_hint);
+        assert_eq!(hints, [CounterResetHint::NotReset; 2]);
+        assert_eq!(found.schema, expected.schema);
+        assert_eq!(found.size(), expected.size());
+        assert!(Arc::ptr_eq(found, ends.histogram(i - 1).unwrap()));
+        assert!(i > 0 && i + 1 < all.len() && !found.is_stale() && !expected.is_stale());
+        assert!(!is_at_an_end(&windows, &all.times, i), "{windows:?}: {i}");
+    }
+    left_out
+}
+
+#[test]
+fn histograms_that_nobody_looks_at_are_left_out() {
+    let mut appender = HistogramAppender::<Int>::new();
+    let mut histogram = Histogram {
+        count: 3,
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
+        positive_buckets: vec![1, 1],
+        ..Histogram::default()
+    };
+    let mut append = |t, histogram: &Histogram| {
+        assert!(matches!(
+            appender.append(t, histogram, None),
+            Ok(Appended::InPlace)
+        ));
+        (Encoding::Histogram, appender.bytes().to_vec())
+    };
+    let mut chunk = (Encoding::Histogram, Vec::new());
+    for i in 0..100 {
+        histogram.count += 1;
+        histogram.positive_buckets[0] += 1;
+        histogram.positive_buckets[1] -= 1;
+        chunk = append(i * 15_000, &histogram);
+    }
+    let check = |(encoding, data): &(Encoding, Vec<u8>)| {
+        let (encoding, mut all) = (*encoding, Samples::default());
+        let chunk = Chunk { encoding, data };
+        decode_samples(chunk, &mut all).unwrap();
+        check_ends(chunk, &all)
+    };
+    let left_out = check(&chunk);
+    assert!(left_out > 60, "{left_out}");
+    // What comes before a marker may be the last one of a window that ends behind it.
+    let stale = Histogram {
+        sum: rutile_model::sample::STALE_NAN,
+        ..Histogram::default()
+    };
+    chunk = append(100 * 15_000, &stale);
+    assert_eq!(check(&chunk), 0);
 }
 
 proptest! {

@@ -138,6 +138,33 @@ impl Fanout {
         compiled: Vec<Matcher>,
         store_matchers: &[Vec<Matcher>],
     ) -> Result<ItemStream> {
+        self.series_with(ctx, request, compiled, store_matchers, None)
+    }
+
+    /// The same, for an answer that is taken later: all stores are asked at once, in tasks, and read as far as so many
+    /// bytes hold.
+    ///
+    /// # Errors
+    /// As of [`Fanout::series_items`].
+    pub fn series_ahead(
+        &self,
+        ctx: &RequestContext,
+        request: SeriesRequest,
+        compiled: Vec<Matcher>,
+        store_matchers: &[Vec<Matcher>],
+        bytes: usize,
+    ) -> Result<ItemStream> {
+        self.series_with(ctx, request, compiled, store_matchers, Some(bytes))
+    }
+
+    fn series_with(
+        &self,
+        ctx: &RequestContext,
+        request: SeriesRequest,
+        compiled: Vec<Matcher>,
+        store_matchers: &[Vec<Matcher>],
+        ahead_bytes: Option<usize>,
+    ) -> Result<ItemStream> {
         let asked = Asked {
             min_time: request.min_time,
             max_time: request.max_time,
@@ -163,6 +190,7 @@ impl Fanout {
         let plan = self.plan(known, ctx, &asked, &remaining)?;
         let reading = series::Reading {
             retrieval: self.config.retrieval,
+            ahead_bytes,
             tasks: &self.tasks,
             ledger: &self.ledger,
             metrics: &self.metrics,

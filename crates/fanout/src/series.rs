@@ -18,6 +18,8 @@ const BATCH_SIZE: i64 = 64;
 /// What reading takes.
 pub(crate) struct Reading<'a> {
     pub(crate) retrieval: Retrieval,
+    /// Of an answer that is taken later: what is read of it until then.
+    pub(crate) ahead_bytes: Option<usize>,
     pub(crate) tasks: &'a Spawner,
     pub(crate) ledger: &'a Ledger,
     pub(crate) metrics: &'a FanoutMetrics,
@@ -30,12 +32,12 @@ pub(crate) fn items(
     request: SeriesRequest,
     reading: &Reading<'_>,
 ) -> ItemStream {
-    let only_one = plan.chosen.len() == 1;
-    let buffer = Buffer::new(reading.retrieval, plan.chosen.len());
+    let in_place = plan.chosen.len() == 1 && reading.ahead_bytes.is_none();
+    let buffer = Buffer::new(reading.retrieval, plan.chosen.len(), reading.ahead_bytes);
     let sources = plan.chosen.iter().map(|chosen| {
         let reader = reader(&plan, chosen, ctx, &request, reading);
         // What a single store sends is decoded where it is used: nobody else waits meanwhile.
-        if only_one {
+        if in_place {
             reader
         } else {
             ahead::read_ahead(

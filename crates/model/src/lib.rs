@@ -13,6 +13,7 @@ pub mod sample;
 pub mod samples;
 pub mod size;
 pub mod time;
+pub mod windows;
 
 mod error;
 mod quantity;
@@ -29,6 +30,7 @@ pub use sample::{CounterResetHint, FloatHistogram, Histogram, Sample, Span};
 pub use samples::Samples;
 pub use size::ByteSize;
 pub use time::{GoDuration, PromDuration, TimeOrDuration, TimeRange};
+pub use windows::{WindowEnds, WindowTimes};
 
 /// Result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

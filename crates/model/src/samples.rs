@@ -98,7 +98,8 @@ impl Samples {
         self.spare = Spare::default();
     }
 
-    fn truncate(&mut self, to: usize) {
+    /// Leaves the first `to`.
+    pub fn truncate(&mut self, to: usize) {
         self.times.truncate(to);
         self.floats.truncate(to);
         self.histograms.truncate(to);

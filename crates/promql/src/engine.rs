@@ -4,6 +4,9 @@
 //! and a column with one place for each step. Selectors decode the samples of a series once and fill
 //! its whole column; that, and functions over ranges, run on all cores, series by series. Results do not
 //! depend on the number of cores: rows keep their order, and what adds up adds in that order.
+//!
+//! Before it begins, the source is told what will be selected, so that no select waits for another one. Of native
+//! histograms, `rate` and `increase` ask for those at the ends of windows alone.
 
 mod aggregate;
 mod annotation;
@@ -23,6 +26,7 @@ mod select;
 mod shared;
 mod signature;
 mod smooth;
+mod spare;
 mod stage;
 mod steps;
 mod stop;
@@ -245,6 +249,7 @@ impl Engine {
         if self.options.analyze {
             evaluator.observed = Observed::of(plan);
         }
+        evaluator.announce(plan);
         Ok(evaluator)
     }
 }

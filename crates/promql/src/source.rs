@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use rutile_model::{ErrorKind, Labels, Matcher, Samples};
+use rutile_model::{ErrorKind, Labels, Matcher, Samples, WindowTimes};
 
 /// What a selector wants. The times are bounds of samples, in milliseconds, both inclusive.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// # Errors
     /// Whatever keeps it from giving all that was asked for: before the first part, or in its place.
     async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError>;
+
+    /// Says which selects will come, in this order, as far as that is known: a source may begin with them. Not all of
+    /// them need come, and others may come between them.
+    fn announce(&self, selects: Vec<Select>) {
+        drop(selects);
+    }
 }
 
 /// The parts of an answer: series sorted by their labels over all parts, each label set once. Ends
@@ -68,6 +74,17 @@ pub trait Series: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Corrupt` when they cannot be decoded.
     fn decode(&self, out: &mut Samples) -> Result<(), SourceError>;
+
+    /// The same for windows of which only the first and the last sample are looked at, where counters were not reset:
+    /// histograms between these may be equal to the one before them, but for their times. Hints must be right, and so must
+    /// be what stands on both sides of a reset that no hint rules out.
+    ///
+    /// # Errors
+    /// As of [`Series::decode`].
+    fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
+        let _: &WindowTimes = windows;
+        self.decode(out)
+    }
 }
 
 /// Why a source did not answer.

@@ -46,6 +46,7 @@ impl Series for Counter {
 struct Counters {
     series: usize,
     selects: Mutex<Vec<Select>>,
+    announced: Mutex<Vec<Select>>,
     decoded: Arc<AtomicUsize>,
     /// The parts that were taken.
     parts: Arc<AtomicUsize>,
@@ -96,6 +97,10 @@ impl Source for Counters {
             })
         });
         Ok(parts.boxed())
+    }
+
+    fn announce(&self, selects: Vec<Select>) {
+        self.announced.lock().extend(selects);
     }
 }
 
@@ -296,6 +301,53 @@ async fn equal_selectors_are_selected_once() {
             let source = Counters::of(10);
             ask(&engine(optimize, 1), &source, query).await;
             assert_eq!(source.selects.lock().len(), expected, "{query}");
+        }
+    }
+}
+
+/// What is announced is asked for next: a source gives up what is passed over.
+#[tokio::test]
+async fn selects_are_announced_in_the_order_in_which_they_come() {
+    for (query, expected) in [
+        ("a", 0),
+        ("a > 4 and a < 6", 0),
+        ("sum(rate(a[5m])) / sum(rate(b[5m]))", 2),
+        (r#"sum by (job) (a{job="j1"}) / sum by (job) (b)"#, 2),
+        ("a or b offset 5m or max_over_time(c[10m:1m])", 3),
+        ("max_over_time((a or b)[10m:1m] @ 600 offset 5m) or c", 3),
+        // The interval leaves nothing to look at.
+        ("max_over_time(a[1s:11s] @ 5) or b or c", 2),
+        // What is taken as it comes is asked for last.
+        ("clamp(-a, scalar(b), scalar(max(c))) or d", 4),
+        ("topk(scalar(count(b)), a) or bottomk(1, c)", 3),
+        ("predict_linear(a[5m], scalar(b)) or quantile(0.5, c)", 3),
+        ("scalar(a) + scalar(b) * c", 3),
+        (
+            "sort(a) or label_replace(b, 'x', 'y', 'job', '.*') or vector(scalar(c))",
+            3,
+        ),
+        (
+            "absent(a) or absent_over_time(b[5m]) or count_values('v', c)",
+            3,
+        ),
+        (
+            "rate(a[5m] anchored) or increase(b[5m] smoothed) or xrate(c[5m]) or d smoothed",
+            4,
+        ),
+        (
+            "sum(a @ 600) or sum(b @ end()) or sum(sum_over_time(c[5m] @ 0))",
+            3,
+        ),
+        // Behind these it is not known.
+        ("a or b or timestamp(c) or d", 2),
+        ("a or info(b) or c", 2),
+    ] {
+        for (optimize, expected) in [(true, expected), (false, 0)] {
+            let source = Counters::of(4);
+            ask(&engine(optimize, 1), &source, query).await;
+            let (announced, selects) = (source.announced.lock(), source.selects.lock());
+            assert_eq!(announced.len(), expected, "{query}");
+            assert_eq!(announced[..], selects[..expected], "{query}");
         }
     }
 }

@@ -112,11 +112,24 @@ impl Gate {
         self.metrics
             .duration
             .observe(arrived.elapsed().as_secs_f64());
+        Ok(self.begin(turn, place))
+    }
+
+    /// A turn, if one is free.
+    pub(crate) fn try_turn(&self) -> Option<Turn> {
+        let place = Arc::clone(&self.queue).try_acquire_owned().ok()?;
+        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        self.metrics.total.inc();
+        self.metrics.duration.observe(0.0);
+        Some(self.begin(turn, place))
+    }
+
+    fn begin(&self, turn: OwnedSemaphorePermit, place: OwnedSemaphorePermit) -> Turn {
         self.metrics.in_flight.inc();
-        Ok(Turn {
+        Turn {
             _turn: turn,
             _place: place,
             metrics: Arc::clone(&self.metrics),
-        })
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rutile_api::{ErrorType, Failed, Result};
 use rutile_dedup::Function;
 use rutile_fanout::Fanout;
@@ -17,7 +18,7 @@ use crate::active::ActiveQueries;
 use crate::gate::{Gate, GateMetrics};
 use crate::lookback::lookback_ms;
 use crate::metrics::{Metrics, TelemetryBounds};
-use crate::source::{Figures, Selection, StoreSource};
+use crate::source::{Figures, Places, Selection, StoreSource};
 use crate::tenancy::Tenancy;
 
 /// How queries are evaluated.
@@ -120,6 +121,7 @@ pub struct Querier {
     pub(crate) ledger: Ledger,
     gate: Gate,
     select_metrics: Arc<GateMetrics>,
+    places_ahead: Places,
     metrics: Metrics,
     active: Option<ActiveQueries>,
 }
@@ -132,6 +134,7 @@ impl Querier {
         Self {
             gate: Gate::new(config.max_concurrent, gate_metrics),
             select_metrics: Arc::new(GateMetrics::of_selects(&parts.registry)),
+            places_ahead: Places::default(),
             metrics: Metrics::new(&parts.registry, config.telemetry.clone()),
             fanout: parts.fanout,
             cpu: parts.cpu,
@@ -273,6 +276,8 @@ impl Querier {
             ),
             account,
             figures: Arc::clone(figures),
+            ahead: Mutex::default(),
+            places: self.places_ahead.clone(),
         })
     }
 }

@@ -3,8 +3,10 @@
 //! A select is one Series call. Its answer is handed on in small parts, as the engine takes them: what is not taken
 //! stays with the stores, but for what the fan-out reads ahead. Chunks are decoded only when the engine asks, on the
 //! thread that needs them. Their memory is reserved in the query's account, each series by itself, and given back
-//! when the engine drops the series. Dropping the stream cancels the call.
+//! when the engine drops the series. Dropping the stream cancels the call. Selects that the engine announces are called
+//! for before it asks for them.
 
+mod ahead;
 mod decode;
 mod series;
 mod take;
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
+use parking_lot::Mutex;
 use rutile_dedup::{Function, is_counter_function};
 use rutile_fanout::Fanout;
 use rutile_model::{ErrorKind, Matcher};
@@ -26,9 +29,11 @@ use rutile_storeapi::{Item, ItemStream, RequestContext};
 
 use crate::gate::{Gate, Turn};
 use crate::matchers::to_wire;
+use ahead::{AHEAD_BYTES, Ahead, Open, Place};
 use series::{ChunkSeries, Reading};
 use take::{Take, max_resolution_ms};
 
+pub(crate) use ahead::Places;
 pub(crate) use series::{bytes_of, labels_of};
 
 /// Series in a frame of a store's answer, as Thanos asks for.
@@ -64,6 +69,9 @@ pub(crate) struct StoreSource {
     pub(crate) gate: Gate,
     pub(crate) account: Account,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) ahead: Mutex<Ahead>,
+    /// Of all queries.
+    pub(crate) places: Places,
 }
 
 /// What was selected so far.
@@ -137,15 +145,12 @@ pub(crate) fn strategy(partial_response: bool) -> i32 {
 #[async_trait]
 impl Source for StoreSource {
     async fn select(&self, select: &Select) -> Result<SelectedStream, SourceError> {
-        let turn = self.gate.turn().await.map_err(|error| failed(&error))?;
-        let request = self.request(select);
-        let items = self.fanout.matching_series(
-            &self.context,
-            request,
-            select.matchers.clone(),
-            &self.selection.store_matchers,
-        );
-        let items = items.map_err(|error| failed(&error))?;
+        let opened = self.ahead.lock().take(select);
+        let opened = match opened {
+            Some(opened) => opened,
+            None => self.open(select).await.map_err(|error| failed(&error))?,
+        };
+        self.open_ahead();
         let is_dedup = !self.selection.replica_labels.is_empty();
         let reading = Reading {
             take: Take::of(select.function),
@@ -155,13 +160,57 @@ impl Source for StoreSource {
             max_time: select.max_time,
         };
         let parts = Parts {
-            items: items.fuse(),
+            items: opened.items.fuse(),
             reading: Arc::new(reading),
             account: self.account.clone(),
             figures: Arc::clone(&self.figures),
-            _turn: turn,
+            _room: opened.place.map(Place::into_room),
+            _turn: opened.turn,
         };
         Ok(stream::try_unfold(parts, Parts::next).boxed())
+    }
+
+    fn announce(&self, selects: Vec<Select>) {
+        self.ahead.lock().announce(selects);
+        self.open_ahead();
+    }
+}
+
+impl StoreSource {
+    /// Opens what is asked for now.
+    async fn open(&self, select: &Select) -> rutile_storeapi::Result<Open> {
+        let turn = self.gate.turn().await?;
+        let items = self.fanout.matching_series(
+            &self.context,
+            self.request(select),
+            select.matchers.clone(),
+            &self.selection.store_matchers,
+        )?;
+        Ok(Open {
+            items,
+            turn,
+            place: None,
+        })
+    }
+
+    /// Opens what will be asked for, as far as there is room. What cannot be opened fails when it is asked for.
+    fn open_ahead(&self) {
+        self.ahead.lock().go_on(|select| {
+            let place = self.places.take(&self.account)?;
+            let turn = self.gate.try_turn()?;
+            let items = self.fanout.series_ahead(
+                &self.context,
+                self.request(select),
+                select.matchers.clone(),
+                &self.selection.store_matchers,
+                AHEAD_BYTES,
+            );
+            Some(Open {
+                items: items.ok()?,
+                turn,
+                place: Some(place),
+            })
+        });
     }
 }
 
@@ -171,6 +220,8 @@ struct Parts {
     reading: Arc<Reading>,
     account: Account,
     figures: Arc<Figures>,
+    /// Of what is read ahead.
+    _room: Option<Reservation>,
     _turn: Turn,
 }
 

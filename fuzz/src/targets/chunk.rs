@@ -3,8 +3,28 @@
 use rutile_chunk::segment::{self, Verify};
 use rutile_chunk::{
     AggrChunk, Aggregate, Appended, Chunk, Encoding, Float, HistogramAppender, Int, Value,
-    XorAppender, decode_floats, transcode_for_thanos,
+    XorAppender, decode_ends, decode_floats, decode_samples, transcode_for_thanos,
 };
+use rutile_model::{Samples, WindowTimes};
+
+/// Reads all samples, and those at the ends of windows: of both there are as many.
+fn same_times(chunk: Chunk<'_>) {
+    let (mut all, mut ends) = (Samples::default(), Samples::default());
+    let read_all = decode_samples(chunk, &mut all);
+    let first = all.times.first().copied().unwrap_or_default();
+    let windows = WindowTimes {
+        first_end_ms: first,
+        last_end_ms: first.saturating_add(1 << 40),
+        interval_ms: 60_000,
+        range_ms: 300_000,
+    };
+    let read_ends = decode_ends(chunk, &windows, &mut ends);
+    assert_eq!(read_all, read_ends);
+    if read_all.is_ok() {
+        assert_eq!(all.times, ends.times);
+        assert_eq!(all.histograms.len(), ends.histograms.len());
+    }
+}
 
 /// Reads all samples, and writes them again: what comes out must read the same.
 fn check(encoding: Encoding, data: &[u8]) {
@@ -25,6 +45,7 @@ fn check(encoding: Encoding, data: &[u8]) {
         }
         again.iter().map(Iterator::last).ok();
     }
+    same_times(chunk);
     let Ok(iter) = chunk.iter() else { return };
     let mut floats = XorAppender::new();
     let mut ints = HistogramAppender::<Int>::new();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use rutile_model::sample::is_stale_nan;
-use rutile_model::{CounterResetHint, FloatHistogram, Samples};
+use rutile_model::{CounterResetHint, FloatHistogram, Samples, Span, WindowEnds};
 
 use super::field::Field;
 use super::form::{Float, Form, Int, Parts};
@@ -57,6 +57,37 @@ impl<'a, F: Form> HistogramIter<'a, F> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::append_to`], but a histogram that is at no end of a window may be the one before it. False if that
+    /// cannot be told: then what was appended is of no use.
+    pub(crate) fn append_ends(mut self, mut ends: WindowEnds, out: &mut Samples) -> Result<bool> {
+        let mut before = i64::MIN;
+        while let Some(t) = self.raw.read() {
+            let t = t?;
+            if t <= before || !self.raw.is_plain() {
+                return Ok(false);
+            }
+            let hint = self.hint();
+            // Resets are looked for where the hint does not tell: there, and right before it, all counts are needed.
+            let same = || {
+                out.histograms
+                    .last()?
+                    .as_ref()
+                    .filter(|h| h.counter_reset_hint == hint)
+            };
+            if hint == CounterResetHint::NotReset
+                && let Some(behind) = self.raw.next_time()
+                && ends.is_between(before, t, behind)
+                && let Some(same) = same().map(Arc::clone)
+            {
+                out.push_histogram(t, same);
+            } else {
+                out.push_histogram_with(t, |histogram| self.raw.write_float(hint, histogram));
+            }
+            before = t;
+        }
+        Ok(true)
     }
 
     fn read(&mut self) -> Option<Result<(i64, F::Histogram)>> {
@@ -166,6 +197,19 @@ impl<'a, F: Form> RawReader<'a, F> {
         Some(Ok(self.t))
     }
 
+    /// The timestamp of the next sample, if there is one.
+    #[inline]
+    fn next_time(&self) -> Option<i64> {
+        if self.samples.left() == 0 {
+            return None;
+        }
+        let mut reader = self.reader.clone();
+        let t_delta = self
+            .t_delta
+            .wrapping_add(varbit::read_int(&mut reader).ok()?);
+        Some(self.t.wrapping_add(t_delta))
+    }
+
     /// The sample that was read last, as the chunk has it.
     pub(crate) fn parts(&self) -> Parts<'_, F> {
         if is_stale_nan(self.sum.value()) {
@@ -209,13 +253,14 @@ impl<'a, F: Form> RawReader<'a, F> {
         *schema = layout.schema;
         *count = F::float_count(self.count.value());
         *sum = self.sum.value();
-        replace(positive_spans, positive_at);
+        replace_spans(positive_spans, positive_at);
         F::float_buckets(positive, positive_buckets);
-        replace(custom_values, &layout.bounds);
+        custom_values.clear();
+        custom_values.extend_from_slice(&layout.bounds);
         if F::has_all_buckets(layout.schema) {
             *zero_threshold = layout.zero_threshold;
             *zero_count = F::float_count(self.zero_count.value());
-            replace(negative_spans, negative_at);
+            replace_spans(negative_spans, negative_at);
             F::float_buckets(negative, negative_buckets);
         } else {
             (*zero_threshold, *zero_count) = (0.0, 0.0);
@@ -248,9 +293,7 @@ impl<'a, F: Form> RawReader<'a, F> {
         self.sum.read(&mut reader)?;
         if !is_stale_nan(self.sum.value()) {
             for side in &mut self.buckets {
-                for bucket in side {
-                    bucket.read(&mut reader)?;
-                }
+                F::BucketField::read_all(side, &mut reader)?;
             }
         }
         self.reader = reader;
@@ -258,9 +301,12 @@ impl<'a, F: Form> RawReader<'a, F> {
     }
 }
 
-fn replace<T: Copy>(list: &mut Vec<T>, by: &[T]) {
-    list.clear();
-    list.extend_from_slice(by);
+/// Mostly they are the same: what is written over is of the same series.
+fn replace_spans(list: &mut Vec<Span>, by: &[Span]) {
+    if list.as_slice() != by {
+        list.clear();
+        list.extend_from_slice(by);
+    }
 }
 
 /// Whether both have the same buckets, but for the spans.

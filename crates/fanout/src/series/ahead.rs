@@ -28,12 +28,17 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    pub(super) fn new(retrieval: Retrieval, stores: usize) -> Self {
+    /// A part of `request_bytes`, or of what a request has if it names none.
+    pub(super) fn new(retrieval: Retrieval, stores: usize, request_bytes: Option<usize>) -> Self {
         let frames = match retrieval {
             Retrieval::Eager => EAGER_FRAMES,
             Retrieval::Lazy { max_frames } => max_frames.max(1),
         };
-        let bytes = (REQUEST_BYTES / stores.max(1)).max(STORE_BYTES);
+        let stores = stores.max(1);
+        let bytes = match request_bytes {
+            Some(bytes) => (bytes / stores).max(UNIT_BYTES),
+            None => (REQUEST_BYTES / stores).max(STORE_BYTES),
+        };
         Self {
             frames,
             units: bytes / UNIT_BYTES,

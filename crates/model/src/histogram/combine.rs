@@ -40,7 +40,9 @@ pub(super) fn combine(
         return Err(HistogramError::MixedSchemas);
     }
     layout::check_histogram(to)?;
-    layout::check_histogram(other)?;
+    if !layout::are_alike(to, other) {
+        layout::check_histogram(other)?;
+    }
     let mut reconciled = Reconciled {
         reset_collision: to.adjust_hint(other.counter_reset_hint),
         custom_bounds: false,
@@ -177,15 +179,22 @@ impl Target<'_> {
 
     /// Both have the same buckets: the common case.
     fn add_aligned(&mut self, addend: &Addend<'_>, skipped: usize) {
-        if self.carry.is_none() {
-            let pairs = self.counts.iter_mut().zip(addend.counts);
-            for (count, other) in pairs.skip(skipped) {
-                *count += other * addend.sign;
+        if addend.carry.is_some() {
+            for place in skipped..addend.counts.len() {
+                self.accumulate(place, addend.at(place));
             }
             return;
         }
-        for place in skipped..addend.counts.len() {
-            self.accumulate(place, addend.at(place));
+        let sign = addend.sign;
+        let pairs = self.counts.iter_mut().zip(addend.counts);
+        match &mut self.carry {
+            None => pairs
+                .skip(skipped)
+                .for_each(|(count, other)| *count += other * sign),
+            Some(carry) => {
+                let places = pairs.zip(carry.iter_mut()).skip(skipped);
+                places.for_each(|((sum, other), own)| inc(other * sign, sum, own));
+            }
         }
     }
 

@@ -43,12 +43,19 @@ impl FloatHistogram {
     /// A copy at the given schema, which must not be higher. If it is lower, the copy's hint is
     /// [`CounterResetHint::Unknown`].
     pub fn copy_to_schema(&self, schema: i32) -> Result<Self, HistogramError> {
-        let mut copy = self.clone();
-        if schema != self.schema {
-            copy.reduce_resolution(schema)?;
-            copy.counter_reset_hint = CounterResetHint::Unknown;
-        }
+        let mut copy = Self::default();
+        copy.copy_from_at(self, schema)?;
         Ok(copy)
+    }
+
+    /// Becomes what [`Self::copy_to_schema`] makes of `source`, in the memory that it has already; of no use on an error.
+    pub fn copy_from_at(&mut self, source: &Self, schema: i32) -> Result<(), HistogramError> {
+        self.copy_from(source);
+        if schema != source.schema {
+            self.reduce_resolution(schema)?;
+            self.counter_reset_hint = CounterResetHint::Unknown;
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Rows that come one by one ([`Node::streams`]) are computed as a [`Flow`], and folded into an aggregation or
 //! collected as they come; everything else has the whole vectors of its operands.
 
+mod announce;
 mod fold;
 mod function;
 mod join;
@@ -25,7 +26,7 @@ use super::flow::{self, Flow, Parts};
 use super::memory::{Held, Memory};
 use super::observe::{Observed, Spent, Watch};
 use super::plan::Node;
-use super::select::{Instant, Take};
+use super::select::{Instant, Looks, Take};
 use super::shared::Shared;
 use super::stage;
 use super::steps::Steps;
@@ -197,30 +198,12 @@ impl<'s> Evaluator<'s> {
         selector: &VectorSelector,
         take: Take,
     ) -> Result<Flow> {
-        let looks = self.looks(selector.at, selector.offset.as_ref())?;
-        let (first, last) = looks.bounds();
-        let lookback_ms = self.options.lookback_ms;
-        let min_time = first - lookback_ms + 1;
-        let ahead_ms = match selector.extension {
-            Some(Extension::Smoothed) => lookback_ms,
-            _ => 0,
-        };
-        let parts = self
-            .select(
-                node,
-                Select {
-                    matchers: selector.matchers.clone(),
-                    min_time,
-                    max_time: last + ahead_ms,
-                    step_ms: self.steps.step_ms(),
-                    range_ms: 0,
-                    function: node.around,
-                },
-            )
-            .await?;
+        let (looks, select) = self.instant_select(node, selector)?;
+        let min_time = select.min_time;
+        let parts = self.select(node, select).await?;
         let instant = Instant {
             looks,
-            lookback_ms,
+            lookback_ms: self.options.lookback_ms,
             extension: selector.extension,
             take,
             span: selector.span,
@@ -228,6 +211,30 @@ impl<'s> Evaluator<'s> {
         let since = node.summary.applies().then_some(min_time);
         let nodes = (node.id, node.id);
         Ok(self.flow_of(parts, flow::Fill::Instant(instant), nodes, since))
+    }
+
+    /// What an instant selector asks its source for.
+    fn instant_select(
+        &self,
+        node: &Node<'_>,
+        selector: &VectorSelector,
+    ) -> Result<(Looks, Select)> {
+        let looks = self.looks(selector.at, selector.offset.as_ref())?;
+        let (first, last) = looks.bounds();
+        let lookback_ms = self.options.lookback_ms;
+        let ahead_ms = match selector.extension {
+            Some(Extension::Smoothed) => lookback_ms,
+            _ => 0,
+        };
+        let select = Select {
+            matchers: selector.matchers.clone(),
+            min_time: first - lookback_ms + 1,
+            max_time: last + ahead_ms,
+            step_ms: self.steps.step_ms(),
+            range_ms: 0,
+            function: node.around,
+        };
+        Ok((looks, select))
     }
 
     async fn select(&mut self, node: &Node<'_>, select: Select) -> Result<Parts> {

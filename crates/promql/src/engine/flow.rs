@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use rutile_model::{Labels, Patterns, Samples};
+use rutile_model::{Labels, Patterns, Samples, WindowTimes};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
 use super::annotation::Annotations;
@@ -21,6 +21,7 @@ use super::given::Given;
 use super::memory::Held;
 use super::observe::{Spent, Watch};
 use super::select::{self, Instant, Ranged};
+use super::spare::{Spare, Spares};
 use super::stage::{self, Stage};
 use super::steps::Steps;
 use super::stop::Stop;
@@ -68,6 +69,8 @@ pub(crate) struct Work {
     pub(crate) options: EngineOptions,
     /// If buckets of histograms go: the first time of which samples count.
     pub(crate) summary_since: Option<i64>,
+    /// Of rows that are gone.
+    pub(crate) spares: Arc<Spares>,
 }
 
 /// How the column of a series is filled.
@@ -93,6 +96,8 @@ pub(crate) struct Batch {
     pub(crate) spent: Vec<(usize, Spent)>,
     /// The bytes of the rows, as long as nobody else accounts for them.
     pub(crate) reservation: Option<Reservation>,
+    /// Where rows may be left that are not needed any more.
+    spares: Arc<Spares>,
 }
 
 /// Batches, as they are computed.
@@ -114,6 +119,13 @@ impl Flow {
             }
         });
         computed.buffered(under_way).boxed()
+    }
+}
+
+impl Batch {
+    /// Leaves the histograms of its rows to those behind it.
+    pub(crate) fn leave(self, histograms: Spare) {
+        self.spares.leave(histograms, self.reservation);
     }
 }
 
@@ -169,18 +181,21 @@ impl Work {
     fn batch(&self, part: Part) -> Result<Batch> {
         let watch = Watch::start(self.observed);
         let mut samples = Samples::default();
+        let (spare, left) = self.spares.take();
         let mut findings = Findings {
             stop: self.stop.clone(),
+            spare,
             ..Findings::default()
         };
         let mut rows = Vec::with_capacity(part.series.len());
-        let mut scratch = self.account.as_ref().map(Account::empty);
-        let mut columns = self.account.as_ref().map(Account::empty);
+        let empty = || self.account.as_ref().map(Account::empty);
+        let (mut scratch, mut columns) = (empty(), left.or_else(empty));
         let places = (self.steps.len() * size_of::<f64>()) as u64;
+        let ends = self.ends();
         for series in part.series {
             self.stop.check()?;
             reserve(&mut scratch, self.scratch_bytes(series.decoded_bytes(), 0))?;
-            series.decode(&mut samples)?;
+            series.decode(ends.as_ref(), &mut samples)?;
             reserve(
                 &mut scratch,
                 self.scratch_bytes(samples.bytes(), samples.len()),
@@ -201,7 +216,7 @@ impl Work {
                 rows.push(row);
             }
         }
-        drop((samples, findings.scratch));
+        drop((samples, findings.scratch, findings.spare));
         // Before any stage takes rows away: those of equal labels are to be seen.
         let nameless = match self.drops_names() {
             true => rows.iter().map(|row| without_name(&row.labels)).collect(),
@@ -212,6 +227,7 @@ impl Work {
             warnings: part.warnings,
             annotations: findings.annotations,
             held: Held::of_rows(&rows),
+            spares: Arc::clone(&self.spares),
             ..Batch::default()
         };
         batch.samples = match &self.fill {
@@ -219,9 +235,25 @@ impl Work {
             Fill::Ranged(_) => findings.samples,
         };
         self.observe_fill(&mut batch, rows.len(), &watch);
+        batch.rows = self.staged(rows, &mut batch, &mut scratch)?;
+        reserve(&mut columns, batch.held.bytes)?;
+        if let Some(columns) = &mut columns {
+            columns.shrink(batch.held.bytes);
+        }
+        batch.reservation = columns;
+        Ok(batch)
+    }
+
+    /// What the stages make of the rows of a batch.
+    fn staged(
+        &self,
+        mut rows: Vec<Row>,
+        batch: &mut Batch,
+        scratch: &mut Option<Reservation>,
+    ) -> Result<Vec<Row>> {
         for (node, stage) in &self.stages {
             let watch = Watch::start(self.observed);
-            reserve(&mut scratch, stage.copied_bytes())?;
+            reserve(scratch, stage.copied_bytes())?;
             rows = self.stage(stage, rows, &mut batch.annotations)?;
             self.stop.check()?;
             if !matches!(stage, Stage::Nameless) {
@@ -235,10 +267,17 @@ impl Work {
                 batch.spent.push((*node, spent));
             }
         }
-        reserve(&mut columns, batch.held.bytes)?;
-        batch.reservation = columns;
-        batch.rows = rows;
-        Ok(batch)
+        Ok(rows)
+    }
+
+    /// The windows, if only their ends are looked at.
+    fn ends(&self) -> Option<WindowTimes> {
+        match &self.fill {
+            Fill::Ranged(ranged) if self.options.optimize && self.summary_since.is_none() => {
+                ranged.ends()
+            }
+            _ => None,
+        }
     }
 
     /// What a series takes while its column is filled, for samples of so many bytes: with what is noted about each.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_model::sample::is_stale_nan;
-use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples};
+use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples, WindowTimes};
 
 use super::Result;
 use super::column::{Column, SampleValue};
@@ -73,14 +73,17 @@ impl Given {
         }
     }
 
-    pub(crate) fn decode(&self, out: &mut Samples) -> Result<()> {
+    /// Replaces what is in `out` by its samples. With `windows`, only the ends of these must be right
+    /// ([`Series::decode_ends`]).
+    pub(crate) fn decode(&self, windows: Option<&WindowTimes>, out: &mut Samples) -> Result<()> {
         match self {
-            Self::Source(series) => Ok(series.decode(out)?),
-            Self::Computed(computed) => {
-                computed.decode(out);
-                Ok(())
-            }
+            Self::Source(series) => match windows {
+                Some(windows) => series.decode_ends(windows, out)?,
+                None => series.decode(out)?,
+            },
+            Self::Computed(computed) => computed.decode(out),
         }
+        Ok(())
     }
 
     /// The memory that its samples take at least when they are decoded, bytes; 0 if that is not known before.

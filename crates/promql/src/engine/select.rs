@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_model::sample::{STALE_NAN, is_stale_nan};
-use rutile_model::{Labels, Samples};
+use rutile_model::{Labels, Samples, WindowTimes};
 
 use super::Error;
 use super::column::{Column, SampleValue};
@@ -12,7 +12,7 @@ use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
 use super::stop::Stop;
 use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
-use crate::ast::{Extension, Function, Span};
+use crate::ast::{Extension, Function, FunctionId, Span};
 
 /// When a selector looks, at each step.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,21 @@ impl Looks {
         let time = self.at.unwrap_or_else(|| self.steps.time(step));
         time.saturating_sub(self.offset_ms)
             .clamp(-MAX_TIME_MS, MAX_TIME_MS)
+    }
+
+    /// The windows of a range that end at these times; none if they are not evenly spaced.
+    fn windows(&self, range_ms: i64) -> Option<WindowTimes> {
+        let last = self.steps.len() - 1;
+        let interval_ms = self.steps.interval;
+        let windows = WindowTimes {
+            first_end_ms: self.time(0),
+            last_end_ms: self.time(last),
+            interval_ms,
+            range_ms,
+        };
+        let length_ms = windows.last_end_ms - windows.first_end_ms;
+        let is_even = self.at.is_some() || length_ms == last as i64 * interval_ms;
+        is_even.then_some(windows)
     }
 
     /// The earliest of these times, and the latest.
@@ -285,6 +300,17 @@ impl Weights {
 }
 
 impl Ranged {
+    /// The windows, if the function looks at their ends alone, and at what is beside a reset.
+    pub(crate) fn ends(&self) -> Option<WindowTimes> {
+        let is_plain = self.extension.is_none() && !self.start_timestamps;
+        match self.function.id {
+            FunctionId::Rate | FunctionId::Increase if is_plain => {
+                self.looks.windows(self.range_ms)
+            }
+            _ => None,
+        }
+    }
+
     /// The fast way to compute the function, if these samples allow it.
     fn float_kernel(&self, samples: &Samples, profile: &Profile) -> Option<FloatKernel> {
         let is_plain = self.extension.is_none()
@@ -333,7 +359,7 @@ mod tests {
     use rutile_runtime::CancellationToken;
 
     use super::*;
-    use crate::ast::{FUNCTIONS, FunctionId};
+    use crate::ast::FUNCTIONS;
 
     thread_local! {
         static CALLS: Cell<usize> = const { Cell::new(0) };

@@ -31,6 +31,7 @@ use rutile_model::{FloatHistogram, Labels, Samples};
 use super::annotation::Annotations;
 use super::column::{Column, SampleValue};
 use super::eval::METRIC_NAME;
+use super::spare::Spare;
 use super::stop::Stop;
 use super::{Error, Result};
 use crate::ast::{Call, Expr, Extension, FunctionId, Span};
@@ -165,6 +166,8 @@ pub(crate) struct Findings {
     pub(crate) samples: u64,
     /// Memory of functions that must reorder their samples.
     pub(crate) scratch: Vec<f64>,
+    /// Histograms to be written over.
+    pub(crate) spare: Spare,
     /// Whether they are still wanted; if not, they are not used.
     pub(crate) stop: Stop,
 }

@@ -55,7 +55,11 @@ pub(crate) fn through(stored: &Stored, cuts: Cuts, chance: &mut Chance) -> Store
     }
     assert_eq!(samples.times, all.times);
     let labels = stored.labels.clone();
-    Stored { labels, samples }
+    Stored {
+        labels,
+        samples,
+        chunks: writer.chunks,
+    }
 }
 
 #[derive(Debug, Default)]

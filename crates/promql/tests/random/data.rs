@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use rutile_chunk::Encoding;
 use rutile_model::Labels;
 use rutile_promql::{Samples, SeriesValue, parse_series};
 
@@ -24,6 +25,8 @@ pub(crate) const LAST_MS: i64 = INTERVAL_MS * (SAMPLES as i64 - 1);
 pub(crate) struct Stored {
     pub(crate) labels: Labels,
     pub(crate) samples: Samples,
+    /// These, if they went through chunks.
+    pub(crate) chunks: Vec<(Encoding, Vec<u8>)>,
 }
 
 impl Stored {
@@ -39,7 +42,12 @@ impl Stored {
                 }
             }
         }
-        Self { labels, samples }
+        let chunks = Vec::new();
+        Self {
+            labels,
+            samples,
+            chunks,
+        }
     }
 }
 

@@ -19,7 +19,9 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rutile_promql::{AggregateOp, Answer, Engine, Error, Expr, ParserOptions, Source, parse_expr};
+use rutile_promql::{
+    AggregateOp, Answer, Engine, EngineOptions, Error, Expr, ParserOptions, Source, parse_expr,
+};
 use rutile_runtime::CpuPool;
 
 use case::{QUERIES_OF_DATA, When, each, number};
@@ -275,13 +277,19 @@ async fn chunks_change_nothing() {
                 &encoded.insert((data, series)).1
             }
         };
-        let theirs = case
-            .evaluate(
-                &case.engine(),
-                &InMemory::source(encoded.clone()),
-                &case.query,
-            )
-            .await;
+        let source = InMemory::source(encoded.clone());
+        let theirs = case.evaluate(&case.engine(), &source, &case.query).await;
+        let decodes_all = Engine::new(
+            EngineOptions {
+                optimize: false,
+                ..case.options
+            },
+            CpuPool::inline(),
+        );
+        let all = case.evaluate(&decodes_all, &source, &case.query).await;
+        if exact(&all) != exact(&theirs) {
+            return Err(format!("{}\n  {}", exact(&all), exact(&theirs)));
+        }
         alike(&case.answer().await, &theirs)
     })
     .await;

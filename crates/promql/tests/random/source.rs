@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use rutile_model::{Labels, Matcher};
+use rutile_chunk::Chunk;
+use rutile_model::{ErrorKind, Labels, Matcher, WindowTimes};
 use rutile_promql::{Samples, Select, Selected, SelectedStream, Series, Source, SourceError};
 
 use crate::data::Stored;
@@ -16,6 +17,22 @@ impl Series for Stored {
 
     fn decode(&self, out: &mut Samples) -> Result<(), SourceError> {
         out.clone_from(&self.samples);
+        Ok(())
+    }
+
+    fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
+        if self.chunks.is_empty() {
+            return self.decode(out);
+        }
+        out.clear();
+        for (encoding, data) in &self.chunks {
+            let encoding = *encoding;
+            let decoded = rutile_chunk::decode_ends(Chunk { encoding, data }, windows, out);
+            decoded.map_err(|error| SourceError {
+                kind: ErrorKind::Corrupt,
+                message: error.to_string(),
+            })?;
+        }
         Ok(())
     }
 }
@@ -78,5 +95,10 @@ fn between(stored: &Stored, min_ms: i64, max_ms: i64) -> Option<Stored> {
     let histograms = all.histograms.get(from..to).unwrap_or_default();
     samples.histograms.extend_from_slice(histograms);
     let labels = stored.labels.clone();
-    (!samples.is_empty()).then_some(Stored { labels, samples })
+    let chunks = Vec::new();
+    (!samples.is_empty()).then_some(Stored {
+        labels,
+        samples,
+        chunks,
+    })
 }

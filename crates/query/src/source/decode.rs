@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use rutile_chunk::{Chunk, WireEncoding, decode_samples};
-use rutile_model::{FloatHistogram, Samples};
+use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_samples};
+use rutile_model::{FloatHistogram, Samples, WindowTimes};
 use rutile_proto::thanos;
 
 use super::take::Take;
@@ -25,6 +25,44 @@ pub(crate) enum DecodeError {
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
+
+/// As [`append`], but with `windows` only what is at their ends need be right ([`rutile_chunk::decode_ends`]).
+pub(crate) fn append_ends<'a>(
+    chunks: impl Iterator<Item = &'a thanos::AggrChunk> + Clone,
+    take: Take,
+    windows: Option<&WindowTimes>,
+    out: &mut Samples,
+) -> Result<()> {
+    let from = out.len();
+    let is_raw = |chunk: &thanos::AggrChunk| take == Take::Counter && chunk.counter.is_none();
+    if let Some(windows) = windows
+        && chunks.clone().all(is_raw)
+    {
+        if append_raw_ends(chunks.clone(), windows, out)? {
+            return Ok(());
+        }
+        out.truncate(from);
+    }
+    append(chunks, take, out)
+}
+
+/// False if chunks overlap: of these a part goes, and other samples are at the ends then.
+fn append_raw_ends<'a>(
+    chunks: impl Iterator<Item = &'a thanos::AggrChunk>,
+    windows: &WindowTimes,
+    out: &mut Samples,
+) -> Result<bool> {
+    for chunk in chunks {
+        let last = out.times.last().copied();
+        let from = out.len();
+        let part = chunk.raw.as_ref().ok_or(DecodeError::NoPart)?;
+        decode_ends(open(part)?, windows, out)?;
+        if last.is_some() && out.times.get(from).copied() <= last {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
 
 /// Appends the samples of chunks, each time once.
 pub(crate) fn append<'a>(

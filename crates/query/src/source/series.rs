@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_dedup::{Function, pseudo_replicas};
-use rutile_model::{ErrorKind, Labels, Samples};
+use rutile_model::{ErrorKind, Labels, Samples, WindowTimes};
 use rutile_promql::{Series, SourceError};
 use rutile_proto::thanos::{self, AggrChunk};
 use rutile_runtime::Reservation;
@@ -44,10 +44,14 @@ impl ChunkSeries {
         }
     }
 
-    fn decode_into(&self, out: &mut Samples) -> Result<(), DecodeError> {
+    fn decode_into(
+        &self,
+        windows: Option<&WindowTimes>,
+        out: &mut Samples,
+    ) -> Result<(), DecodeError> {
         let Reading { take, dedup, .. } = *self.reading;
         let Some(function) = dedup else {
-            return decode::append(self.chunks.iter(), take, out);
+            return decode::append_ends(self.chunks.iter(), take, windows, out);
         };
         let times = self
             .chunks
@@ -56,7 +60,7 @@ impl ChunkSeries {
         let replica_of = pseudo_replicas(times);
         let count = replica_of.iter().max().map_or(0, |last| last + 1);
         if count <= 1 {
-            return decode::append(self.chunks.iter(), take, out);
+            return decode::append_ends(self.chunks.iter(), take, windows, out);
         }
         let mut replicas = Vec::with_capacity(count);
         for replica in 0..count {
@@ -92,17 +96,31 @@ impl ChunkSeries {
     }
 }
 
+impl ChunkSeries {
+    fn decode_for(
+        &self,
+        windows: Option<&WindowTimes>,
+        out: &mut Samples,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        self.decode_into(windows, out).map_err(|error| SourceError {
+            kind: ErrorKind::Corrupt,
+            message: format!("cannot decode series {}: {error}", self.labels),
+        })
+    }
+}
+
 impl Series for ChunkSeries {
     fn labels(&self) -> &Labels {
         &self.labels
     }
 
     fn decode(&self, out: &mut Samples) -> Result<(), SourceError> {
-        out.clear();
-        self.decode_into(out).map_err(|error| SourceError {
-            kind: ErrorKind::Corrupt,
-            message: format!("cannot decode series {}: {error}", self.labels),
-        })
+        self.decode_for(None, out)
+    }
+
+    fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
+        self.decode_for(Some(windows), out)
     }
 }
 

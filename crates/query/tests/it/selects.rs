@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use rutile_chunk::{WireEncoding, XorAppender};
-use rutile_model::Labels;
-use rutile_proto::thanos::{AggrChunk, Chunk};
+use rutile_model::{ErrorKind, Labels};
+use rutile_proto::thanos::info::InfoResponse;
+use rutile_proto::thanos::{
+    AggrChunk, Chunk, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest,
+    LabelValuesResponse, SeriesRequest,
+};
 use rutile_runtime::{Ledger, TaskGroup};
-use rutile_storeapi::StoreApi;
 use rutile_storeapi::memory::MemoryStore;
+use rutile_storeapi::{Error, RequestContext, Result, SeriesStream, StoreApi};
+use tokio::sync::{Barrier, Notify};
 
 use crate::support::{Answer, Cluster, gateway, querier_config};
 
@@ -87,6 +94,108 @@ async fn an_aggregation_holds_little_of_what_it_reads() {
     let peak = ledger.stats().peak_bytes;
     assert!(total > 30 << 20, "{total}");
     assert!(peak < total / 5, "{peak} of {total}");
+    assert_eq!(ledger.stats().in_use_bytes, 0);
+}
+
+/// A store that answers when it is asked for both metrics: one of them without end, until somebody notices that nobody
+/// wants it.
+struct Both {
+    store: MemoryStore,
+    asked: Barrier,
+    endless: Option<&'static str>,
+    given_up: Arc<Notify>,
+}
+
+impl Both {
+    fn of(endless: Option<&'static str>) -> Self {
+        let series = ["a", "b"].map(|name| (Labels::from([("__name__", name)]), chunks(1)));
+        Self {
+            store: MemoryStore::new(series.into(), Labels::empty()),
+            asked: Barrier::new(2),
+            endless,
+            given_up: Arc::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl StoreApi for Both {
+    async fn series(&self, ctx: RequestContext, request: SeriesRequest) -> Result<SeriesStream> {
+        self.asked.wait().await;
+        let is = |name| request.matchers.iter().any(|matcher| matcher.value == name);
+        match self.endless {
+            None => self.store.series(ctx, request).await,
+            Some(endless) if is(endless) => {
+                let notice = OnDrop(Arc::clone(&self.given_up));
+                let silence = stream::pending().inspect(move |_| {
+                    let _: &OnDrop = &notice;
+                });
+                Ok(silence.boxed())
+            }
+            Some(_) => Err(Error::new(ErrorKind::Internal, "out of order")),
+        }
+    }
+
+    async fn label_names(
+        &self,
+        ctx: RequestContext,
+        request: LabelNamesRequest,
+    ) -> Result<LabelNamesResponse> {
+        self.store.label_names(ctx, request).await
+    }
+
+    async fn label_values(
+        &self,
+        ctx: RequestContext,
+        request: LabelValuesRequest,
+    ) -> Result<LabelValuesResponse> {
+        self.store.label_values(ctx, request).await
+    }
+
+    async fn info(&self, ctx: RequestContext) -> Result<InfoResponse> {
+        self.store.info(ctx).await
+    }
+}
+
+struct OnDrop(Arc<Notify>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+async fn cluster_of(store: Both, ledger: &Ledger) -> Cluster {
+    let mut config = querier_config();
+    config.timeout = Duration::from_secs(30);
+    let stores: Vec<Arc<dyn StoreApi>> = vec![Arc::new(store)];
+    Cluster::within(ledger.clone(), stores, config, TaskGroup::new("cluster")).await
+}
+
+const RATIO: &str = "/query?query=sum(a)/sum(b)&time=200";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn selects_of_a_query_are_open_at_a_time() {
+    let ledger = Ledger::new(1 << 30);
+    let cluster = cluster_of(Both::of(None), &ledger).await;
+    let answer = cluster.get(RATIO).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"]["result"][0]["value"][1], "1");
+    drop(answer);
+    assert_eq!(ledger.stats().in_use_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_opened_is_given_up_with_its_query() {
+    let ledger = Ledger::new(1 << 30);
+    let store = Both::of(Some("b"));
+    let given_up = Arc::clone(&store.given_up);
+    let cluster = cluster_of(store, &ledger).await;
+    let answer = cluster.get(&format!("{RATIO}&partial_response=0")).await;
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("out of order"), "{}", answer.text());
+    let noticed = tokio::time::timeout(Duration::from_secs(30), given_up.notified());
+    noticed.await.expect("the store is told");
     assert_eq!(ledger.stats().in_use_bytes, 0);
 }
 

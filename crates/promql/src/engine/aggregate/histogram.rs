@@ -25,7 +25,7 @@ struct Running {
     /// None if the first value was a float: what follows is of no use then.
     sum: Option<FloatHistogram>,
     /// The mean, from the moment on at which the sum would be infinite.
-    mean: Option<FloatHistogram>,
+    mean: Option<Box<FloatHistogram>>,
     /// What the sum, or the mean, lost to rounding.
     carry: Compensation,
     has_histogram: bool,
@@ -192,7 +192,7 @@ impl Running {
                 let mut mean = sum.clone();
                 mean.div(self.count - 1.0);
                 self.carry.div(self.count - 1.0);
-                mean
+                Box::new(mean)
             }
         };
         let weight = (self.count - 1.0) / self.count;
@@ -208,7 +208,7 @@ impl Running {
 
     fn finish(mut self, averages: bool) -> Option<FloatHistogram> {
         let mut result = match self.mean {
-            Some(mean) => mean,
+            Some(mean) => *mean,
             None => {
                 let mut sum = self.sum?;
                 if averages {

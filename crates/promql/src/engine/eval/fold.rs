@@ -13,6 +13,7 @@ use crate::engine::column::Row;
 use crate::engine::memory::Held;
 use crate::engine::observe::{Spent, Watch};
 use crate::engine::plan::Node;
+use crate::engine::spare::Spare;
 
 impl Evaluator<'_> {
     /// The groups of an aggregation of an inner node that streams: its rows are folded in, in their order. None
@@ -35,23 +36,24 @@ impl Evaluator<'_> {
         let pool = self.pool.clone();
         let mut batches = flow.start(&pool);
         let mut next = self.next(&mut batches).await?;
-        while let Some(batch) = next {
-            self.annotations.extend(batch.annotations);
-            let (rows, nameless) = (batch.rows, batch.nameless);
+        while let Some(mut batch) = next {
+            self.annotations
+                .extend(std::mem::take(&mut batch.annotations));
             let fed = pool.run(move || {
                 let watch = Watch::start(observed);
-                let distinct = seen.are_new(nameless);
-                fold.take(&rows);
-                (fold, seen, distinct, watch.read())
+                let distinct = seen.are_new(std::mem::take(&mut batch.nameless));
+                fold.take(&batch.rows);
+                let spare = Spare::of(std::mem::take(&mut batch.rows));
+                (batch, spare, fold, seen, distinct, watch.read())
             });
             // The next batches are computed meanwhile.
             let (fed, following) = join(fed, self.next(&mut batches)).await;
-            let (distinct, took);
-            (fold, seen, distinct, took) = fed;
+            let (folded, spare, distinct, took);
+            (folded, spare, fold, seen, distinct, took) = fed;
             time += took;
             self.memory.settle(held.and(fold.held()).and(seen.held()))?;
             // Until now the rows were there beside the groups.
-            drop(batch.reservation);
+            folded.leave(spare);
             if !distinct {
                 self.annotations = before;
                 self.memory.settle(outside)?;

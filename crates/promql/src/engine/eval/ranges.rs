@@ -56,7 +56,7 @@ impl Evaluator<'_> {
         let mut samples = Samples::default();
         let expected = series.decoded_bytes() as u64;
         self.memory.exchange(0, expected)?;
-        series.decode(&mut samples)?;
+        series.decode(None, &mut samples)?;
         let decoded = samples.bytes() as u64;
         self.memory.exchange(expected, decoded)?;
         select::drop_stale(&mut samples);
@@ -88,6 +88,19 @@ impl Evaluator<'_> {
     }
 
     async fn matrix(&mut self, node: &Node<'_>, matrix: &Matrix) -> Result<Range> {
+        let (looks, select) = self.range_select(node, matrix)?;
+        let (min_time, range_ms) = (select.min_time, select.range_ms);
+        Ok(Range {
+            parts: self.select(node, select).await?,
+            looks,
+            range_ms,
+            extension: matrix.selector.extension,
+            summary_since: node.summary.applies().then_some(min_time),
+        })
+    }
+
+    /// What a range selector asks its source for.
+    pub(super) fn range_select(&self, node: &Node<'_>, matrix: &Matrix) -> Result<(Looks, Select)> {
         let selector = &matrix.selector;
         let looks = self.looks(selector.at, selector.offset.as_ref())?;
         let range_ms = self.positive_ms(&matrix.range)?;
@@ -98,27 +111,15 @@ impl Evaluator<'_> {
             Some(Extension::Anchored) => (lookback_ms, 0),
             Some(Extension::Smoothed) => (lookback_ms, lookback_ms),
         };
-        let min_time = first - range_ms - behind_ms + 1;
-        let parts = self
-            .select(
-                node,
-                Select {
-                    matchers: selector.matchers.clone(),
-                    min_time,
-                    max_time: last + ahead_ms,
-                    step_ms: self.steps.step_ms(),
-                    range_ms,
-                    function: node.around,
-                },
-            )
-            .await?;
-        Ok(Range {
-            parts,
-            looks,
+        let select = Select {
+            matchers: selector.matchers.clone(),
+            min_time: first - range_ms - behind_ms + 1,
+            max_time: last + ahead_ms,
+            step_ms: self.steps.step_ms(),
             range_ms,
-            extension: selector.extension,
-            summary_since: node.summary.applies().then_some(min_time),
-        })
+            function: node.around,
+        };
+        Ok((looks, select))
     }
 
     async fn subquery(
@@ -127,20 +128,8 @@ impl Evaluator<'_> {
         subquery: &Subquery,
         hints: Hints,
     ) -> Result<Range> {
-        let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
-        let range_ms = self.positive_ms(&subquery.range)?;
-        let interval = match &subquery.step {
-            Some(step) => self.positive_ms(step)?,
-            None => self.options.subquery_step_ms,
-        };
-        let (first, last) = looks.bounds();
-        // The steps of a subquery are multiples of its interval; the range is open at its start.
-        let open = first - range_ms - node.around.map_or(0, window::looks_behind_ms);
-        let mut start = interval * (open / interval);
-        if start <= open {
-            start += interval;
-        }
-        if last < start {
+        let (looks, range_ms, inner) = self.subquery_steps(node, subquery)?;
+        let Some(inner) = inner else {
             return Ok(Range {
                 parts: flow::ready(Vec::new()),
                 looks,
@@ -148,8 +137,7 @@ impl Evaluator<'_> {
                 extension: None,
                 summary_since: None,
             });
-        }
-        let inner = Steps::inner(start, last, interval);
+        };
         self.require_room(inner.len() as u64)?;
         let outer = std::mem::replace(&mut self.steps, inner);
         let evaluated = self.operand(node).await;
@@ -180,6 +168,30 @@ impl Evaluator<'_> {
             extension: None,
             summary_since: None,
         })
+    }
+
+    /// When a subquery looks, the length of its range in ms, and when what is inside it is evaluated; never if no
+    /// multiple of its interval lies in the range.
+    pub(super) fn subquery_steps(
+        &self,
+        node: &Node<'_>,
+        subquery: &Subquery,
+    ) -> Result<(Looks, i64, Option<Steps>)> {
+        let looks = self.looks(subquery.at, subquery.offset.as_ref())?;
+        let range_ms = self.positive_ms(&subquery.range)?;
+        let interval = match &subquery.step {
+            Some(step) => self.positive_ms(step)?,
+            None => self.options.subquery_step_ms,
+        };
+        let (first, last) = looks.bounds();
+        // The steps of a subquery are multiples of its interval; the range is open at its start.
+        let open = first - range_ms - node.around.map_or(0, window::looks_behind_ms);
+        let mut start = interval * (open / interval);
+        if start <= open {
+            start += interval;
+        }
+        let inner = (start <= last).then(|| Steps::inner(start, last, interval));
+        Ok((looks, range_ms, inner))
     }
 
     /// A function over a range vector, its rows refused if they have equal labels.

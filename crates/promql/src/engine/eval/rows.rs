@@ -1,5 +1,7 @@
 //! Rows that come one by one: what they are computed of, and collecting them.
 
+use std::sync::Arc;
+
 use foldhash::fast::FixedState;
 use futures::StreamExt;
 use hashbrown::HashSet;
@@ -72,6 +74,7 @@ impl Evaluator<'_> {
             query: self.query,
             options: self.options,
             summary_since,
+            spares: Arc::default(),
         };
         Flow { parts, work }
     }

@@ -1,6 +1,7 @@
 //! What is found out about a series once, before a function looks at its windows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rutile_model::{CounterResetHint, FloatHistogram, Samples};
 
@@ -90,7 +91,6 @@ impl Profile {
         if compare == Compare::Nothing {
             return profile;
         }
-        profile.uniform = kind == Kind::Histograms && is_uniform(samples, places.clone());
         let with_starts = match compare {
             Compare::Resets { with_starts } => with_starts && !samples.starts.is_empty(),
             Compare::Nothing | Compare::Changes => false,
@@ -100,7 +100,10 @@ impl Profile {
             profile.events = float_events(compare, samples, pairs);
             return profile;
         }
+        let is_like_first = |i| is_like(samples.histogram(i), samples.histogram(places.start));
+        profile.uniform = is_like_first(places.start);
         for i in pairs {
+            profile.uniform = profile.uniform && is_like_first(i);
             let stamps = with_starts.then(|| (stamp(samples, i - 1), stamp(samples, i)));
             if stamps.is_some_and(|(previous, now)| now.overlaps(previous)) {
                 profile.overlaps.push(i);
@@ -144,15 +147,12 @@ fn stamp(samples: &Samples, i: usize) -> Stamp {
     }
 }
 
-fn is_uniform(samples: &Samples, places: Range<usize>) -> bool {
-    let mut histograms = places.filter_map(|i| samples.histogram(i));
-    let Some(first) = histograms.next() else {
-        return true;
+/// Whether both are histograms of one schema, the first mentioned no gauge.
+fn is_like(histogram: Option<&Arc<FloatHistogram>>, other: Option<&Arc<FloatHistogram>>) -> bool {
+    let (Some(histogram), Some(other)) = (histogram, other) else {
+        return false;
     };
-    let fits = |histogram: &FloatHistogram| {
-        histogram.schema == first.schema && histogram.counter_reset_hint != CounterResetHint::Gauge
-    };
-    fits(first) && histograms.all(|histogram| fits(histogram))
+    histogram.schema == other.schema && histogram.counter_reset_hint != CounterResetHint::Gauge
 }
 
 /// The common case, without a look at anything but the values.

@@ -128,34 +128,45 @@ fn change_of_histograms(
     context: &mut Context<'_>,
     flavor: Flavor,
 ) -> Option<SampleValue> {
+    let mut change = context.findings.spare.take();
+    let written = write_change(window, context, flavor, Arc::make_mut(&mut change));
+    if written.is_none() {
+        context.findings.spare.put_back(change);
+        return None;
+    }
+    Some(SampleValue::Histogram(change))
+}
+
+/// Writes the change of histograms over another one.
+fn write_change(
+    window: &Window<'_>,
+    context: &mut Context<'_>,
+    flavor: Flavor,
+    change: &mut FloatHistogram,
+) -> Option<()> {
     let first = window.histogram_at(window.from)?;
-    let change = if window.len() > 1 {
-        Some(rate_histogram::change(window, context, flavor)?)
-    } else {
-        None
-    };
+    let is_only = window.len() == 1;
+    if !is_only {
+        rate_histogram::change(window, context, flavor, change)?;
+    }
     let mut reach = Reach::of(window);
-    let mut change = if let Some(start) = known_start(window, context, flavor) {
+    if let Some(start) = known_start(window, context, flavor) {
         reach.begin_at(window, start);
-        match change {
-            None => first.clone(),
-            Some(mut change) => {
-                if !context.add(&mut change, first) {
-                    return None;
-                }
-                change
-            }
+        if is_only {
+            change.copy_from(first);
+        } else if !context.add(change, first) {
+            return None;
         }
+    } else if is_only {
+        return None;
     } else {
-        let change: FloatHistogram = change?;
         reach.limit_start();
         if flavor.is_counter && change.count > 0.0 && first.count >= 0.0 {
             reach.limit_to_zero(first.count / change.count);
         }
-        change
-    };
+    }
     change.mul(reach.factor(window, flavor));
-    Some(SampleValue::Histogram(Arc::new(change)))
+    Some(())
 }
 
 /// When the counter of the first sample began, if that is known and within the range: then it is known

@@ -8,14 +8,16 @@ use super::rate::Flavor;
 use super::starts::Stamp;
 use super::{Context, Window};
 
-/// The last histogram less the first, and what was lost to counter resets added. There are two at least.
+/// The last histogram less the first, and what was lost to counter resets added, written over `change`. There are two
+/// at least.
 ///
 /// Nothing if they do not fit together; what was remarked before that is not said then, as in Prometheus.
 pub(super) fn change(
     window: &Window<'_>,
     context: &mut Context<'_>,
     flavor: Flavor,
-) -> Option<FloatHistogram> {
+    change: &mut FloatHistogram,
+) -> Option<()> {
     let first = window.histogram_at(window.from)?;
     let second = window.histogram_at(window.from + 1)?;
     let last = window.histogram_at(window.to.checked_sub(1)?)?;
@@ -44,12 +46,10 @@ pub(super) fn change(
             }
         }
     }
-    let mut change = last.copy_to_schema(schema).ok()?;
+    change.copy_from_at(last, schema).ok()?;
     let subtracted = change.sub(first).map(|done| done.custom_bounds);
     let added = match subtracted {
-        Ok(_) if flavor.is_counter => {
-            add_lost(window, first, &mut change, context.start_timestamps)
-        }
+        Ok(_) if flavor.is_counter => add_lost(window, first, change, context.start_timestamps),
         Ok(_) => Ok(false),
         Err(error) => Err(error),
     };
@@ -78,7 +78,7 @@ pub(super) fn change(
     }
     change.counter_reset_hint = CounterResetHint::Gauge;
     change.compact(0);
-    Some(change)
+    Some(())
 }
 
 /// Adds the value before each counter reset; whether custom bounds had to be reconciled. If there is a
