@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Longest LEB128 number of 64 bits.
 const MAX_VARINT_LEN: u32 = 10;
 
+/// Bits that [`BitReader::peek`] shows at most for certain.
+pub(crate) const MAX_PEEK: u32 = 56;
+
 #[derive(Debug, Clone)]
 pub(crate) struct BitReader<'a> {
     /// Bytes that are not in `word` yet.
@@ -119,7 +122,7 @@ impl<'a> BitReader<'a> {
         Ok(ones)
     }
 
-    /// The next bits, top aligned, and how many of them are there: at least `wanted`, up to 56, unless
+    /// The next bits, top aligned, and how many of them are there: at least `wanted`, up to [`MAX_PEEK`], unless
     /// the end is near.
     #[inline(always)]
     pub(crate) fn peek(&mut self, wanted: u32) -> (u64, u32) {
@@ -135,20 +138,6 @@ impl<'a> BitReader<'a> {
         debug_assert!(count <= self.valid);
         self.word = self.word.wrapping_shl(count);
         self.valid -= count;
-    }
-
-    /// Consumes the next two bits if both are zero.
-    #[inline(always)]
-    pub(crate) fn skip_two_zeros(&mut self) -> bool {
-        if self.valid < 2 {
-            self.refill();
-        }
-        let zeros = self.valid >= 2 && self.word >> 62 == 0;
-        if zeros {
-            self.word <<= 2;
-            self.valid -= 2;
-        }
-        zeros
     }
 
     #[inline(always)]

@@ -1,8 +1,11 @@
 //! The value code of Gorilla: a float as the XOR with its predecessor, cut to the window of bits
 //! that differ.
 
-use crate::bits::{BitReader, BitWriter};
+use crate::bits::{BitReader, BitWriter, MAX_PEEK};
 use crate::error::Result;
+
+/// Bits of the longest code before the bits of a value.
+pub(crate) const MAX_VALUE_CODE: u32 = 13;
 
 /// Five bits hold the number of leading zeros.
 const MAX_LEADING: u32 = 31;
@@ -35,6 +38,42 @@ impl Window {
             1 => self.read_reused(reader, previous),
             _ => self.read_new(reader, previous),
         }
+    }
+
+    /// [`Self::read`] of a value whose code was peeked at: it is at the top of `bits`, whole, and behind
+    /// `before` bits, which are consumed with it.
+    #[inline(always)]
+    pub(crate) fn read_peeked(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        bits: u64,
+        before: u32,
+        previous: u64,
+    ) -> Result<u64> {
+        let [a, b, c, d, ..] = bits.to_be_bytes();
+        let code = u32::from_be_bytes([a, b, c, d]);
+        if code >> 31 == 0 {
+            reader.consume(before + 1);
+            return Ok(previous);
+        }
+        // All ones if the window is a new one: there is no branch for what cannot be foreseen.
+        let new = (code >> 30 & 1).wrapping_neg();
+        let lengths = code << 2 >> 21;
+        let (leading, significant) = (lengths >> 6, lengths & 0x3F);
+        let significant = if significant == 0 { 64 } else { significant };
+        let trailing = 64_u32.wrapping_sub(leading + significant);
+        reader.consume(before + 2 + (new & 11));
+        if new & trailing > 63 {
+            return Err(reader.corrupt("at most 64 leading and significant bits"));
+        }
+        self.width = new & significant | !new & self.width;
+        self.trailing = new & trailing | !new & self.trailing;
+        let (bits, valid) = reader.peek(MAX_PEEK);
+        if self.width > valid {
+            return self.read_reused(reader, previous);
+        }
+        reader.consume(self.width);
+        Ok(previous ^ (bits >> (64 - self.width) << self.trailing))
     }
 
     #[inline(always)]

@@ -5,18 +5,23 @@
 //!
 //! Source: Prometheus `tsdb/chunkenc/xor.go`; see docs/formats/chunks.md.
 
-use crate::bits::{BitReader, BitWriter};
+use crate::bits::{BitReader, BitWriter, MAX_PEEK};
 use crate::chunk::{Countdown, read_count};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::varbit::{offset_decode, offset_fits};
-use crate::window::{Window, XorField};
+use crate::window::{MAX_VALUE_CODE, Window, XorField};
 
 const HEADER_LEN: usize = 2;
 /// Fewest bits of a sample behind the first: one for the timestamp, one for the value.
 const MIN_SAMPLE_BITS: usize = 2;
 /// Payload widths of a timestamp's delta of deltas, by the number of ones before them.
 const DOD_WIDTHS: [u32; 5] = [0, 14, 17, 20, 64];
+
+/// Those of them that fit into what is peeked at.
+const SHORT_DOD_WIDTHS: [u32; 4] = [0, 14, 17, 20];
+/// Bits of the longest of these with the ones and the zero before it, and of the code of a value.
+const MAX_SHORT_CODES: u32 = 24 + MAX_VALUE_CODE;
 
 /// Most samples that a chunk has room for.
 pub(crate) const MAX_SAMPLES: u16 = u16::MAX;
@@ -65,13 +70,47 @@ impl<'a> XorIter<'a> {
         Ok(())
     }
 
+    /// What cannot be foreseen, the codes of a timestamp that jitters and of a value that changes, is
+    /// read without branches.
     #[inline(always)]
     fn read_later(&mut self) -> Result<()> {
-        if self.reader.skip_two_zeros() {
+        let (bits, valid) = self.reader.peek(MAX_PEEK);
+        if valid < MAX_SHORT_CODES {
+            return self.read_by_code();
+        }
+        if bits >> 62 == 0 {
             // The same interval and the same value again: by far the commonest sample.
+            self.reader.consume(2);
             self.t = self.t.wrapping_add(self.t_delta);
             return Ok(());
         }
+        let ones = bits.leading_ones();
+        let Some(&width) = SHORT_DOD_WIDTHS.get(ones as usize) else {
+            return self.read_by_code();
+        };
+        let dod = (bits << (ones + 1)) >> 1 >> (63 - width);
+        // As in `offset_decode`, of no bits too.
+        let is_negative = dod > (1_u64 << width) >> 1;
+        let dod = dod.wrapping_sub(u64::from(is_negative) << width);
+        self.t_delta = self.t_delta.wrapping_add(dod.cast_signed());
+        self.t = self.t.wrapping_add(self.t_delta);
+        let used = ones + 1 + width;
+        self.value = (self.window).read_peeked(&mut self.reader, bits << used, used, self.value)?;
+        Ok(())
+    }
+
+    /// The same, code by code: near the end, and of timestamps far away. By a copy, so that `self` can stay
+    /// in registers.
+    #[inline(always)]
+    fn read_by_code(&mut self) -> Result<()> {
+        let mut copy = self.clone();
+        let read = copy.read_codes();
+        *self = copy;
+        read
+    }
+
+    #[inline(never)]
+    fn read_codes(&mut self) -> Result<()> {
         let ones = self.reader.read_ones(4)?;
         if ones > 0 {
             let width = DOD_WIDTHS.get(ones as usize).copied().unwrap_or(64);
@@ -119,10 +158,12 @@ pub fn decode_floats(data: &[u8], times: &mut Vec<i64>, values: &mut Vec<f64>) -
         times.push(t);
         values.push(v);
     }
+    // In a place of its own: of this one nobody has the address, so that it can stay in registers.
+    let mut rest = iter.clone();
     for _ in 0..iter.samples.left() {
-        iter.read_later()?;
-        times.push(iter.t);
-        values.push(f64::from_bits(iter.value));
+        rest.read_later()?;
+        times.push(rest.t);
+        values.push(f64::from_bits(rest.value));
     }
     Ok(())
 }
