@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rutile_chunk::{Chunk, WireEncoding, decode_samples};
 use rutile_model::{FloatHistogram, Samples};
-use rutile_proto::thanos;
+use rutile_proto::thanos::{self, Aggr};
+use rutile_storeapi::AggrChunk;
 
 use super::take::Take;
 
@@ -28,26 +29,32 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Appends the samples of chunks, each time once.
 pub(crate) fn append<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk> + Clone,
+    chunks: impl Iterator<Item = &'a AggrChunk> + Clone,
     take: Take,
     out: &mut Samples,
 ) -> Result<()> {
-    let is_counter = take == Take::Counter && chunks.clone().any(|chunk| chunk.counter.is_some());
+    let is_counter = take == Take::Counter && chunks.clone().any(has_counter);
     if is_counter {
         return append_counter(chunks, out);
     }
     for chunk in chunks {
         let from = out.len();
-        match (take.part(chunk), &chunk.count, &chunk.sum) {
-            (Some(part), _, _) => append_part(part, out)?,
-            (None, Some(count), Some(sum)) if take == Take::Average => {
-                append_average(count, sum, out)?;
-            }
-            (None, _, _) => return Err(DecodeError::NoPart),
+        if let Some(part) = take.part(chunk) {
+            append_part(part, out)?;
+        } else if take == Take::Average
+            && let (Some(count), Some(sum)) = (chunk.part(Aggr::Count), chunk.part(Aggr::Sum))
+        {
+            append_average(count, sum, out)?;
+        } else {
+            return Err(DecodeError::NoPart);
         }
         drop_old(from, out);
     }
     Ok(())
+}
+
+fn has_counter(chunk: &AggrChunk) -> bool {
+    chunk.part(Aggr::Counter).is_some()
 }
 
 /// Takes out what begins at `from` and is not later than what stands before it.
@@ -119,7 +126,7 @@ fn divide(histogram: &mut FloatHistogram, by: f64) {
 /// tells the last raw value, by which a reset between two chunks shows. Source: Thanos,
 /// `ApplyCounterResetsSeriesIterator`.
 fn append_counter<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk>,
+    chunks: impl Iterator<Item = &'a AggrChunk>,
     out: &mut Samples,
 ) -> Result<()> {
     let mut part_samples = Samples::default();
