@@ -25,7 +25,7 @@ pub const FLUSH_BYTES: usize = 128 * 1024;
 
 /// A batch ends when it is as long as this, however few series it has: the batch size is the
 /// client's wish, the memory is ours.
-pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+pub const MAX_BATCH_BYTES: usize = FLUSH_BYTES;
 
 /// The longest message that Thanos takes.
 const MAX_MESSAGE: usize = i32::MAX as usize;
