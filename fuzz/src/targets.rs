@@ -64,4 +64,5 @@ pub const TARGETS: &[Target] = &[
     compiling("promql_evaluate", promql::evaluate),
     compiling("series_request", proto::series_request),
     target("series_response", proto::series_response),
+    target("series_decoder", proto::series_decoder),
 ];

@@ -81,7 +81,7 @@ fn frames(rest: u32, of: u32) -> Vec<Frames> {
         }
         for j in 0..CHUNKS {
             let chunk = ChunkRef {
-                encoding: Encoding::Xor,
+                encoding: Encoding::Xor.into(),
                 data: &data,
                 hash: 0,
             };

@@ -4,6 +4,8 @@
 //! reference count and a comparison walks contiguous memory. The order is that of Prometheus'
 //! `labels.Compare`: pairs by name, then by value, a prefix before what it is a prefix of.
 
+mod decoder;
+
 use std::{cmp::Ordering, collections::BTreeMap, fmt, hash, sync::Arc};
 
 use serde::{
@@ -12,6 +14,7 @@ use serde::{
 };
 use xxhash_rust::xxh64::Xxh64;
 
+pub use self::decoder::LabelsDecoder;
 use crate::quote::quote;
 
 /// Name of the label that holds the metric name.
@@ -152,8 +155,10 @@ impl Labels {
     }
 
     /// Takes pairs that are sorted by name and unique.
-    fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let (mut text, mut ends) = (String::new(), Vec::new());
+    fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let lengths = pairs.clone().map(|(name, value)| name.len() + value.len());
+        let (count, len) = lengths.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        let (mut text, mut ends) = (String::with_capacity(len), Vec::with_capacity(2 * count));
         for (name, value) in pairs {
             for part in [name, value] {
                 text.push_str(part);
@@ -351,7 +356,7 @@ impl LabelsBuilder {
     }
 
     /// Present names and values in order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
 

@@ -21,7 +21,7 @@ mod quote;
 mod text;
 
 pub use error::{Error, ErrorKind};
-pub use labels::{Label, Labels, LabelsBuilder};
+pub use labels::{Label, Labels, LabelsBuilder, LabelsDecoder};
 pub use matcher::{MatchOp, Matcher};
 pub use quote::{quote, unquote_prefix, unquote_prefix_bytes};
 pub use regex::{Patterns, Regex};

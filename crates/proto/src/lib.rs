@@ -1,4 +1,5 @@
-//! Protobuf messages, one module for each proto package.
+//! Protobuf messages, one module for each proto package, and [`series`]: the answers that are decoded
+//! by the million, by hand.
 //!
 //! The only crate that holds generated code: `cargo xtask proto` writes it from `proto/`, and
 //! `cargo xtask tidy` proves it fresh. Fields of type `bytes` are [`bytes::Bytes`], slices of the
@@ -9,6 +10,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss
 )]
+
+pub mod series;
 
 /// Package `thanos`: the StoreAPI, the other APIs that a querier asks, and what their messages share.
 pub mod thanos {

@@ -22,10 +22,10 @@ use rutile_fanout::Fanout;
 use rutile_model::{ErrorKind, Matcher};
 use rutile_promql::{Select, Selected, SelectedStream, Source, SourceError};
 use rutile_proto::thanos::{
-    Func, PartialResponseStrategy, QueryHints, Range, Series, SeriesRequest, ShardInfo,
+    Aggr, Func, PartialResponseStrategy, QueryHints, Range, SeriesRequest, ShardInfo,
 };
 use rutile_runtime::{Account, Exhausted, Reservation};
-use rutile_storeapi::{Item, ItemStream, RequestContext};
+use rutile_storeapi::{Item, ItemStream, RequestContext, Series};
 
 use crate::gate::{Gate, Turn};
 use crate::matchers::to_wire;
@@ -34,7 +34,6 @@ use series::{ChunkSeries, Reading};
 use take::{Take, max_resolution_ms};
 
 pub(crate) use ahead::Places;
-pub(crate) use series::{bytes_of, labels_of};
 
 /// Series in a frame of a store's answer, as Thanos asks for.
 pub(crate) const BATCH_SIZE: i64 = 64;
@@ -87,7 +86,7 @@ impl Figures {
         let raw_or_count = series
             .chunks
             .iter()
-            .filter_map(|chunk| chunk.raw.as_ref().or(chunk.count.as_ref()));
+            .filter_map(|chunk| chunk.part(Aggr::Raw).or_else(|| chunk.part(Aggr::Count)));
         let samples = raw_or_count.filter_map(|part| part.data.first_chunk());
         let samples: u64 = samples
             .map(|count| u64::from(u16::from_be_bytes(*count)))
@@ -241,14 +240,13 @@ impl Gathered {
     fn take(&mut self, item: Item) {
         match item {
             Item::Series(series) => self.add(series),
-            Item::Batch(batch) => batch.series.into_iter().for_each(|series| self.add(series)),
             Item::Warning(warning) => self.warnings.push(warning),
             Item::Hints(_) => {}
         }
     }
 
     fn add(&mut self, series: Series) {
-        let bytes = bytes_of(&series);
+        let bytes = series.bytes() as u64;
         self.bytes += bytes;
         self.series.push((series, bytes));
     }

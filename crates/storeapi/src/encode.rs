@@ -12,10 +12,11 @@ mod header;
 
 use prost::Message;
 use rutile_model::ErrorKind;
-use rutile_proto::thanos::{Aggr, Series, SeriesResponse, chunk::Encoding, series_response};
+use rutile_proto::thanos::{Aggr, Chunk, SeriesResponse, series_response};
+use smallvec::SmallVec;
 
-use self::header::{Header, bytes_field_len, message_field_len, varint_len};
-use crate::{Error, Frames, Result, frames::PREFIX};
+use self::header::{Header, bytes_field_len, message_field_len, varint_field_len};
+use crate::{AggrChunk, Error, Frames, Result, Series, frames::PREFIX};
 
 /// How many bytes of frames are worth a hand-over: [`FrameWriter::is_full`] from here on.
 ///
@@ -24,7 +25,7 @@ pub const FLUSH_BYTES: usize = 128 * 1024;
 
 /// A batch ends when it is as long as this, however few series it has: the batch size is the
 /// client's wish, the memory is ours.
-pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+pub const MAX_BATCH_BYTES: usize = FLUSH_BYTES;
 
 /// The longest message that Thanos takes.
 const MAX_MESSAGE: usize = i32::MAX as usize;
@@ -58,8 +59,8 @@ pub struct SeriesWriter<'a> {
 /// The samples of one chunk, as they lie in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkRef<'a> {
-    /// The wire's number of the encoding.
-    pub encoding: Encoding,
+    /// The wire's number of the encoding, which need not be known here.
+    pub encoding: i32,
     /// Without length, encoding byte and checksum.
     pub data: &'a [u8],
     /// xxhash64 of `data`, or 0 if it was not asked for.
@@ -126,8 +127,13 @@ impl FrameWriter {
     /// # Errors
     /// As [`SeriesWriter::finish`].
     pub fn decoded(&mut self, series: &Series) -> Result<()> {
-        let out = self.series();
-        series.encode(&mut out.writer.buf).map_err(too_long)?;
+        let mut out = self.series();
+        for (name, value) in &series.labels {
+            out.label(name.as_bytes(), value.as_bytes());
+        }
+        for chunk in &series.chunks {
+            out.decoded(chunk);
+        }
         out.finish()
     }
 
@@ -301,6 +307,14 @@ impl SeriesWriter<'_> {
         }
     }
 
+    fn decoded(&mut self, chunk: &AggrChunk) {
+        let parts = chunk.parts().iter();
+        let parts: SmallVec<[_; 1]> = parts
+            .map(|(aggr, part)| (*aggr, ChunkRef::of(part)))
+            .collect();
+        self.aggregates(chunk.min_time, chunk.max_time, &parts);
+    }
+
     /// Ends the series, and the batch if it is full.
     ///
     /// # Errors
@@ -349,16 +363,25 @@ pub fn encode_label(buf: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     buf.extend_from_slice(value);
 }
 
-impl ChunkRef<'_> {
+impl<'a> ChunkRef<'a> {
+    fn of(chunk: &'a Chunk) -> Self {
+        Self {
+            encoding: chunk.r#type,
+            data: &chunk.data,
+            hash: chunk.hash,
+        }
+    }
+
+    /// The encoding as protobuf writes it: numbers below 0 as if they had 64 bits.
+    fn encoding(&self) -> u64 {
+        i64::from(self.encoding).cast_unsigned()
+    }
+
     /// Length of the encoded `Chunk`.
     fn encoded_len(&self) -> usize {
-        let encoding = if self.encoding == Encoding::Xor { 0 } else { 2 };
-        let hash = if self.hash == 0 {
-            0
-        } else {
-            1 + varint_len(self.hash)
-        };
-        encoding + bytes_field_len(self.data.len()) + hash
+        varint_field_len(self.encoding())
+            + bytes_field_len(self.data.len())
+            + varint_field_len(self.hash)
     }
 
     /// Appends the chunk as the field of an `AggrChunk` that holds this aggregate.
@@ -367,7 +390,7 @@ impl ChunkRef<'_> {
         let mut header = Header::default();
         header.byte(tag::RAW + 8 * aggr as u8);
         header.varint(self.encoded_len() as u64);
-        header.varint_field(tag::CHUNK_TYPE, self.encoding as u64);
+        header.varint_field(tag::CHUNK_TYPE, self.encoding());
         header.bytes_field(tag::CHUNK_DATA, self.data.len());
         buf.extend_from_slice(header.as_slice());
         buf.extend_from_slice(self.data);

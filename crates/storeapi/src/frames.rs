@@ -110,13 +110,18 @@ impl Frames {
     /// # Errors
     /// `Corrupt` when one is not a `SeriesResponse`.
     pub fn decode(&self) -> Result<Vec<SeriesResponse>> {
-        let decode = |message| {
-            SeriesResponse::decode(message).map_err(|error| {
-                Error::new(ErrorKind::Corrupt, "cannot decode a SeriesResponse").with_source(error)
-            })
-        };
         self.messages().map(decode).collect()
     }
+}
+
+/// Decodes one message.
+///
+/// # Errors
+/// `Corrupt` when it is not a `SeriesResponse`.
+pub(crate) fn decode(message: Bytes) -> Result<SeriesResponse> {
+    SeriesResponse::decode(message).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, "cannot decode a SeriesResponse").with_source(error)
+    })
 }
 
 impl fmt::Debug for Frames {

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use rutile_model::{Labels, Matcher};
 use rutile_proto::thanos::{
     AggrChunk, Label, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest,
-    LabelValuesResponse, Series, SeriesRequest, ZLabelSet,
+    LabelValuesResponse, SeriesRequest, ZLabelSet,
     info::{InfoResponse, StoreInfo, TsdbInfo},
 };
 
 use crate::{
-    Error, FrameWriter, RequestContext, Result, SeriesStream, StoreApi,
+    Error, FrameWriter, RequestContext, Result, Series, SeriesStream, StoreApi,
     matchers::{compile_matchers, without_external},
     shard_matches,
 };
@@ -104,11 +104,8 @@ impl MemoryStore {
             } else {
                 chunks
             };
-            let chunks = chunks.into_iter().cloned().collect();
-            writer.decoded(&Series {
-                labels: to_wire(&labels),
-                chunks,
-            })?;
+            let chunks = chunks.into_iter().cloned().map(Into::into).collect();
+            writer.decoded(&Series { labels, chunks })?;
         }
         let frames = writer.finish();
         Ok(Box::pin(futures::stream::once(std::future::ready(frames))))

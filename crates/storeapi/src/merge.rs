@@ -13,21 +13,27 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
-};
-use rutile_proto::thanos::{Label, Series, SeriesResponse, series_response};
-
 pub use self::batch::{Batch, BatchStream};
 use self::{
     batch::Source,
     chunks::{add_chunks, order_chunks},
 };
-use crate::{FrameWriter, Result, SeriesStream};
+use crate::{FrameWriter, Result, Series, SeriesStream};
+use futures::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 
-/// A decoded series, warning or hint. Batches are taken apart.
-pub type Item = series_response::Result;
+/// What an answer consists of. Batches are taken apart.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// A series.
+    Series(Series),
+    /// What the answer lacks, for whoever reads it.
+    Warning(String),
+    /// What a store tells of how it found the answer.
+    Hints(prost_types::Any),
+}
 
 /// A decoded answer: series sorted by their labels, warnings and hints in between.
 pub type ItemStream = BoxStream<'static, Result<Item>>;
@@ -75,24 +81,14 @@ pub fn encode_items(items: ItemStream, batch_size: usize, limit: usize) -> Serie
                     left -= 1;
                     writer.decoded(&series)?;
                 }
-                Some(other) => writer.message(&SeriesResponse {
-                    result: Some(other),
-                })?,
+                Some(Item::Warning(text)) => writer.warning(text)?,
+                Some(Item::Hints(hints)) => writer.hints(hints)?,
                 None => return Ok(Some((writer.finish()?, None))),
             }
         }
         Ok(Some((writer.take(), Some((items, writer, left)))))
     })
     .boxed()
-}
-
-/// Compares label sets as Prometheus does: label by label, name before value, a prefix first.
-#[must_use]
-pub fn compare_labels(a: &[Label], b: &[Label]) -> Ordering {
-    fn pair(label: &Label) -> (&str, &str) {
-        (&label.name, &label.value)
-    }
-    a.iter().map(pair).cmp(b.iter().map(pair))
 }
 
 struct Merge {
@@ -197,8 +193,7 @@ impl Stream for Merge {
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
-        compare_labels(&self.series.labels, &other.series.labels)
-            .then(self.source.cmp(&other.source))
+        (self.series.labels.cmp(&other.series.labels)).then(self.source.cmp(&other.source))
     }
 }
 

@@ -14,6 +14,8 @@ const PIECE_BYTES: usize = 128 << 10;
 /// About how long what belongs to a sample is, and the least of a series, bytes.
 const SAMPLE_BYTES: usize = 32;
 const SERIES_BYTES: usize = 128;
+/// Room for the beginning of any point.
+const TIME_BYTES: usize = 24;
 
 /// What stands before a value, the value, and what stands behind it, cut into [`Piece`]s.
 #[derive(Debug)]
@@ -46,6 +48,20 @@ enum Part {
     Vector(Vec<InstantSample>),
     Matrix(Vec<RangeSeries>),
     Nothing,
+}
+
+/// The beginnings of points, `[seconds,`, as text: series have values at the same steps, most of them.
+#[derive(Default)]
+struct Times {
+    /// Those of the last series, by their place in it.
+    known: Vec<Known>,
+}
+
+/// The beginning of a point.
+struct Known {
+    time_ms: i64,
+    text: [u8; TIME_BYTES],
+    len: usize,
 }
 
 impl Pieces {
@@ -139,7 +155,12 @@ impl Piece {
         out.reserve(PIECE_BYTES);
         match self.part {
             Part::Vector(samples) => separated(&mut out, samples, push_sample),
-            Part::Matrix(series) => separated(&mut out, series, push_series),
+            Part::Matrix(series) => {
+                let mut times = Times::default();
+                separated(&mut out, series, |out, series| {
+                    push_series(out, series, &mut times);
+                });
+            }
             Part::Nothing => {}
         }
         out.extend(self.behind);
@@ -147,7 +168,39 @@ impl Piece {
     }
 }
 
-fn separated<T>(out: &mut Vec<u8>, items: Vec<T>, push: impl Fn(&mut Vec<u8>, T)) {
+impl Times {
+    /// Appends the beginning of the point at a place of its series.
+    #[inline]
+    fn push(&mut self, out: &mut Vec<u8>, at: usize, time_ms: i64) {
+        if let Some(known) = self.known.get(at)
+            && known.time_ms == time_ms
+        {
+            // All of the text, whatever its length: a copy of a fixed size is a fast one.
+            let end = out.len() + known.len;
+            out.extend_from_slice(&known.text);
+            return out.truncate(end);
+        }
+        let from = out.len();
+        out.push(b'[');
+        push_time(out, time_ms);
+        out.push(b',');
+        self.remember(at, time_ms, &out[from..]);
+    }
+
+    fn remember(&mut self, at: usize, time_ms: i64, written: &[u8]) {
+        let len = written.len();
+        let mut text = [0; TIME_BYTES];
+        text[..len].copy_from_slice(written);
+        let known = Known { time_ms, text, len };
+        if let Some(place) = self.known.get_mut(at) {
+            *place = known;
+        } else if at == self.known.len() {
+            self.known.push(known);
+        }
+    }
+}
+
+fn separated<T>(out: &mut Vec<u8>, items: Vec<T>, mut push: impl FnMut(&mut Vec<u8>, T)) {
     for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(b',');
@@ -172,14 +225,19 @@ fn push_sample(out: &mut Vec<u8>, sample: InstantSample) {
     out.push(b'}');
 }
 
-fn push_series(out: &mut Vec<u8>, series: RangeSeries) {
+fn push_series(out: &mut Vec<u8>, series: RangeSeries, times: &mut Times) {
     out.extend_from_slice(b"{\"metric\":");
     push_labels(out, &series.labels);
     if !series.floats.is_empty() {
         out.extend_from_slice(b",\"values\":[");
-        separated(out, series.floats, |out, (time_ms, value)| {
-            push_point(out, time_ms, |out| push_float(out, value));
-        });
+        for (i, (time_ms, value)) in series.floats.into_iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            times.push(out, i, time_ms);
+            push_float(out, value);
+            out.push(b']');
+        }
         out.push(b']');
     }
     if !series.histograms.is_empty() {

@@ -3,17 +3,10 @@
 use std::io::Write;
 
 use rutile_model::go_float::shortest;
+use serde::Serialize;
 
 /// Below this a whole number is exact, and its digits are the shortest that read back as it.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// How many decimals are tried before the general way.
-const FEW_DECIMALS: usize = 6;
-/// Ten to that power, and the greatest multiple of it that is tried: with at most 15 digits, no other
-/// number as short reads back as the same float.
-const FEW_SCALE: f64 = 1e6;
-const FEW_LIMIT: f64 = 1e15;
-/// A sign and the digits of the greatest number.
-const MAX_DIGITS: usize = 20;
 
 /// Appends a value in quotes: the fewest digits that read back as the same float, in plain notation from 1e-6 up
 /// to 1e21 and with an exponent elsewhere; `NaN`, `+Inf`, `-Inf`.
@@ -41,7 +34,7 @@ pub fn push_time(out: &mut Vec<u8>, time_ms: i64) {
         out.push(b'-');
     }
     let ms = time_ms.unsigned_abs();
-    push_whole(out, ms / 1000);
+    push_json(out, &(ms / 1000));
     let fraction = ms % 1000;
     if fraction > 0 {
         let digit = |unit| b'0' + u8::try_from(fraction / unit % 10).unwrap_or(0);
@@ -67,52 +60,34 @@ fn push_plain(out: &mut Vec<u8>, value: f64) {
         return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
     let size = value.abs();
-    if size < EXACT && size.trunc() == size {
+    // Converted there and back: faster than to cut the fraction off.
+    if size < EXACT && (size as i64) as f64 == size {
         if value.is_sign_negative() {
             out.push(b'-');
         }
-        return push_whole(out, size as u64);
-    }
-    let scaled = (size * FEW_SCALE).round();
-    if scaled < FEW_LIMIT && scaled / FEW_SCALE == size {
-        if value.is_sign_negative() {
-            out.push(b'-');
-        }
-        return push_decimals(out, scaled as u64);
+        return push_json(out, &(size as i64));
     }
     push_general(out, value, size);
 }
 
-/// A number of millionths that is not whole.
-fn push_decimals(out: &mut Vec<u8>, millionths: u64) {
-    push_whole(out, millionths / 1_000_000);
-    out.push(b'.');
-    let mut fraction = millionths % 1_000_000;
-    let mut digits = [b'0'; FEW_DECIMALS];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(fraction % 10).unwrap_or(0);
-        fraction /= 10;
-    }
-    let zeros = digits
-        .iter()
-        .rev()
-        .take_while(|digit| **digit == b'0')
-        .count();
-    out.extend_from_slice(&digits[..FEW_DECIMALS - zeros]);
-}
-
 fn push_general(out: &mut Vec<u8>, value: f64, size: f64) {
     let from = out.len();
-    // Writing to memory cannot fail.
-    write!(out, "{value}").ok();
-    let decimals = out[from..]
-        .iter()
-        .position(|byte| *byte == b'.')
-        .map_or(0, |point| out.len() - from - point - 1);
+    push_json(out, &value);
+    if out[from..].contains(&b'e') {
+        let scientific = out.split_off(from);
+        push_laid_out(out, &String::from_utf8_lossy(&scientific));
+    }
+    let point = out[from..].iter().rposition(|byte| *byte == b'.');
+    let decimals = point.map_or(0, |point| out.len() - from - point - 1);
     if may_be_a_tie(size, decimals) {
         out.truncate(from);
         push_laid_out(out, &shortest(value));
     }
+}
+
+/// A number as JSON has it. Writing to memory cannot fail.
+fn push_json(out: &mut Vec<u8>, number: &impl Serialize) {
+    serde_json::to_writer(out, number).ok();
 }
 
 /// Whether two shortest decimals may be equally near to `size`, of which Go takes the even one: only if the exact
@@ -163,19 +138,4 @@ fn push_exponent(out: &mut Vec<u8>, value: f64) {
         None => ('+', exponent),
     };
     write!(out, "{digits}e{sign}{exponent:0>2}").ok();
-}
-
-/// The digits of a whole number.
-fn push_whole(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [b'0'; MAX_DIGITS];
-    let mut start = MAX_DIGITS;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rutile_model::FloatHistogram;
+use rutile_model::go_float::shortest;
 use rutile_model::sample::Span;
 use rutile_promql::{RangeSeries, Value, parse_metric};
 
@@ -59,12 +60,25 @@ proptest! {
             let text = written(|out| push_float(out, value));
             let read: f64 = text.trim_matches('"').parse().unwrap();
             prop_assert!(value.is_nan() && read.is_nan() || read.to_bits() == value.to_bits(), "{text}");
-            let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
-            if value.is_finite() && text.contains('.') && !text.contains('e') {
-                prop_assert_eq!(digits(&text), digits(&value.to_string()), "{}", text);
-            }
+            prop_assert_eq!(significant(&text), significant(&shortest(value)), "{}", text);
         }
     }
+
+    #[test]
+    fn small_floats_have_no_exponent(digits: u32, decimals in 9..17_i32) {
+        let value = f64::from(digits) / 10_f64.powi(decimals);
+        let text = written(|out| push_float(out, value));
+        prop_assert_eq!(text.contains('e'), value != 0.0 && value < 1e-6, "{}", text);
+        prop_assert_eq!(text.trim_matches('"').parse(), Ok(value), "{}", text);
+        prop_assert_eq!(significant(&text), significant(&shortest(value)), "{}", text);
+    }
+}
+
+/// The digits of a number, without zeros at both ends.
+fn significant(text: &str) -> String {
+    let number = text.split('e').next().unwrap_or_default();
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
 }
 
 #[test]
@@ -157,6 +171,40 @@ fn a_matrix_has_floats_and_histograms() {
     assert_eq!(pieces(Value::Matrix(matrix)), [expected]);
     assert_eq!(pieces(Value::Matrix(Vec::new())), ["<[]>"]);
     assert_eq!(pieces(Value::Vector(Vec::new())), ["<[]>"]);
+}
+
+#[test]
+fn every_point_has_its_own_time() {
+    let far = 9_000_000_000_000_000_000;
+    let all = [
+        vec![(1000, 1.0), (2000, 2.0), (3000, 3.0)],
+        vec![(1000, 1.0), (2500, 2.0), (3000, 3.0), (4000, 4.0)],
+        vec![(2000, 2.0), (2500, 2.0), (far, 3.0), (far, 4.0), (far, 5.0)],
+        vec![
+            (far, 1.0),
+            (far, 2.0),
+            (far, 3.0),
+            (-1, 4.0),
+            (far, 5.0),
+            (0, 6.0),
+        ],
+    ];
+    let series = all.iter().map(|floats| RangeSeries {
+        labels: parse_metric("{}").unwrap(),
+        floats: floats.clone(),
+        histograms: Vec::new(),
+    });
+    let text = pieces(Value::Matrix(series.collect())).concat();
+    let point = |(ms, value): &(i64, f64)| {
+        let time = written(|out| push_time(out, *ms));
+        format!("[{time},\"{value}\"]")
+    };
+    let of_one = |floats: &Vec<_>| {
+        let points: Vec<_> = floats.iter().map(point).collect();
+        format!("{{\"metric\":{{}},\"values\":[{}]}}", points.join(","))
+    };
+    let expected: Vec<_> = all.iter().map(of_one).collect();
+    assert_eq!(text, format!("<[{}]>", expected.join(",")));
 }
 
 #[test]

@@ -8,12 +8,12 @@ use rutile_proto::thanos::{
     Exemplar, ExemplarData, ExemplarsRequest, ExemplarsResponse, Label, ZLabelSet,
     exemplars_response, info::InfoResponse,
 };
-use rutile_storeapi::{Error, Result, compare_labels, grpc::Exemplars, without_external};
+use rutile_storeapi::{Error, Result, grpc::Exemplars, without_external};
 
 use super::{
     ProxiesConfig,
     gather::{Asked, Message},
-    replicas::strip,
+    replicas::{compare_labels, strip},
 };
 use crate::{Endpoint, Metadata, select::may_match};
 

@@ -9,11 +9,11 @@ use rutile_proto::thanos::{
     Label, Rule, RuleGroup, RulesRequest, RulesResponse, ZLabelSet, info::InfoResponse, rule,
     rules_response,
 };
-use rutile_storeapi::{Error, Result, compare_labels, grpc::Rules};
+use rutile_storeapi::{Error, Result, grpc::Rules};
 
 use super::{
     gather::{Asked, Message},
-    replicas::{strip, time},
+    replicas::{compare_labels, strip, time},
 };
 
 impl Asked for Rules {

@@ -6,11 +6,11 @@ use rutile_proto::thanos::{
     ActiveTarget, DroppedTarget, Label, TargetDiscovery, TargetsRequest, TargetsResponse,
     ZLabelSet, info::InfoResponse, targets_response,
 };
-use rutile_storeapi::{compare_labels, grpc::Targets};
+use rutile_storeapi::grpc::Targets;
 
 use super::{
     gather::{Asked, Message},
-    replicas::{strip, time},
+    replicas::{compare_labels, strip, time},
 };
 
 impl Asked for Targets {

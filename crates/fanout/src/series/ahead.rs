@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use rutile_model::ErrorKind;
-use rutile_proto::thanos::Series;
 use rutile_runtime::{Spawner, Task};
-use rutile_storeapi::{Batch, BatchStream, Error, Item, Result};
+use rutile_storeapi::{Batch, BatchStream, Error, Item, Result, Series};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{Retrieval, chain};
@@ -71,8 +70,9 @@ async fn read(mut answer: BatchStream, sender: mpsc::Sender<Result<Batch>>, buff
     let room = Arc::new(Semaphore::new(buffer.units));
     while let Some(mut batch) = answer.next().await {
         if let Ok(batch) = &mut batch {
+            let bytes: usize = batch.series.iter().map(Series::bytes).sum();
             // A batch that is larger than the buffer waits until that is empty.
-            let units = (bytes_of(&batch.series) / UNIT_BYTES).min(buffer.units);
+            let units = (bytes / UNIT_BYTES).min(buffer.units);
             let units = u32::try_from(units).unwrap_or(u32::MAX);
             let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
                 return;
@@ -111,21 +111,4 @@ impl Following {
             Err(error)
         })
     }
-}
-
-/// About as many bytes as the series take: the payloads are most of it.
-fn bytes_of(series: &[Series]) -> usize {
-    let chunks = series.iter().flat_map(|series| &series.chunks);
-    let parts = chunks.flat_map(|chunk| {
-        [
-            &chunk.raw,
-            &chunk.count,
-            &chunk.sum,
-            &chunk.min,
-            &chunk.max,
-            &chunk.counter,
-        ]
-    });
-    let payloads: usize = parts.flatten().map(|part| part.data.len()).sum();
-    payloads + size_of_val(series)
 }

@@ -3,10 +3,10 @@
 use std::mem;
 
 use futures::{StreamExt, stream};
-use rutile_model::ErrorKind;
-use rutile_proto::thanos::{Label, Series, SeriesRequest, ShardInfo};
+use rutile_model::{ErrorKind, Labels};
+use rutile_proto::thanos::{SeriesRequest, ShardInfo};
 use rutile_storeapi::{
-    Batch, BatchStream, Error, Frames, Item, RequestContext, Result, SeriesStream, compare_labels,
+    Batch, BatchStream, Error, Frames, Item, RequestContext, Result, Series, SeriesStream,
     shard_matches,
 };
 use rutile_telemetry::IntCounter;
@@ -27,7 +27,7 @@ pub(super) struct Reader {
     /// What the store cannot filter by itself.
     shard: Option<ShardInfo>,
     /// The labels of the last series.
-    last: Vec<Label>,
+    last: Labels,
     empty_answers: Option<IntCounter>,
 }
 
@@ -52,7 +52,7 @@ impl Reader {
             progress: Progress::Due(ctx, Box::new(request)),
             sorted: true,
             shard: None,
-            last: Vec::new(),
+            last: Labels::empty(),
             empty_answers: None,
         }
     }
@@ -152,7 +152,7 @@ impl Reader {
     fn first_out_of_order(&mut self, series: &[Series]) -> Option<usize> {
         let mut last = &self.last;
         for (at, series) in series.iter().enumerate() {
-            if compare_labels(last, &series.labels).is_gt() {
+            if *last > series.labels {
                 return Some(at);
             }
             last = &series.labels;
@@ -174,10 +174,10 @@ impl Reader {
 }
 
 /// Whether the series belongs to the shard.
-pub(super) fn is_of_shard(shard: &ShardInfo, labels: &[Label]) -> bool {
+pub(super) fn is_of_shard(shard: &ShardInfo, labels: &Labels) -> bool {
     let pairs = labels
         .iter()
-        .map(|label| (label.name.as_bytes(), label.value.as_bytes()));
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     shard_matches(shard, pairs)
 }
 

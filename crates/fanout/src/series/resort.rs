@@ -2,9 +2,9 @@
 
 use futures::{StreamExt, stream};
 use rutile_model::ErrorKind;
-use rutile_proto::thanos::{Series, ShardInfo};
+use rutile_proto::thanos::ShardInfo;
 use rutile_runtime::{Account, Reservation};
-use rutile_storeapi::{Batch, BatchStream, Error, Result, compare_labels};
+use rutile_storeapi::{Batch, BatchStream, Error, Result, Series};
 
 use super::reader::{Reader, is_of_shard};
 
@@ -32,7 +32,8 @@ async fn read_all(
     while let Some(batch) = reader.next().await {
         let batch = batch?;
         all.passing.extend(batch.passing);
-        match account.reserve(memory_of(&batch.series)).await {
+        let bytes: usize = batch.series.iter().map(Series::bytes).sum();
+        match account.reserve(bytes as u64).await {
             Ok(reservation) => held.push(reservation),
             Err(exhausted) => {
                 let message = "its series do not fit into memory, where replica labels are removed";
@@ -42,32 +43,13 @@ async fn read_all(
             }
         }
         for mut series in batch.series {
-            series.labels.retain(|label| !removed.contains(&label.name));
+            series.labels = series.labels.without(removed);
             if shard.is_none_or(|shard| is_of_shard(shard, &series.labels)) {
                 all.series.push(series);
             }
         }
     }
-    all.series
-        .sort_by(|a, b| compare_labels(&a.labels, &b.labels));
+    all.series.sort_by(|a, b| a.labels.cmp(&b.labels));
     all.held = Some(Box::new(held));
     Ok(all)
-}
-
-/// Bytes that decoded series take: texts, chunks, and the structures around them.
-fn memory_of(series: &[Series]) -> u64 {
-    let of_labels = |series: &Series| -> usize {
-        let labels = series.labels.iter();
-        labels
-            .map(|label| size_of_val(label) + label.name.len() + label.value.len())
-            .sum()
-    };
-    let of_chunks = |series: &Series| -> usize {
-        let chunks = series.chunks.iter();
-        chunks
-            .map(|chunk| size_of_val(chunk) + prost::Message::encoded_len(chunk))
-            .sum()
-    };
-    let of_one = |series: &Series| size_of_val(series) + of_labels(series) + of_chunks(series);
-    series.iter().map(of_one).sum::<usize>() as u64
 }

@@ -12,17 +12,20 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use rutile_model::{ErrorKind, Labels};
 use rutile_proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Series,
-    SeriesRequest, info::InfoResponse,
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
+    info::InfoResponse,
 };
 use rutile_runtime::TaskGroup;
 use rutile_storeapi::{
-    Error, FrameWriter, Frames, RequestContext, Result, SeriesStream, StoreApi, memory::MemoryStore,
+    Error, FrameWriter, Frames, RequestContext, Result, Series, SeriesStream, StoreApi,
+    memory::MemoryStore,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+use crate::support::chunk;
 
 /// What happens after the frames of an answer.
 #[derive(Debug, Clone)]
@@ -160,7 +163,10 @@ async fn forward(client: TcpStream, server: SocketAddr, bytes: usize) {
 
 /// A series with one chunk of `bytes` bytes.
 pub(crate) fn large(labels: &Labels, bytes: usize) -> Series {
-    let mut series = crate::support::series(labels);
-    series.chunks[0].raw.as_mut().unwrap().data = vec![7; bytes].into();
-    series
+    let mut chunk = chunk(1_000, b"");
+    chunk.raw.as_mut().unwrap().data = vec![7; bytes].into();
+    Series {
+        labels: labels.clone(),
+        chunks: vec![chunk.into()],
+    }
 }

@@ -15,13 +15,12 @@ use rutile_discovery::EndpointSpec;
 use rutile_fanout::{Endpoints, EndpointsConfig, Fanout, FanoutConfig};
 use rutile_model::{ErrorKind, Labels};
 use rutile_proto::thanos::{
-    AggrChunk, Chunk, Label, LabelMatcher, LabelNamesRequest, LabelNamesResponse,
-    LabelValuesRequest, LabelValuesResponse, Series, SeriesRequest, info::InfoResponse,
-    label_matcher,
+    AggrChunk, Chunk, LabelMatcher, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest,
+    LabelValuesResponse, SeriesRequest, info::InfoResponse, label_matcher,
 };
 use rutile_runtime::{Clock, Ledger, SystemClock, TaskGroup};
 use rutile_storeapi::{
-    Error, Item, ItemStream, RequestContext, Result, SeriesStream, StoreApi,
+    Error, Item, ItemStream, RequestContext, Result, Series, SeriesStream, StoreApi,
     grpc::{InfoServer, StoreServer},
     memory::MemoryStore,
 };
@@ -155,19 +154,14 @@ pub(crate) async fn collect(mut items: ItemStream) -> (Vec<Series>, Vec<String>,
 }
 
 pub(crate) fn labels_of(series: &Series) -> Labels {
-    let pair = |label: &Label| (label.name.clone(), label.value.clone());
-    series.labels.iter().map(pair).collect()
+    series.labels.clone()
 }
 
 /// A series with one chunk.
 pub(crate) fn series(labels: &Labels) -> Series {
-    let label = |(name, value): (&str, &str)| Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
     Series {
-        labels: labels.iter().map(label).collect(),
-        chunks: vec![chunk(1_000, b"first")],
+        labels: labels.clone(),
+        chunks: vec![chunk(1_000, b"first").into()],
     }
 }
 

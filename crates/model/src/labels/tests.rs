@@ -105,3 +105,40 @@ proptest! {
         prop_assert_eq!(x.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<BTreeMap<_, _>>(), a);
     }
 }
+
+proptest! {
+    #[test]
+    fn bytes_become_the_labels_that_they_are(
+        sets in proptest::collection::vec(
+            proptest::collection::vec(("[aü€]{0,2}", "[aü€]{0,2}", 0_usize..3), 0..5), 0..4)
+    ) {
+        let mut decoder = LabelsDecoder::default();
+        for set in sets {
+            let mut strings = Some(Vec::new());
+            for (name, value, cut) in &set {
+                // The end of a name becomes the beginning of the value: a character may lie in both.
+                let cut = name.len().saturating_sub(*cut);
+                let value = [&name.as_bytes()[cut..], value.as_bytes()].concat();
+                let name = &name.as_bytes()[..cut];
+                decoder.push(name, &value);
+                let pair = str::from_utf8(name).ok().zip(String::from_utf8(value.clone()).ok());
+                strings = strings.zip(pair).map(|(mut strings, (name, value))| {
+                    strings.push((name.to_owned(), value));
+                    strings
+                });
+            }
+            prop_assert_eq!(decoder.take(), strings.map(Labels::from_iter));
+        }
+    }
+}
+
+#[test]
+fn labels_that_were_not_taken_are_forgotten() {
+    let mut decoder = LabelsDecoder::default();
+    decoder.push(b"b", b"1");
+    decoder.push(b"a", b"1");
+    decoder.clear();
+    decoder.push(b"a", b"2");
+    assert_eq!(decoder.take(), Some(Labels::from([("a", "2")])));
+    assert_eq!(decoder.take(), Some(Labels::empty()));
+}

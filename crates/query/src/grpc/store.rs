@@ -8,12 +8,11 @@ use rutile_fanout::{Fanout, Proxies};
 use rutile_model::ErrorKind;
 use rutile_proto::thanos::info::{InfoResponse, QueryApiInfo};
 use rutile_proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, Series,
-    SeriesRequest,
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
 };
 use rutile_runtime::CpuPool;
 use rutile_storeapi::{
-    Error, Item, RequestContext, Result, SeriesStream, StoreApi, compile_matchers_apart,
+    Error, Item, RequestContext, Result, Series, SeriesStream, StoreApi, compile_matchers_apart,
     encode_items,
 };
 use rutile_telemetry::{IntCounterVec, Registry};
@@ -69,10 +68,6 @@ impl Sent {
     fn count(&mut self, item: Item) -> Result<Item> {
         match &item {
             Item::Series(series) => self.add(series)?,
-            Item::Batch(batch) => batch
-                .series
-                .iter()
-                .try_for_each(|series| self.add(series))?,
             Item::Warning(_) | Item::Hints(_) => {}
         }
         Ok(item)

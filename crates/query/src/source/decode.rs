@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_samples};
 use rutile_model::{FloatHistogram, Samples, WindowTimes};
-use rutile_proto::thanos;
+use rutile_proto::thanos::{self, Aggr};
+use rutile_storeapi::AggrChunk;
 
 use super::take::Take;
 
@@ -28,13 +29,13 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// As [`append`], but with `windows` only what is at their ends need be right ([`rutile_chunk::decode_ends`]).
 pub(crate) fn append_ends<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk> + Clone,
+    chunks: impl Iterator<Item = &'a AggrChunk> + Clone,
     take: Take,
     windows: Option<&WindowTimes>,
     out: &mut Samples,
 ) -> Result<()> {
     let from = out.len();
-    let is_raw = |chunk: &thanos::AggrChunk| take == Take::Counter && chunk.counter.is_none();
+    let is_raw = |chunk: &AggrChunk| take == Take::Counter && !has_counter(chunk);
     if let Some(windows) = windows
         && chunks.clone().all(is_raw)
     {
@@ -48,14 +49,14 @@ pub(crate) fn append_ends<'a>(
 
 /// False if chunks overlap: of these a part goes, and other samples are at the ends then.
 fn append_raw_ends<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk>,
+    chunks: impl Iterator<Item = &'a AggrChunk>,
     windows: &WindowTimes,
     out: &mut Samples,
 ) -> Result<bool> {
     for chunk in chunks {
         let last = out.times.last().copied();
         let from = out.len();
-        let part = chunk.raw.as_ref().ok_or(DecodeError::NoPart)?;
+        let part = chunk.part(Aggr::Raw).ok_or(DecodeError::NoPart)?;
         decode_ends(open(part)?, windows, out)?;
         if last.is_some() && out.times.get(from).copied() <= last {
             return Ok(false);
@@ -66,26 +67,32 @@ fn append_raw_ends<'a>(
 
 /// Appends the samples of chunks, each time once.
 pub(crate) fn append<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk> + Clone,
+    chunks: impl Iterator<Item = &'a AggrChunk> + Clone,
     take: Take,
     out: &mut Samples,
 ) -> Result<()> {
-    let is_counter = take == Take::Counter && chunks.clone().any(|chunk| chunk.counter.is_some());
+    let is_counter = take == Take::Counter && chunks.clone().any(has_counter);
     if is_counter {
         return append_counter(chunks, out);
     }
     for chunk in chunks {
         let from = out.len();
-        match (take.part(chunk), &chunk.count, &chunk.sum) {
-            (Some(part), _, _) => append_part(part, out)?,
-            (None, Some(count), Some(sum)) if take == Take::Average => {
-                append_average(count, sum, out)?;
-            }
-            (None, _, _) => return Err(DecodeError::NoPart),
+        if let Some(part) = take.part(chunk) {
+            append_part(part, out)?;
+        } else if take == Take::Average
+            && let (Some(count), Some(sum)) = (chunk.part(Aggr::Count), chunk.part(Aggr::Sum))
+        {
+            append_average(count, sum, out)?;
+        } else {
+            return Err(DecodeError::NoPart);
         }
         drop_old(from, out);
     }
     Ok(())
+}
+
+fn has_counter(chunk: &AggrChunk) -> bool {
+    chunk.part(Aggr::Counter).is_some()
 }
 
 /// Takes out what begins at `from` and is not later than what stands before it.
@@ -157,7 +164,7 @@ fn divide(histogram: &mut FloatHistogram, by: f64) {
 /// tells the last raw value, by which a reset between two chunks shows. Source: Thanos,
 /// `ApplyCounterResetsSeriesIterator`.
 fn append_counter<'a>(
-    chunks: impl Iterator<Item = &'a thanos::AggrChunk>,
+    chunks: impl Iterator<Item = &'a AggrChunk>,
     out: &mut Samples,
 ) -> Result<()> {
     let mut part_samples = Samples::default();

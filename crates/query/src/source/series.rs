@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rutile_dedup::{Function, pseudo_replicas};
 use rutile_model::{ErrorKind, Labels, Samples, WindowTimes};
 use rutile_promql::{Series, SourceError};
-use rutile_proto::thanos::{self, AggrChunk};
 use rutile_runtime::Reservation;
+use rutile_storeapi::{self as storeapi, AggrChunk};
 
 use super::decode::{self, DecodeError};
 use super::take::Take;
@@ -35,9 +35,13 @@ pub(crate) struct ChunkSeries {
 }
 
 impl ChunkSeries {
-    pub(crate) fn new(series: thanos::Series, reading: Arc<Reading>, memory: Reservation) -> Self {
+    pub(crate) fn new(
+        series: storeapi::Series,
+        reading: Arc<Reading>,
+        memory: Reservation,
+    ) -> Self {
         Self {
-            labels: labels_of(&series.labels),
+            labels: series.labels,
             chunks: series.chunks,
             reading,
             _memory: memory,
@@ -122,33 +126,4 @@ impl Series for ChunkSeries {
     fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
         self.decode_for(Some(windows), out)
     }
-}
-
-/// The labels of a message, sorted by name.
-pub(crate) fn labels_of(labels: &[thanos::Label]) -> Labels {
-    labels
-        .iter()
-        .map(|label| (label.name.as_str(), label.value.as_str()))
-        .collect()
-}
-
-/// About what a series holds, bytes.
-pub(crate) fn bytes_of(series: &thanos::Series) -> u64 {
-    let labels = series
-        .labels
-        .iter()
-        .map(|label| label.name.len() + label.value.len() + size_of::<thanos::Label>());
-    let chunks = series.chunks.iter().map(|chunk| {
-        let parts = [
-            &chunk.raw,
-            &chunk.count,
-            &chunk.sum,
-            &chunk.min,
-            &chunk.max,
-            &chunk.counter,
-        ];
-        let data = parts.into_iter().flatten().map(|part| part.data.len());
-        size_of::<AggrChunk>() + data.sum::<usize>()
-    });
-    (labels.sum::<usize>() + chunks.sum::<usize>()) as u64
 }

@@ -2,7 +2,8 @@
 //!
 //! Source: Thanos 0.43, `pkg/query/querier.go`, `aggrsFromFunc` and `maxResolutionFromSelectHints`.
 
-use rutile_proto::thanos::{Aggr, AggrChunk, Chunk};
+use rutile_proto::thanos::{Aggr, Chunk};
+use rutile_storeapi::AggrChunk;
 
 /// Functions that need two samples in their range: coarser data than half of it would leave them none.
 const NEED_TWO_SAMPLES: [&str; 9] = [
@@ -66,14 +67,14 @@ impl Take {
     /// The part of a chunk to read, if it is one part.
     pub(crate) fn part(self, chunk: &AggrChunk) -> Option<&Chunk> {
         let aggregate = match self {
-            Self::Average => return chunk.raw.as_ref(),
-            Self::Count => &chunk.count,
-            Self::Sum => &chunk.sum,
-            Self::Min => &chunk.min,
-            Self::Max => &chunk.max,
-            Self::Counter => &chunk.counter,
+            Self::Average => Aggr::Raw,
+            Self::Count => Aggr::Count,
+            Self::Sum => Aggr::Sum,
+            Self::Min => Aggr::Min,
+            Self::Max => Aggr::Max,
+            Self::Counter => Aggr::Counter,
         };
-        aggregate.as_ref().or(chunk.raw.as_ref())
+        chunk.part(aggregate).or_else(|| chunk.part(Aggr::Raw))
     }
 }
 

@@ -7,14 +7,14 @@ use futures::StreamExt;
 use rutile_api::json::push_labels;
 use rutile_api::{Data, ErrorType, Failed, Reply, Result};
 use rutile_model::{ErrorKind, Labels};
-use rutile_proto::thanos::{Aggr, Series, SeriesRequest};
+use rutile_proto::thanos::{Aggr, SeriesRequest};
 use rutile_runtime::Reservation;
-use rutile_storeapi::{Error, Item};
+use rutile_storeapi::{Error, Item, Series};
 use tokio::time::timeout_at;
 
 use super::{Asked, Web};
 use crate::matchers::to_wire;
-use crate::source::{BATCH_SIZE, labels_of, strategy};
+use crate::source::{BATCH_SIZE, strategy};
 
 /// Bytes that are reserved at a time.
 const RESERVED_BYTES: u64 = 1 << 20;
@@ -83,11 +83,7 @@ pub(super) async fn series(web: Web, asked: Asked) -> Result<Reply> {
 impl Found {
     fn take(&mut self, item: Item) -> Result<()> {
         match item {
-            Item::Series(series) => self.insert(&series),
-            Item::Batch(batch) => batch
-                .series
-                .iter()
-                .try_for_each(|series| self.insert(series)),
+            Item::Series(series) => self.insert(series),
             Item::Warning(warning) => {
                 self.warnings.push(warning);
                 Ok(())
@@ -96,15 +92,15 @@ impl Found {
         }
     }
 
-    fn insert(&mut self, series: &Series) -> Result<()> {
-        self.bytes += crate::source::bytes_of(series);
+    fn insert(&mut self, series: Series) -> Result<()> {
+        self.bytes += series.bytes() as u64;
         if self.bytes > self.memory.bytes() {
             let grown = self
                 .memory
                 .grow(self.bytes - self.memory.bytes() + RESERVED_BYTES);
             grown.map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
         }
-        self.labels.insert(labels_of(&series.labels));
+        self.labels.insert(series.labels);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rutile_chunk::{AggrChunk, Aggregate, Chunk, Encoding, WireEncoding, transcode_for_thanos};
-use rutile_proto::thanos::{Aggr, chunk};
+use rutile_proto::thanos::Aggr;
 use rutile_storeapi::{ChunkRef, FrameWriter, SeriesWriter};
 use smallvec::SmallVec;
 use xxhash_rust::xxh64::xxh64;
@@ -128,13 +128,8 @@ fn write_chunk(
 }
 
 fn wire(encoding: WireEncoding, data: &[u8]) -> ChunkRef<'_> {
-    let encoding = match encoding {
-        WireEncoding::Xor => chunk::Encoding::Xor,
-        WireEncoding::Histogram => chunk::Encoding::Histogram,
-        WireEncoding::FloatHistogram => chunk::Encoding::FloatHistogram,
-    };
     ChunkRef {
-        encoding,
+        encoding: encoding.as_i32(),
         data,
         hash: xxh64(data, 0),
     }

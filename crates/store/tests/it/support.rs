@@ -10,13 +10,15 @@ use rutile_disk::{Disk, MemoryDisk};
 use rutile_fetcher::{FetcherConfig, Scope};
 use rutile_model::TimeOrDuration;
 use rutile_objstore::{Bucket, BucketReader, PutMode};
-use rutile_proto::thanos::{LabelMatcher, SeriesRequest, SeriesResponse, label_matcher};
+use rutile_proto::thanos::{
+    LabelMatcher, SeriesRequest, SeriesResponse, label_matcher, series_response,
+};
 use rutile_runtime::{Clock, CpuPool, Ledger, ManualClock, TaskGroup};
 use rutile_store::{
     CallLimits, GatewayConfig, HeaderDownload, Parts, Store, StoreConfig, SyncConfig,
 };
 use rutile_storeapi::grpc::{Client, ClientOptions, Compression, InfoServer, StoreServer};
-use rutile_storeapi::{RequestContext, Result, StoreApi};
+use rutile_storeapi::{Batch, RequestContext, Result, Series, StoreApi};
 use rutile_telemetry::Registry;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -132,9 +134,22 @@ pub(crate) async fn series(
     let frames: Vec<_> = stream.try_collect().await?;
     let mut messages = Vec::new();
     for frames in frames {
-        messages.extend(frames.decode()?);
+        let decoded = frames.decode()?;
+        let batch = Batch::decode(&frames)?;
+        assert!(batch.series == series_in(&decoded), "a fan-out sees others");
+        messages.extend(decoded);
     }
     Ok(messages)
+}
+
+/// The series of messages, as a fan-out has them.
+fn series_in(messages: &[SeriesResponse]) -> Vec<Series> {
+    let of_one = |message: &SeriesResponse| match message.result.clone() {
+        Some(series_response::Result::Series(series)) => vec![series],
+        Some(series_response::Result::Batch(batch)) => batch.series,
+        _ => Vec::new(),
+    };
+    messages.iter().flat_map(of_one).map(Series::from).collect()
 }
 
 /// A matcher as the wire has it.

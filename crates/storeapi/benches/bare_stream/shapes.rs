@@ -51,7 +51,7 @@ impl Shape {
             for j in 0..chunks {
                 let chunk = &data[(i + j) % 251..][..CHUNK];
                 let chunk = ChunkRef {
-                    encoding: Encoding::Xor,
+                    encoding: Encoding::Xor.into(),
                     data: chunk,
                     hash: 0,
                 };

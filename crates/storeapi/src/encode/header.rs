@@ -8,7 +8,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The longest: tag, length, encoding, tag, length.
+    /// The longest: tag, length, tag, encoding, tag, length.
     pub(super) const CAPACITY: usize = 32;
     /// Bytes of the longest varint.
     pub(super) const MAX_VARINT: usize = 10;
@@ -54,6 +54,12 @@ impl Header {
 pub(super) fn varint_len(value: u64) -> usize {
     // Seven bits to a byte, computed without a loop or a division.
     ((value | 1).ilog2() as usize * 9 + 73) / 64
+}
+
+/// Bytes of a number's field, which is left out when it is 0.
+#[inline]
+pub(super) fn varint_field_len(value: u64) -> usize {
+    if value == 0 { 0 } else { 1 + varint_len(value) }
 }
 
 /// Bytes of a field of `len` bytes, which is left out when it is empty.

@@ -1,11 +1,14 @@
 //! The writer against the protobuf library: the same bytes, always.
 
 use bytes::Bytes;
-use proptest::{collection::vec, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+};
 use prost::Message;
-use rutile_proto::thanos::{AggrChunk, Chunk, Label, SeriesBatch, series_response};
+use rutile_proto::thanos::{AggrChunk, Chunk, Label, Series, SeriesBatch, series_response};
 
-use super::*;
+use super::{header::varint_len, *};
 
 fn response(result: series_response::Result) -> SeriesResponse {
     SeriesResponse {
@@ -50,7 +53,7 @@ fn parts(chunk: &AggrChunk) -> Vec<(Aggr, ChunkRef<'_>)> {
         (Aggr::Counter, &chunk.counter),
     ];
     let reference = |part: &'_ Chunk| ChunkRef {
-        encoding: part.r#type(),
+        encoding: part.r#type,
         data: &[],
         hash: part.hash,
     };
@@ -71,7 +74,7 @@ fn parts(chunk: &AggrChunk) -> Vec<(Aggr, ChunkRef<'_>)> {
 
 fn write(writer: &mut FrameWriter, series: &Series, way: usize) {
     if way == 2 {
-        return writer.decoded(series).unwrap();
+        return writer.decoded(&series.clone().into()).unwrap();
     }
     let mut out = writer.series();
     if way == 1 {
@@ -124,7 +127,7 @@ fn check(all: &[Series], batch_size: usize, take_every: usize) {
 }
 
 prop_compose! {
-    fn chunk()(kind in 0..3, data in vec(any::<u8>(), 0..300), hash in prop_oneof![Just(0), any::<u64>()]) -> Chunk {
+    fn chunk()(kind in prop_oneof![0..3, any::<i32>()], data in vec(any::<u8>(), 0..300), hash in prop_oneof![Just(0), any::<u64>()]) -> Chunk {
         Chunk { r#type: kind, data: data.into(), hash }
     }
 }
@@ -144,13 +147,15 @@ prop_compose! {
     }
 }
 
-fn label() -> impl Strategy<Value = Label> {
-    ("[a-zü]{0,9}", "[a-zü]{0,150}").prop_map(|(name, value)| Label { name, value })
+fn labels() -> impl Strategy<Value = Vec<Label>> {
+    btree_map("[a-zü]{0,9}", "[a-zü]{0,150}", 0..6).prop_map(|labels| {
+        let labels = labels.into_iter();
+        labels.map(|(name, value)| Label { name, value }).collect()
+    })
 }
 
 fn series() -> impl Strategy<Value = Series> {
-    (vec(label(), 0..6), vec(aggr_chunk(), 0..8))
-        .prop_map(|(labels, chunks)| Series { labels, chunks })
+    (labels(), vec(aggr_chunk(), 0..8)).prop_map(|(labels, chunks)| Series { labels, chunks })
 }
 
 proptest! {

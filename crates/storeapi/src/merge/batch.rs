@@ -8,11 +8,12 @@ use std::{
     vec,
 };
 
+use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
-use rutile_proto::thanos::Series;
+use rutile_proto::{series::SeriesDecoder, thanos::series_response};
 
 use super::Item;
-use crate::{Frames, Result};
+use crate::{Frames, Result, Series, frames};
 
 /// A decoded answer in batches, sorted by its series' labels.
 pub type BatchStream = BoxStream<'static, Result<Batch>>;
@@ -36,16 +37,28 @@ impl Batch {
     /// `Corrupt` when a message is not a `SeriesResponse`.
     pub fn decode(frames: &Frames) -> Result<Self> {
         let mut batch = Self::default();
-        for response in frames.decode()? {
-            match response.result {
-                Some(Item::Series(series)) => batch.series.push(series),
-                Some(Item::Batch(found)) if batch.series.is_empty() => batch.series = found.series,
-                Some(Item::Batch(found)) => batch.series.extend(found.series),
-                Some(item @ (Item::Warning(_) | Item::Hints(_))) => batch.passing.push(item),
-                None => {}
+        let mut decoder = SeriesDecoder::default();
+        for message in frames.messages() {
+            if decoder.add_series(&message, &mut batch.series).is_none() {
+                batch.add(message)?;
             }
         }
         Ok(batch)
+    }
+
+    /// Adds what the protobuf library finds in a message.
+    fn add(&mut self, message: Bytes) -> Result<()> {
+        match frames::decode(message)?.result {
+            Some(series_response::Result::Series(series)) => self.series.push(series.into()),
+            Some(series_response::Result::Batch(batch)) => {
+                let series = batch.series.into_iter();
+                self.series.extend(series.map(Series::from));
+            }
+            Some(series_response::Result::Warning(text)) => self.passing.push(Item::Warning(text)),
+            Some(series_response::Result::Hints(hints)) => self.passing.push(Item::Hints(hints)),
+            None => {}
+        }
+        Ok(())
     }
 }
 

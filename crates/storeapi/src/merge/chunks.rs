@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use rutile_proto::thanos::{AggrChunk, Chunk};
+use rutile_proto::thanos::{Aggr, Chunk};
+
+use crate::AggrChunk;
 
 /// Adds the chunks of the same series from elsewhere, unless they are the same: replicas of a store
 /// answer alike, and what is not added need not be sorted.
@@ -31,19 +33,17 @@ pub(super) fn order_chunks(chunks: &mut Vec<AggrChunk>) {
 fn compare_chunks(a: &AggrChunk, b: &AggrChunk) -> Ordering {
     (a.min_time, a.max_time)
         .cmp(&(b.min_time, b.max_time))
-        .then_with(|| compare_parts(a.raw.as_ref(), b.raw.as_ref()))
-        .then_with(|| compare_parts(a.count.as_ref(), b.count.as_ref()))
-        .then_with(|| compare_parts(a.sum.as_ref(), b.sum.as_ref()))
-        .then_with(|| compare_parts(a.min.as_ref(), b.min.as_ref()))
-        .then_with(|| compare_parts(a.max.as_ref(), b.max.as_ref()))
-        .then_with(|| compare_parts(a.counter.as_ref(), b.counter.as_ref()))
+        .then_with(|| {
+            let parts = a.parts().iter().zip(b.parts());
+            let unequal = parts.map(|(a, b)| compare_parts(a, b)).find(|o| o.is_ne());
+            // Of parts that are alike as far as they go, more come first.
+            unequal.unwrap_or_else(|| b.parts().len().cmp(&a.parts().len()))
+        })
 }
 
-fn compare_parts(a: Option<&Chunk>, b: Option<&Chunk>) -> Ordering {
-    match (a, b) {
-        (None, None) => Ordering::Equal,
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(a), Some(b)) => a.r#type.cmp(&b.r#type).then_with(|| b.data.cmp(&a.data)),
-    }
+/// Where one has an aggregate that the other lacks, that of the other comes later in the order.
+fn compare_parts((of_a, a): &(Aggr, Chunk), (of_b, b): &(Aggr, Chunk)) -> Ordering {
+    (of_a.cmp(of_b))
+        .then_with(|| a.r#type.cmp(&b.r#type))
+        .then_with(|| b.data.cmp(&a.data))
 }

@@ -4,22 +4,16 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use rutile_model::ErrorKind;
-use rutile_proto::thanos::{AggrChunk, Chunk};
+use rutile_proto::thanos::{self, Aggr, Chunk, series_response};
 
 use super::*;
-use crate::{Error, Frames};
+use crate::{AggrChunk, Error, Frames};
 
 type Key = Vec<(String, String)>;
 
 fn series(labels: &Key, chunks: Vec<AggrChunk>) -> Series {
-    let label = |(name, value): &(String, String)| Label {
-        name: name.clone(),
-        value: value.clone(),
-    };
-    Series {
-        labels: labels.iter().map(label).collect(),
-        chunks,
-    }
+    let labels = labels.iter().cloned().collect();
+    Series { labels, chunks }
 }
 
 fn raw(min_time: i64, max_time: i64, data: &'static [u8], hash: u64) -> AggrChunk {
@@ -28,12 +22,13 @@ fn raw(min_time: i64, max_time: i64, data: &'static [u8], hash: u64) -> AggrChun
         hash,
         ..Chunk::default()
     });
-    AggrChunk {
+    let chunk = thanos::AggrChunk {
         min_time,
         max_time,
         raw,
-        ..AggrChunk::default()
-    }
+        ..thanos::AggrChunk::default()
+    };
+    chunk.into()
 }
 
 /// An answer in frames of `batch_size`, handed over one by one.
@@ -82,7 +77,7 @@ proptest! {
         }
         let merged = collect(merge(answers)).unwrap();
         let identity = |chunk: &AggrChunk| {
-            let data = chunk.raw.as_ref().map(|raw| raw.data.clone());
+            let data = chunk.part(Aggr::Raw).map(|raw| raw.data.clone());
             (chunk.min_time, chunk.max_time, Reverse(data))
         };
         prop_assert_eq!(merged.len(), expected.len());
@@ -106,53 +101,54 @@ fn chunks_of_the_same_times() {
             hash: 0,
         })
     };
-    let chunk = AggrChunk {
+    let chunk = thanos::AggrChunk {
         min_time: 5,
         max_time: 9,
-        ..AggrChunk::default()
+        ..thanos::AggrChunk::default()
     };
     let expected = [
-        AggrChunk {
+        thanos::AggrChunk {
             min_time: 1,
             max_time: 90,
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             max_time: 8,
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             raw: part(0, b"b"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             raw: part(0, b"a"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             raw: part(1, b"z"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             count: part(0, b"a"),
             sum: part(0, b"b"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             count: part(0, b"a"),
             sum: part(0, b"a"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             count: part(0, b"a"),
             ..chunk.clone()
         },
-        AggrChunk {
+        thanos::AggrChunk {
             counter: part(0, b"a"),
             ..chunk.clone()
         },
         chunk,
     ];
+    let expected = expected.map(AggrChunk::from);
     let mut found: Vec<_> = expected.iter().rev().chain(&expected).cloned().collect();
     order_chunks(&mut found);
     assert_eq!(found, expected);
@@ -198,8 +194,8 @@ fn encodes_in_batches_up_to_the_limit() {
         let sizes: Vec<_> = decoded
             .iter()
             .map(|response| match &response.result {
-                Some(Item::Batch(batch)) => batch.series.len(),
-                Some(Item::Series(_)) => 1,
+                Some(series_response::Result::Batch(batch)) => batch.series.len(),
+                Some(series_response::Result::Series(_)) => 1,
                 other => panic!("{other:?}"),
             })
             .collect();

@@ -42,6 +42,7 @@ fn averaged(count: &[(i64, f64)], sum: &[(i64, f64)]) -> thanos::AggrChunk {
 }
 
 fn decoded(chunks: &[thanos::AggrChunk], take: Take) -> Result<Vec<(i64, f64)>> {
+    let chunks: Vec<_> = chunks.iter().cloned().map(AggrChunk::from).collect();
     let mut out = Samples::default();
     append(chunks.iter(), take, &mut out)?;
     assert_eq!(out.times.len(), out.floats.len());
@@ -143,6 +144,7 @@ fn floats_and_histograms_stand_in_one_order() {
             chunk,
             raw(&[(4, 4.0), (5, 5.0)]),
         ]
+        .map(AggrChunk::from)
         .iter(),
         Take::Average,
         &mut out,
