@@ -12,33 +12,41 @@ const NAME_BYTES: usize = 15;
 /// How long a reload may take, and how often is asked.
 const RELOAD_WITHIN: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(200);
+/// Prometheus tells the second of its last reload: one in the same second as that before does not show, so
+/// it is told again.
+const SIGNAL_EVERY: Duration = Duration::from_secs(2);
 
 /// Tells the process called `name`; returns when the Prometheus at `client` has reloaded.
 pub(super) async fn reload(name: &str, client: &Client) -> Result<(), String> {
     let told = |error: rutile_promclient::Error| error.to_string();
     let before = client.runtime_info().await.map_err(told)?;
     let process = one(name, &find(name)?)?;
-    let sent = kill_process(process, Signal::HUP);
-    sent.map_err(|error| format!("cannot send SIGHUP to the process {name:?}: {error}"))?;
     let deadline = Instant::now() + RELOAD_WITHIN;
+    let mut next_signal = Instant::now();
     loop {
+        if Instant::now() >= next_signal {
+            let sent = kill_process(process, Signal::HUP);
+            sent.map_err(|error| format!("cannot send SIGHUP to the process {name:?}: {error}"))?;
+            next_signal += SIGNAL_EVERY;
+        }
         let now = client.runtime_info().await.map_err(told)?;
         if now.reload_config_success && now.last_config_time != before.last_config_time {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            let seconds = RELOAD_WITHIN.as_secs();
-            let state = match now.reload_config_success {
-                true => "did not reload",
-                false => "refused its configuration (its log tells why)",
-            };
-            return Err(format!(
-                "Prometheus at {} {state} within {seconds} s after SIGHUP",
-                client.address()
-            ));
+            return Err(not_reloaded(now.reload_config_success, client));
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
+}
+
+fn not_reloaded(last_succeeded: bool, client: &Client) -> String {
+    let what = match last_succeeded {
+        true => "did not reload",
+        false => "refused its configuration (its log tells why)",
+    };
+    let (address, seconds) = (client.address(), RELOAD_WITHIN.as_secs());
+    format!("Prometheus at {address} {what} within {seconds} s after SIGHUP")
 }
 
 /// The processes with this name, as far as they can be seen.

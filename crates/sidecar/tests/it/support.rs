@@ -90,10 +90,15 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
+    /// With all golden blocks.
     pub(crate) async fn new(limits: CallLimits, memory: u64) -> Self {
+        Self::with(&golden_blocks(), limits, memory).await
+    }
+
+    pub(crate) async fn with(blocks: &[PathBuf], limits: CallLimits, memory: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for block in golden_blocks() {
-            add_block(folder.path(), &block);
+        for block in blocks {
+            add_block(folder.path(), block);
         }
         let server = keeping(folder.path()).config(CONFIG).start();
         let registry = Registry::new();
