@@ -6,8 +6,8 @@ fn check(min: &str, max: &str, delay: Option<&str>, ignore: bool) -> Result<(), 
         ignore_unequal_block_size: ignore,
     };
     let flags = Flags {
-        min_block_duration: Some(min.parse().unwrap()),
-        max_block_duration: Some(max.parse().unwrap()),
+        min_block_duration: min.parse().ok(),
+        max_block_duration: max.parse().ok(),
         delay_compact_file: delay.map(str::to_owned),
     };
     let checked = uploads.check(&flags, "http://p");

@@ -16,7 +16,7 @@ use crate::support::{
 
 /// What the bucket says of a block.
 fn uploaded(bucket: &Path, block: &Path) -> Option<String> {
-    let meta = bucket.join(block.file_name().unwrap()).join("meta.json");
+    let meta = bucket.join(block.file_name()?).join("meta.json");
     fs::read_to_string(meta).ok()
 }
 

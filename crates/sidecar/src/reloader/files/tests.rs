@@ -20,7 +20,8 @@ fn config(folder: &TempDir) -> ReloaderConfig {
 
 fn made(folder: &TempDir, input: &[u8]) -> Result<String, String> {
     let config = config(folder);
-    fs::write(folder.path().join("in.yml"), input).unwrap();
+    let written = fs::write(folder.path().join("in.yml"), input);
+    written.map_err(|error| error.to_string())?;
     let looked = look(&config).map_err(|error| error.to_string())?;
     Ok(looked.1.unwrap())
 }
