@@ -5,4 +5,4 @@ mod samples;
 mod store;
 
 pub use query::QueryServer;
-pub use store::{CallLimits, QuerierStore};
+pub use store::QuerierStore;

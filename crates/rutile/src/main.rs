@@ -10,6 +10,7 @@ use rutile_query::QueryComponent;
 use rutile_server::cli::version_text;
 use rutile_server::status::EXIT_USAGE;
 use rutile_server::{Component, run_from};
+use rutile_sidecar::SidecarComponent;
 use rutile_store::StoreComponent;
 
 use crate::up::UpComponent;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         StoreComponent::NAME => run_from::<StoreComponent>(argv),
         CompactComponent::NAME => run_from::<CompactComponent>(argv),
         QueryComponent::NAME => run_from::<QueryComponent>(argv),
+        SidecarComponent::NAME => run_from::<SidecarComponent>(argv),
         "tools" => rutile_tools::run_from(argv),
         "--version" | "version" => say(&format!("rutile {}\n", version_text())),
         "-h" | "--help" | "help" => say(&overview()),
@@ -67,6 +69,7 @@ fn overview() -> String {
         (QueryComponent::NAME, QueryComponent::ABOUT),
         (StoreComponent::NAME, StoreComponent::ABOUT),
         (CompactComponent::NAME, CompactComponent::ABOUT),
+        (SidecarComponent::NAME, SidecarComponent::ABOUT),
         TOOLS,
     ];
     let mut text =

@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> String {
 fn commands_are_listed_and_mistakes_told() {
     let listed = rutile(&["--help"]);
     assert_eq!(listed.status.code(), Some(0));
-    for command in ["up", "query", "store", "compact", "tools"] {
+    for command in ["up", "query", "store", "compact", "sidecar", "tools"] {
         let line = format!("\n  {command} ");
         assert!(text(&listed.stdout).contains(&line), "{command}");
         let help = rutile(&[command, "--help"]);
@@ -40,6 +40,7 @@ fn commands_are_listed_and_mistakes_told() {
         (&["query", "--x"], "Usage: rutile query "),
         (&["store", "--x"], "Usage: rutile store "),
         (&["compact", "--x"], "Usage: rutile compact "),
+        (&["sidecar", "--x"], "Usage: rutile sidecar "),
         (&["tools", "--x"], "Usage: rutile tools "),
         (
             &["tools", "bucket", "ls", "--x"],

@@ -179,20 +179,17 @@ impl FrameWriter {
         self.buf.is_empty()
     }
 
-    /// Whether there is enough for a [`Self::take`] to be worth it.
+    /// Whether there is enough for a [`Self::take`] to be worth it. An unfinished batch does not count:
+    /// it would stay, and who takes until there is room would never go on.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.buf.len() >= FLUSH_BYTES
+        self.whole() >= FLUSH_BYTES
     }
 
     /// Hands over the whole frames; an unfinished batch stays.
     #[must_use]
     pub fn take(&mut self) -> Frames {
-        let whole = if self.batched == 0 {
-            self.buf.len()
-        } else {
-            self.frame_start
-        };
+        let whole = self.whole();
         if whole == 0 {
             return Frames::default();
         }
@@ -211,6 +208,14 @@ impl FrameWriter {
     pub fn finish(mut self) -> Result<Frames> {
         self.end_batch()?;
         Ok(Frames::from_wire(self.buf.into()))
+    }
+
+    /// Bytes of whole frames.
+    fn whole(&self) -> usize {
+        match self.batched {
+            0 => self.buf.len(),
+            _ => self.frame_start,
+        }
     }
 
     /// Ends the open batch, if there is one.

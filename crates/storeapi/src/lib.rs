@@ -12,6 +12,7 @@ mod encode;
 mod error;
 mod frames;
 pub mod grpc;
+mod limits;
 mod matchers;
 pub mod memory;
 mod merge;
@@ -21,6 +22,7 @@ pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
 pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter, encode_label};
 pub use error::{Error, Result};
 pub use frames::Frames;
+pub use limits::{CallCounter, CallLimits};
 pub use matchers::{compile_matchers, compile_matchers_apart, without_external};
 pub use merge::{Batch, BatchStream, Item, ItemStream, encode_items, merge, merge_batches};
 pub use rutile_proto::{

@@ -89,20 +89,98 @@ pub fn azure() -> Server {
 /// When it is not installed, does not start, or refuses the configuration.
 #[must_use]
 pub fn prometheus(config: &str) -> Server {
-    let written = tempfile::tempdir().and_then(|data| {
-        fs::write(data.path().join("prometheus.yml"), config)?;
-        Ok(data)
-    });
-    let data = written.unwrap_or_else(|error| panic!("cannot make a folder: {error}"));
-    let flag = |name: &str, path: &str| format!("--{name}={}", data.path().join(path).display());
-    let mut command = Command::new(program("prometheus/prometheus"));
-    command
-        .arg("--web.listen-address=127.0.0.1:0")
-        .arg(flag("config.file", "prometheus.yml"))
-        .arg(flag("storage.tsdb.path", "data"));
-    let mut server = start(command, "msg=\"Listening on\" address=", Kind::Prometheus);
-    server.data = Some(data);
-    server
+    Prometheus::new().config(config).start()
+}
+
+/// How a Prometheus is started: with `prometheus.yml` and the database `data` in one folder.
+#[derive(Debug, Default)]
+pub struct Prometheus {
+    config: Option<String>,
+    folder: Option<PathBuf>,
+    flags: Vec<String>,
+    address: Option<String>,
+    name: Option<String>,
+}
+
+impl Prometheus {
+    /// On a free port, in a folder that goes with it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes this `prometheus.yml`; else there must be one.
+    #[must_use]
+    pub fn config(mut self, config: &str) -> Self {
+        self.config = Some(config.to_owned());
+        self
+    }
+
+    /// In a folder that stays.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// With another flag.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Where another one was that has ended.
+    #[must_use]
+    pub fn address(mut self, address: &str) -> Self {
+        self.address = Some(address.to_owned());
+        self
+    }
+
+    /// As a process of this name.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it is not installed, does not start, or refuses the configuration.
+    #[must_use]
+    pub fn start(self) -> Server {
+        let own = self.folder.is_none();
+        let own = own.then(|| made(tempfile::tempdir()));
+        let given = self.folder.as_deref();
+        let folder = own.as_ref().map_or(given, |own| Some(own.path()));
+        let folder = folder.unwrap_or(Path::new("."));
+        if let Some(config) = &self.config {
+            made(fs::write(folder.join("prometheus.yml"), config));
+        }
+        let mut installed = program("prometheus/prometheus");
+        if let Some(name) = &self.name {
+            let link = folder.join(name);
+            made(std::os::unix::fs::symlink(&installed, &link));
+            installed = link;
+        }
+        let flag = |name: &str, path: &str| format!("--{name}={}", folder.join(path).display());
+        let address = self.address.as_deref().unwrap_or("127.0.0.1:0");
+        let mut command = Command::new(installed);
+        command
+            .arg(format!("--web.listen-address={address}"))
+            .arg(flag("config.file", "prometheus.yml"))
+            .arg(flag("storage.tsdb.path", "data"))
+            .args(&self.flags);
+        let mut server = start(command, "msg=\"Listening on\" address=", Kind::Prometheus);
+        server.data = own;
+        server
+    }
+}
+
+/// What the start of a Prometheus needs of the disk.
+fn made<T>(result: std::io::Result<T>) -> T {
+    result.unwrap_or_else(|error| panic!("cannot make a folder for Prometheus: {error}"))
 }
 
 /// Starts an empty memcached.

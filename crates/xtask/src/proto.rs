@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use protox::prost::Message;
 
 /// The files that are compiled, relative to `proto/`; what they import is found from there.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "thanos/store.proto",
     "thanos/query.proto",
     "thanos/info.proto",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 9] = [
     "thanos/exemplars.proto",
     "thanos/status.proto",
     "hintspb/hints.proto",
+    "prompb/remote.proto",
 ];
 
 /// Where the generated code lies, relative to the root of the workspace.

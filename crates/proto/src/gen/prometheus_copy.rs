@@ -132,3 +132,157 @@ pub struct TimeSeries {
     #[prost(message, repeated, tag = "4")]
     pub histograms: ::prost::alloc::vec::Vec<Histogram>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub queries: ::prost::alloc::vec::Vec<Query>,
+    /// The first one that the server knows is used.
+    #[prost(enumeration = "read_request::ResponseType", repeated, tag = "2")]
+    pub accepted_response_types: ::prost::alloc::vec::Vec<i32>,
+}
+/// Nested message and enum types in `ReadRequest`.
+pub mod read_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum ResponseType {
+        /// One ReadResponse, compressed as a block of snappy.
+        Samples = 0,
+        /// ChunkedReadResponse after ChunkedReadResponse, each behind its length as a varint and its CRC-32C, big endian.
+        StreamedXorChunks = 1,
+    }
+    impl ResponseType {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Samples => "SAMPLES",
+                Self::StreamedXorChunks => "STREAMED_XOR_CHUNKS",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "SAMPLES" => Some(Self::Samples),
+                "STREAMED_XOR_CHUNKS" => Some(Self::StreamedXorChunks),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Query {
+    /// Milliseconds, both inclusive.
+    #[prost(int64, tag = "1")]
+    pub start_timestamp_ms: i64,
+    #[prost(int64, tag = "2")]
+    pub end_timestamp_ms: i64,
+    #[prost(message, repeated, tag = "3")]
+    pub matchers: ::prost::alloc::vec::Vec<super::thanos::LabelMatcher>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadResponse {
+    /// In the order of the queries.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<QueryResult>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryResult {
+    #[prost(message, repeated, tag = "1")]
+    pub timeseries: ::prost::alloc::vec::Vec<TimeSeries>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChunkedReadResponse {
+    /// A series may go on in the next message; another one begins only when it has ended.
+    #[prost(message, repeated, tag = "1")]
+    pub chunked_series: ::prost::alloc::vec::Vec<ChunkedSeries>,
+    #[prost(int64, tag = "2")]
+    pub query_index: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChunkedSeries {
+    /// Sorted by name.
+    #[prost(message, repeated, tag = "1")]
+    pub labels: ::prost::alloc::vec::Vec<super::thanos::Label>,
+    /// By start; they may overlap.
+    #[prost(message, repeated, tag = "2")]
+    pub chunks: ::prost::alloc::vec::Vec<Chunk>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Chunk {
+    /// Milliseconds, both inclusive.
+    #[prost(int64, tag = "1")]
+    pub min_time_ms: i64,
+    #[prost(int64, tag = "2")]
+    pub max_time_ms: i64,
+    #[prost(enumeration = "chunk::Encoding", tag = "3")]
+    pub r#type: i32,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub data: ::prost::bytes::Bytes,
+}
+/// Nested message and enum types in `Chunk`.
+pub mod chunk {
+    /// The encoding bytes of Prometheus's storage.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Encoding {
+        Unknown = 0,
+        Xor = 1,
+        Histogram = 2,
+        FloatHistogram = 3,
+        Xor2 = 4,
+        HistogramSt = 5,
+        FloatHistogramSt = 6,
+    }
+    impl Encoding {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unknown => "UNKNOWN",
+                Self::Xor => "XOR",
+                Self::Histogram => "HISTOGRAM",
+                Self::FloatHistogram => "FLOAT_HISTOGRAM",
+                Self::Xor2 => "XOR2",
+                Self::HistogramSt => "HISTOGRAM_ST",
+                Self::FloatHistogramSt => "FLOAT_HISTOGRAM_ST",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "UNKNOWN" => Some(Self::Unknown),
+                "XOR" => Some(Self::Xor),
+                "HISTOGRAM" => Some(Self::Histogram),
+                "FLOAT_HISTOGRAM" => Some(Self::FloatHistogram),
+                "XOR2" => Some(Self::Xor2),
+                "HISTOGRAM_ST" => Some(Self::HistogramSt),
+                "FLOAT_HISTOGRAM_ST" => Some(Self::FloatHistogramSt),
+                _ => None,
+            }
+        }
+    }
+}

@@ -5,29 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use rutile_fanout::{Fanout, Proxies};
-use rutile_model::ErrorKind;
 use rutile_proto::thanos::info::{InfoResponse, QueryApiInfo};
 use rutile_proto::thanos::{
     LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
 };
 use rutile_runtime::CpuPool;
 use rutile_storeapi::{
-    Error, Item, RequestContext, Result, Series, SeriesStream, StoreApi, compile_matchers_apart,
-    encode_items,
+    CallCounter, CallLimits, Item, RequestContext, Result, Series, SeriesStream, StoreApi,
+    compile_matchers_apart, encode_items,
 };
-use rutile_telemetry::{IntCounterVec, Registry};
-
-/// Samples that a chunk counts as.
-const SAMPLES_PER_CHUNK: u64 = 120;
-
-/// What a Series call may take; 0: no limit.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CallLimits {
-    /// Series.
-    pub series: u64,
-    /// Samples, counted as 120 a chunk.
-    pub samples: u64,
-}
+use rutile_telemetry::Registry;
 
 /// All stores of a fan-out as one, which also answers queries, and what [`Proxies`] answer.
 #[derive(Debug)]
@@ -36,15 +23,8 @@ pub struct QuerierStore {
     /// Where matchers are compiled.
     cpu: CpuPool,
     limits: CallLimits,
-    dropped: IntCounterVec,
-}
-
-/// Counts what was sent.
-struct Sent {
-    limits: CallLimits,
-    series: u64,
-    samples: u64,
-    dropped: IntCounterVec,
+    /// Has counted nothing: cloned for each call.
+    counter: CallCounter,
 }
 
 impl QuerierStore {
@@ -55,40 +35,19 @@ impl QuerierStore {
             fanout,
             cpu,
             limits,
-            dropped: registry.int_counter_vec(
-                "thanos_store_selects_dropped_total",
-                "Series calls that a limit failed.",
-                &["reason"],
-            ),
+            counter: CallCounter::new(limits, registry),
         }
     }
 }
 
-impl Sent {
-    fn count(&mut self, item: Item) -> Result<Item> {
-        match &item {
-            Item::Series(series) => self.add(series)?,
-            Item::Warning(_) | Item::Hints(_) => {}
-        }
-        Ok(item)
+/// Counts the series of an item.
+fn count(counter: &mut CallCounter, item: Item) -> Result<Item> {
+    let mut add = |series: &Series| counter.add(series.chunks.len());
+    match &item {
+        Item::Series(series) => add(series)?,
+        Item::Warning(_) | Item::Hints(_) => {}
     }
-
-    fn add(&mut self, series: &Series) -> Result<()> {
-        self.series += 1;
-        self.samples += series.chunks.len() as u64 * SAMPLES_PER_CHUNK;
-        let counts = [
-            ("series", "series", self.series, self.limits.series),
-            ("chunks", "samples", self.samples, self.limits.samples),
-        ];
-        for (reason, what, got, limit) in counts {
-            if limit > 0 && got > limit {
-                self.dropped.with_label_values(&[reason]).inc();
-                let message = format!("failed to send {what}: limit {limit} violated (got {got})");
-                return Err(Error::new(ErrorKind::Exhausted, message));
-            }
-        }
-        Ok(())
-    }
+    Ok(item)
 }
 
 #[async_trait]
@@ -98,22 +57,16 @@ impl StoreApi for QuerierStore {
         context: RequestContext,
         request: SeriesRequest,
     ) -> Result<SeriesStream> {
-        let CallLimits { series, samples } = self.limits;
         let batch_size = usize::try_from(request.response_batch_size).unwrap_or(0);
         let compiled = compile_matchers_apart(&self.cpu, &request.matchers).await?;
         let items = self
             .fanout
             .matching_series(&context, request, compiled, &[])?;
-        if series == 0 && samples == 0 {
+        if self.limits.is_none() {
             return Ok(encode_items(items, batch_size, 0));
         }
-        let mut sent = Sent {
-            limits: self.limits,
-            series: 0,
-            samples: 0,
-            dropped: self.dropped.clone(),
-        };
-        let counted = items.map(move |item| sent.count(item?));
+        let mut counter = self.counter.clone();
+        let counted = items.map(move |item| count(&mut counter, item?));
         Ok(encode_items(counted.boxed(), batch_size, 0))
     }
 

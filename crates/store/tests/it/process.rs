@@ -328,6 +328,7 @@ fn documented_metrics_are_there() {
         "Queries",
         "Endpoints and fan-out",
         "Uploading local blocks",
+        "Sidecar",
     ];
     let is_ours = |section: &&str| !others.iter().any(|title| section.starts_with(title));
     let ours = sections.filter(is_ours);

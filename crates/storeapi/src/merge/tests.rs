@@ -207,3 +207,31 @@ fn encodes_in_batches_up_to_the_limit() {
         );
     }
 }
+
+/// More than a hand-over in one batch: what is written goes on.
+#[test]
+fn large_batches_are_encoded_to_the_end() {
+    let data: &'static [u8] = &[7; 4096];
+    let all: Vec<_> = (0..200)
+        .map(|i| {
+            let labels = vec![("a".to_owned(), format!("{i:03}"))];
+            series(&labels, vec![raw(0, 1, data, 0)])
+        })
+        .collect();
+    for batch_size in [1, 64, 1000] {
+        let items = all.clone().into_iter();
+        let items = items.map(|series| Ok(Item::Series(series)));
+        let encoded = encode_items(stream::iter(items).boxed(), batch_size, 0);
+        // An encoder that stands still gives frames for ever.
+        let frames = futures::executor::block_on_stream(encoded).take(1000);
+        let mut found = Vec::new();
+        for frame in frames {
+            found.extend(Batch::decode(&frame.unwrap()).unwrap().series);
+        }
+        assert!(
+            found == all,
+            "batches of {batch_size}: {} series",
+            found.len()
+        );
+    }
+}

@@ -13,8 +13,9 @@ const METRICS: &str = "docs/metrics.md";
 const COMPONENTS: &str = "docs/components/";
 
 /// How the full names of metrics begin.
-const METRIC_PREFIXES: [&str; 9] = [
+const METRIC_PREFIXES: [&str; 10] = [
     "thanos_",
+    "prometheus_store_",
     "rutile_",
     "process_",
     "go_",
