@@ -59,6 +59,15 @@ sim: ## Simulate SEEDS (1000) seeds from FIRST_SEED (1) in PROFILE (strong, s3-l
 	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) PROFILE=$(PROFILE) LIMIT_SECONDS=$(LIMIT_SECONDS) KEEP_GOING=$(KEEP_GOING) \
 	  $(CARGO) run --quiet $(LOCKED) --profile sim -p rutile-sim
 
+.PHONY: e2e
+e2e: ## Run the suites of e2e/suites (SUITES names some) with real processes in containers; needs Docker, or root to install it.
+	SUITES="$(SUITES)" e2e/run.sh
+
+.PHONY: image
+image: ## Build the container image `rutile` of deploy/Dockerfile.
+	$(CARGO) build $(LOCKED) --release -p rutile
+	docker build -t rutile -f deploy/Dockerfile $${CARGO_TARGET_DIR:-target}/release
+
 .PHONY: bench
 bench: ## Measure speed and memory on 2 GB of blocks; takes a while, 6 GB of disk, and Go to make the blocks.
 	scripts/bench.sh

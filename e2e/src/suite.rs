@@ -1,0 +1,160 @@
+//! What a suite says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A cluster, and what is done with it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Suite {
+    /// What it shows, in a sentence.
+    pub(crate) about: String,
+    /// Services as in a compose file. What several suites share they extend from `services.yaml`.
+    pub(crate) services: BTreeMap<String, Value>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing that is done, or must be seen.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Step {
+    /// Starts services, and waits until those that have a probe say that they are ready.
+    Up(Vec<String>),
+    /// Stops services as a person would.
+    Stop(Vec<String>),
+    /// Ends services with SIGKILL.
+    Kill(Vec<String>),
+    /// Freezes services.
+    Pause(Vec<String>),
+    /// Lets frozen services go on.
+    Unpause(Vec<String>),
+    /// Runs a service to its end, with other arguments.
+    Exec(Exec),
+    /// Waits for a sample of a service's own metrics.
+    Metric(MetricStep),
+    /// Asks a query until its answer is as expected.
+    Query(QueryStep),
+    /// Sends a request, and looks at status and body.
+    Http(HttpStep),
+    /// Tells the proxy before the S3 server what to do from now on.
+    Faults(BTreeMap<String, f64>),
+    /// Asks a query over and over while its steps run: every answer must be the first one.
+    Watch(Watch),
+    /// Ends random services with SIGKILL and starts them again, while its steps run.
+    Havoc(Havoc),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exec {
+    pub(crate) service: String,
+    pub(crate) args: Vec<String>,
+    /// What its output must hold.
+    #[serde(default)]
+    pub(crate) prints: Vec<String>,
+    /// Whether it must fail.
+    #[serde(default)]
+    pub(crate) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetricStep {
+    pub(crate) service: String,
+    /// Its name; the samples of all label sets that hold `labels` are added up.
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) at_least: Option<f64>,
+    pub(crate) at_most: Option<f64>,
+    #[serde(default = "default_within")]
+    pub(crate) within: u64,
+}
+
+/// A query, and its answer.
+#[derive(Debug, Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueryStep {
+    pub(crate) service: String,
+    /// Parameters of `/api/v1/query_range`, or of `/api/v1/query` where there is no `step`.
+    pub(crate) ask: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) expect: Expect,
+    /// Seconds until the answer must be so.
+    #[serde(default = "default_within")]
+    pub(crate) within: u64,
+    /// A name under which the result is kept.
+    pub(crate) save: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Clone, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// The values of the result, one of each series, sorted: the last one of a range.
+    pub(crate) values: Option<Vec<String>>,
+    /// The least number of series.
+    pub(crate) series: Option<usize>,
+    /// A result that was kept.
+    pub(crate) same_as: Option<String>,
+    /// A part of a warning; without it there must be none.
+    pub(crate) warning: Option<String>,
+    /// A part of an error.
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpStep {
+    pub(crate) service: String,
+    #[serde(default = "default_method")]
+    pub(crate) method: String,
+    pub(crate) path: String,
+    #[serde(default = "default_status")]
+    pub(crate) status: u16,
+    #[serde(default)]
+    pub(crate) body: Vec<String>,
+    #[serde(default = "default_within")]
+    pub(crate) within: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Watch {
+    pub(crate) queries: Vec<QueryStep>,
+    /// How many answers there must be, of all queries.
+    pub(crate) answers: u64,
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Havoc {
+    pub(crate) services: Vec<String>,
+    /// How many there must be.
+    pub(crate) kills: u64,
+    /// Seconds between two, at most.
+    pub(crate) every: f64,
+    pub(crate) steps: Vec<Step>,
+}
+
+const fn default_within() -> u64 {
+    60
+}
+
+fn default_method() -> String {
+    "GET".to_owned()
+}
+
+const fn default_status() -> u16 {
+    200
+}
+
+/// Reads a suite.
+pub(crate) fn read(path: &Path) -> Result<Suite> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("parse {}", path.display()))
+}
