@@ -100,7 +100,10 @@ fn a_wrong_flag_of_a_component_is_named() {
             &["--no-compact", "--compact.arg=--consistency-delay=0s"],
             "--compact.arg has no effect with --no-compact",
         ),
-        (&["--grpc-server-tls-cert=x"], "not supported yet"),
+        (
+            &["--grpc-server-tls-cert=x"],
+            "--grpc-server-tls-cert and --grpc-server-tls-key go together",
+        ),
     ] {
         let ended = rutile(&[&ADDRESSES[..], &[&data], wrong].concat());
         let shown = text(&ended.stderr);

@@ -131,7 +131,11 @@ fn try_mutant(tree: &Path, target: &Path, mutant: &Mutant) -> Result<Option<Stri
     let last = |begin: &str| said.lines().rev().find(|line| line.starts_with(begin));
     let (Some(violation), Some(replay)) = (last("BC-"), last("replay:")) else {
         // What breaks down has found nothing.
-        bail!("with mistake {:?} the simulation ended with {}: {said}", mutant.name, ran.status);
+        bail!(
+            "with mistake {:?} the simulation ended with {}: {said}",
+            mutant.name,
+            ran.status
+        );
     };
     let seconds = begun.elapsed().as_secs();
     Ok(Some(format!("{violation} | {replay} | {seconds} s")))
