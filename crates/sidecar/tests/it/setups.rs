@@ -65,14 +65,21 @@ fn mistakes_on_the_command_line() {
     );
     check_end(&["--reloader.method=magic"], 2, &["--reloader.method"]);
     check_end(&["--hash-func=MD5"], 2, &["--hash-func"]);
-    for flag in [
-        "--http.config",
-        "--grpc-server-tls-cert",
-        "--tracing.config",
-    ] {
-        let set = format!("{flag}=x");
-        check_end(&[&set], 2, &[flag, "not supported yet"]);
-    }
+    check_end(
+        &["--tracing.config=x"],
+        2,
+        &["--tracing.config", "not supported yet"],
+    );
+    check_end(
+        &["--http.config=/nowhere"],
+        1,
+        &["--http.config", "/nowhere"],
+    );
+    check_end(
+        &["--grpc-server-tls-cert=x"],
+        2,
+        &["--grpc-server-tls-cert", "--grpc-server-tls-key"],
+    );
 }
 
 #[test]
