@@ -158,3 +158,21 @@ pub(crate) fn read(path: &Path) -> Result<Suite> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("parse {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found out before a cluster is started.
+    #[test]
+    fn every_suite_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
+        let mut suites = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let suite = read(&entry.unwrap().path()).unwrap();
+            assert!(!suite.steps.is_empty(), "{}", suite.about);
+            suites += 1;
+        }
+        assert!(suites > 0);
+    }
+}
