@@ -1,4 +1,4 @@
-//! What the tests of every crate share: the golden data and the parsers of its text files.
+//! What the tests of every crate share: the golden data and the parsers of its text files, servers, and components as processes.
 //!
 //! Golden data are real blocks and recorded answers of the reference; `golden/README.md` says what is where. They are
 //! read only: a test that lets a component write takes a copy with [`copy_bucket`]. Missing or malformed data panics
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub mod certificates;
 pub mod dumps;
+pub mod process;
 pub mod prometheus;
 pub mod servers;
 pub mod storeapi;

@@ -8,7 +8,7 @@ use rutile_server::{Context, GrpcArgs, GrpcServer, GrpcServices};
 use rutile_storeapi::grpc::{InfoServer, StoreServer};
 use rutile_testkit::certificates::{Authority, Certificate};
 
-use crate::process::Running;
+use crate::process::start;
 use crate::support::gateway;
 
 const QUERY: &str = "/api/v1/query?query=sum(http_requests_0_total)&time=1767375600";
@@ -67,7 +67,7 @@ async fn a_querier_reads_a_store_over_mutual_tls() {
         let endpoint = [format!("--endpoint={endpoint}")];
         let flags = flags.concat();
         let flags: Vec<&str> = endpoint.iter().chain(&flags).map(String::as_str).collect();
-        Running::start(&flags)
+        start(&flags)
     };
     let store = store(&of_store, &tasks).await;
     // It shows others the same certificate as the store does.
@@ -114,6 +114,6 @@ async fn the_endpoint_configuration_says_how_to_connect() {
         own.certificate.display(),
         own.key.display()
     );
-    let answer = Running::start(&[&format!("--endpoint.sd-config={config}")]).get(QUERY);
+    let answer = start(&[&format!("--endpoint.sd-config={config}")]).get(QUERY);
     assert!(answer.contains("\"1917292\""), "{answer}");
 }

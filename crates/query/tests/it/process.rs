@@ -1,13 +1,12 @@
 //! `rutile-query` as a process, as Prometheus's own client sees it: flags and their mistakes, start, queries, drain.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 
 use rutile_runtime::TaskGroup;
 use rutile_storeapi::grpc::{Client, ClientOptions};
 use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_testkit::process::Process;
 use rutile_testkit::prometheus::promtool_query;
 
 use crate::support::{gateway, serve};
@@ -82,69 +81,9 @@ fn mistakes_on_the_command_line() {
     );
 }
 
-/// A running process; killed if a test fails.
-pub(crate) struct Running {
-    child: Child,
-    pub(crate) http: String,
-    pub(crate) grpc: String,
-    lines: Lines<BufReader<ChildStderr>>,
-}
-
-impl Running {
-    /// Starts it and waits until it is ready. The log tells the addresses.
-    pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
-        while http.is_none() || grpc.is_none() || !ready {
-            let Some(line) = lines.next() else {
-                panic!("it ended before it was ready: {log}");
-            };
-            let line = line.unwrap();
-            ready |= line.contains("status=ready");
-            let address = || line.split("address=").nth(1).map(str::to_owned);
-            if line.contains("requests and metrics") {
-                http = address();
-            } else if line.contains("serving gRPC") {
-                grpc = address();
-            }
-            log += &line;
-        }
-        Self {
-            child,
-            http: http.unwrap(),
-            grpc: grpc.unwrap(),
-            lines,
-        }
-    }
-
-    pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
-        answer
-    }
-
-    /// Ends it, and returns its exit code and the rest of its log.
-    fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(sent.success());
-        let rest: Vec<_> = self.lines.by_ref().map(|line| line.unwrap()).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Starts it and waits until it is ready.
+pub(crate) fn start(args: &[&str]) -> Process {
+    Process::start(command(args))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +93,7 @@ async fn promtool_is_content_with_it() {
     let endpoint = format!("--endpoint={store}");
     let folder = tempfile::tempdir().unwrap();
     let active = format!("--query.active-query-path={}", folder.path().display());
-    let process = Running::start(&[&endpoint, &active, "--query.replica-label=replica"]);
+    let process = start(&[&endpoint, &active, "--query.replica-label=replica"]);
     process.get("/-/ready");
     let url = format!("http://{}", process.http);
     let ask = |what: &str, args: &[&str]| {
@@ -211,7 +150,7 @@ async fn promtool_is_content_with_it() {
 /// The metrics that the documentation promises and that need no traffic to show.
 #[test]
 fn documented_metrics_are_there() {
-    let process = Running::start(&[]);
+    let process = start(&[]);
     let shown = process.get("/metrics");
     let named = |line: &str| Some(line.split([' ', '{']).next()?.to_owned());
     let series = shown.lines().filter(|line| !line.starts_with('#'));

@@ -6,14 +6,14 @@ use std::time::Duration;
 use rutile_testkit::prometheus::promtool_query;
 use rutile_testkit::servers;
 
-use crate::process::Running;
+use crate::process::start;
 
 /// How often Prometheus is asked whether it has scraped, four times a second.
 const TRIES: usize = 240;
 
 #[tokio::test]
 async fn prometheus_scrapes_all_of_its_metrics() {
-    let process = Running::start(&[]);
+    let process = start(&[]);
     let config = format!(
         "global: {{scrape_interval: 1s}}\n\
          scrape_configs: [{{job_name: query, static_configs: [{{targets: ['{}']}}]}}]\n",

@@ -8,10 +8,11 @@ use rutile_proto::thanos::info::InfoResponse;
 use rutile_proto::thanos::{RulesRequest, SeriesRequest};
 use rutile_storeapi::grpc::{Client, ClientOptions, Rules};
 use rutile_storeapi::{RequestContext, StoreApi};
+use rutile_testkit::process::Process;
 
 use crate::support::{
-    CONFIG, Running, START, add_block, beside, client, data, everything, filesystem, golden_blocks,
-    keeping, series, until,
+    CONFIG, START, add_block, beside, client, data, everything, filesystem, golden_blocks, keeping,
+    series, start, until,
 };
 
 /// What the bucket says of a block.
@@ -20,7 +21,7 @@ fn uploaded(bucket: &Path, block: &Path) -> Option<String> {
     fs::read_to_string(meta).ok()
 }
 
-async fn connect(process: &Running) -> Client {
+async fn connect(process: &Process) -> Client {
     let client = Client::connect(&process.grpc, &ClientOptions::default()).await;
     client.unwrap()
 }
@@ -40,7 +41,7 @@ async fn it_serves_uploads_and_drains() {
         add_block(folder.path(), block);
     }
     let server = keeping(folder.path()).config(CONFIG).start();
-    let process = Running::start(&[
+    let process = start(&[
         &beside(&server),
         &data(folder.path()),
         &filesystem(bucket.path()),
@@ -101,7 +102,7 @@ async fn it_serves_uploads_and_drains() {
 }
 
 /// The metrics that the documentation promises and that need no traffic to show.
-fn documented_metrics_are_there(process: &Running) {
+fn documented_metrics_are_there(process: &Process) {
     let shown = process.get("/metrics");
     let named = |line: &str| Some(line.split([' ', '{']).next()?.to_owned());
     let series = shown.lines().filter(|line| !line.starts_with('#'));
@@ -132,7 +133,7 @@ fn documented_metrics_are_there(process: &Running) {
 async fn prometheus_goes_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let server = keeping(folder.path()).config(CONFIG).start();
-    let process = Running::start(&[&beside(&server), "--prometheus.get_config_interval=100ms"]);
+    let process = start(&[&beside(&server), "--prometheus.get_config_interval=100ms"]);
     let client = connect(&process).await;
     let told = info(&client).await.unwrap();
     assert_eq!(told.label_sets[0].labels.len(), 2);
@@ -160,7 +161,7 @@ async fn labels_change_for_what_is_served_and_for_what_goes_up() {
     let blocks = golden_blocks();
     add_block(folder.path(), &blocks[0]);
     let server = keeping(folder.path()).config(CONFIG).start();
-    let process = Running::start(&[
+    let process = start(&[
         &beside(&server),
         &data(folder.path()),
         &filesystem(bucket.path()),

@@ -8,7 +8,7 @@ use rutile_runtime::TaskGroup;
 use rutile_testkit::servers::{Prometheus, Server};
 
 use crate::support::{
-    CONFIG, Running, add_block, beside, command, data, filesystem, golden_blocks, keeping,
+    CONFIG, add_block, beside, command, data, filesystem, golden_blocks, keeping, start,
 };
 
 /// Asserts how the process ends and what it says.
@@ -115,7 +115,7 @@ fn a_prometheus_that_compacts() {
         ],
     );
     // Without uploads it may.
-    let process = Running::start(&[&beside]);
+    let process = start(&[&beside]);
     assert_eq!(process.terminate().0, Some(0));
 }
 
@@ -196,7 +196,7 @@ async fn a_bucket_that_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     add_block(folder.path(), &golden_blocks()[0]);
     let server = keeping(folder.path()).config(CONFIG).start();
-    let mut process = Running::start(&[&beside(&server), &data(folder.path()), &bucket]);
+    let mut process = start(&[&beside(&server), &data(folder.path()), &bucket]);
     let line = process.logged("uploading blocks failed");
     assert!(
         line.contains("allow the credentials of --objstore.config"),

@@ -1,9 +1,7 @@
 //! A Prometheus with golden blocks, the sidecar in this process, and the sidecar as a process.
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use rutile_runtime::{CpuPool, Ledger, SystemClock};
 use rutile_sidecar::{Peer, PeerConfig, PrometheusStore};
 use rutile_storeapi::{CallLimits, RequestContext, Result, StoreApi};
 use rutile_telemetry::Registry;
+use rutile_testkit::process::Process;
 use rutile_testkit::servers::{Prometheus, Server};
 use rutile_testkit::{block_dirs, copy_bucket, golden};
 use tempfile::TempDir;
@@ -188,87 +187,7 @@ pub(crate) fn data(folder: &Path) -> String {
     format!("--tsdb.path={}", folder.join("data").display())
 }
 
-/// A running process; killed if a test fails.
-pub(crate) struct Running {
-    child: Child,
-    http: String,
-    pub(crate) grpc: String,
-    lines: Lines<BufReader<ChildStderr>>,
-}
-
-impl Running {
-    /// Starts it and waits until it is ready. The log tells the addresses.
-    pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
-        while http.is_none() || grpc.is_none() || !ready {
-            let Some(line) = lines.next() else {
-                panic!("it ended before it was ready: {log}");
-            };
-            let line = line.unwrap();
-            ready |= line.contains("status=ready");
-            let address = || line.split("address=").nth(1).map(str::to_owned);
-            if line.contains("requests and metrics") {
-                http = address();
-            } else if line.contains("serving gRPC") {
-                grpc = address();
-            }
-            log += &line;
-        }
-        Self {
-            child,
-            http: http.unwrap(),
-            grpc: grpc.unwrap(),
-            lines,
-        }
-    }
-
-    /// The status line and the body of an answer.
-    pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        self.get("/-/ready").starts_with("HTTP/1.1 200 ")
-    }
-
-    /// Whether a metric without labels has this value.
-    pub(crate) fn has_metric(&self, name: &str, value: u64) -> bool {
-        let line = format!("{name} {value}");
-        self.get("/metrics").lines().any(|shown| shown == line)
-    }
-
-    /// The next line of the log with this text.
-    pub(crate) fn logged(&mut self, text: &str) -> String {
-        for line in self.lines.by_ref() {
-            let line = line.unwrap();
-            if line.contains(text) {
-                return line;
-            }
-        }
-        panic!("the log ends without {text:?}");
-    }
-
-    /// Ends it, and returns its exit code and the rest of its log.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(sent.success());
-        let rest: Vec<_> = self.lines.by_ref().map(|line| line.unwrap()).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Starts it and waits until it is ready.
+pub(crate) fn start(args: &[&str]) -> Process {
+    Process::start(command(args))
 }

@@ -1,16 +1,14 @@
 //! `rutile-store` as a process: flags and their mistakes, start, pages, drain.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::TaskGroup;
 use rutile_storeapi::grpc::{Client, ClientOptions};
+use rutile_testkit::process::Process;
 use rutile_testkit::{copy_bucket, golden, servers};
-use tempfile::TempDir;
 
 use crate::support::series;
 use crate::world::everything;
@@ -157,88 +155,17 @@ async fn credentials_that_are_refused() {
     );
 }
 
-/// A running process; killed if a test fails.
-struct Running {
-    child: Child,
-    http: String,
-    grpc: String,
-    lines: Lines<BufReader<ChildStderr>>,
-    _data: TempDir,
-}
-
-impl Running {
-    /// Starts it and waits until it is ready. The log tells the addresses.
-    fn start(args: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut child = command(data.path(), args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut http, mut grpc, mut ready, mut log) = (None, None, false, String::new());
-        while http.is_none() || grpc.is_none() || !ready {
-            let Some(line) = lines.next() else {
-                panic!("it ended before it was ready: {log}");
-            };
-            let line = line.unwrap();
-            ready |= line.contains("status=ready");
-            let address = || line.split("address=").nth(1).map(str::to_owned);
-            if line.contains("requests and metrics") {
-                http = address();
-            } else if line.contains("serving gRPC") {
-                grpc = address();
-            }
-            log += &line;
-        }
-        Self {
-            child,
-            http: http.unwrap(),
-            grpc: grpc.unwrap(),
-            lines,
-            _data: data,
-        }
-    }
-
-    fn ask(&self, method: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    fn get(&self, path: &str) -> String {
-        let answer = self.ask("GET", path);
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
-        answer
-    }
-
-    /// Ends it, and returns its exit code and the rest of its log.
-    fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(sent.success());
-        let rest: Vec<_> = self.lines.by_ref().map(|line| line.unwrap()).collect();
-        (self.child.wait().unwrap().code(), rest.join("\n"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Starts it and waits until it is ready.
+fn start(args: &[&str]) -> Process {
+    let data = tempfile::tempdir().unwrap();
+    Process::start(command(data.path(), args)).with_data(data)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_serves_and_drains() {
     let bucket = tempfile::tempdir().unwrap();
     copy_bucket(&golden().join("long"), bucket.path());
-    let process = Running::start(&[&filesystem(bucket.path())]);
+    let process = start(&[&filesystem(bucket.path())]);
     process.get("/-/ready");
     process.get("/-/healthy");
 
@@ -282,13 +209,13 @@ async fn caches_change_no_answer() {
         redis.address()
     );
     let bucket = filesystem(&golden().join("raw"));
-    let ask = async |process: &Running| {
+    let ask = async |process: &Process| {
         let client = Client::connect(&process.grpc, &ClientOptions::default()).await;
         series(&client.unwrap(), everything()).await.unwrap()
     };
-    let expected = ask(&Running::start(&[&bucket])).await;
+    let expected = ask(&start(&[&bucket])).await;
     assert!(!expected.is_empty());
-    let cached = Running::start(&[&bucket, &index, &pieces]);
+    let cached = start(&[&bucket, &index, &pieces]);
     let has_hits = |name: &str| {
         let metrics = cached.get("/metrics");
         let hits = metrics.lines().filter(|line| line.starts_with(name));
@@ -309,14 +236,14 @@ async fn caches_change_no_answer() {
     for _ in 0..3 {
         assert!(ask(&cached).await == expected);
     }
-    let again = Running::start(&[&bucket, &index, &pieces]);
+    let again = start(&[&bucket, &index, &pieces]);
     assert!(ask(&again).await == expected);
 }
 
 /// The metrics that the documentation promises and that need no traffic to show.
 #[test]
 fn documented_metrics_are_there() {
-    let process = Running::start(&[&filesystem(&golden().join("raw"))]);
+    let process = start(&[&filesystem(&golden().join("raw"))]);
     let shown = process.get("/metrics");
     let named = |line: &str| Some(line.split([' ', '{']).next()?.to_owned());
     let series = shown.lines().filter(|line| !line.starts_with('#'));
