@@ -6,7 +6,7 @@ mod query;
 mod web;
 
 use clap::Args;
-use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
+use rutile_server::{Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging, config_flag};
 
 pub(crate) use endpoints::EndpointArgs;
 pub(crate) use features::FeatureArgs;
@@ -32,19 +32,6 @@ pub struct QueryArgs {
     pub(crate) tenancy: TenancyArgs,
     #[command(flatten)]
     pub(crate) request_logging: PathOrContent<RequestLogging>,
-}
-
-macro_rules! config_flag {
-    ($(#[$doc:meta])* $type:ident, $name:literal, $help:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone)]
-        pub(crate) struct $type;
-
-        impl ConfigFlag for $type {
-            const NAME: &'static str = $name;
-            const HELP: &'static str = $help;
-        }
-    };
 }
 
 config_flag!(

@@ -21,6 +21,23 @@ pub trait ConfigFlag {
     const HIDDEN: bool = false;
 }
 
+/// Makes a type that names a pair of flags: its doc comment and name, the flag, what it configures, and which of
+/// `REQUIRED` and `HIDDEN` hold.
+#[macro_export]
+macro_rules! config_flag {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $help:literal $(, $key:ident)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) struct $type;
+
+        impl $crate::ConfigFlag for $type {
+            const NAME: &'static str = $name;
+            const HELP: &'static str = $help;
+            $(const $key: bool = true;)*
+        }
+    };
+}
+
 /// The values of such a pair, to be flattened into the flags of a component.
 pub struct PathOrContent<F> {
     content: String,

@@ -8,7 +8,7 @@ use rutile_block::Source;
 use rutile_lifecycle::HashFunc;
 use rutile_model::{GoDuration, TimeOrDuration};
 use rutile_promclient::{Client, HttpConfig};
-use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
+use rutile_server::{Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging, config_flag};
 use rutile_shipper::DEFAULT_LIST_FILE;
 use rutile_storeapi::CallLimits;
 
@@ -33,19 +33,6 @@ pub struct SidecarArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) request_logging: PathOrContent<RequestLogging>,
-}
-
-macro_rules! config_flag {
-    ($(#[$doc:meta])* $type:ident, $name:literal, $help:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone)]
-        pub(crate) struct $type;
-
-        impl ConfigFlag for $type {
-            const NAME: &'static str = $name;
-            const HELP: &'static str = $help;
-        }
-    };
 }
 
 config_flag!(

@@ -9,7 +9,7 @@ use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_model::{ByteSize, GoDuration, PromDuration, TimeOrDuration};
-use rutile_server::{ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging};
+use rutile_server::{Failure, GrpcArgs, HttpArgs, PathOrContent, RequestLogging, config_flag};
 
 use crate::{CallLimits, GatewayConfig, HeaderDownload, StoreConfig, SyncConfig};
 
@@ -30,20 +30,6 @@ pub struct StoreArgs {
     pub(crate) header: HeaderArgs,
     #[command(flatten)]
     pub(crate) web: WebArgs,
-}
-
-macro_rules! config_flag {
-    ($(#[$doc:meta])* $type:ident, $name:literal, $help:literal $(, $key:ident)*) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone)]
-        pub(crate) struct $type;
-
-        impl ConfigFlag for $type {
-            const NAME: &'static str = $name;
-            const HELP: &'static str = $help;
-            $(const $key: bool = true;)*
-        }
-    };
 }
 
 config_flag!(
