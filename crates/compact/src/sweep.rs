@@ -41,12 +41,12 @@ pub struct Deletion {
 }
 
 /// The blocks that garbage collection marks, in order of their ULIDs. One that is replaced by a block
-/// that is marked, or is to be since it is tainted, stays: that one goes away itself, and this one
+/// that is marked, or is to be since it is [`tainted`], stays: that one goes away itself, and this one
 /// counts again.
 #[must_use]
-pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
+pub fn outdated(view: &View, selection: &Selection, tainted: &[BlockId]) -> Vec<Outdated> {
     let pairs = selection.superseded.iter();
-    let tainted = tainted(view, selection);
+    let tainted: BTreeSet<BlockId> = tainted.iter().copied().collect();
     let unmarked = |id: &BlockId| !is_marked(view, *id) && !tainted.contains(id);
     pairs
         .filter(|(id, winner)| is_writable(view, **id) && unmarked(winner))
@@ -62,10 +62,15 @@ pub fn outdated(view: &View, selection: &Selection) -> Vec<Outdated> {
 /// or by retention, while the merge ran, and the compactor ended before it could look again. What was
 /// to go must not live on in them (BC-15). Not those of which a source was marked as replaced since:
 /// these were looked at.
+///
+/// *Otherwise:* an output stands for ever that replaces nothing any more. A compactor stands still right
+/// before a commit; its equal is made by another one, and erased by a person with all that it was made of;
+/// the files of the first one are cleaned up; its compactor wakes, commits, and dies.
 #[must_use]
 pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
-    let winners: BTreeSet<BlockId> = selection.superseded.values().copied().collect();
-    let tainted = winners.into_iter().filter(|id| {
+    let (wanted, replacing) = (selection.wanted.keys(), selection.superseded.values());
+    let counting: BTreeSet<BlockId> = wanted.chain(replacing).copied().collect();
+    let tainted = counting.into_iter().filter(|id| {
         let Some(info) = view.blocks.get(id).filter(|_| is_writable(view, *id)) else {
             return false;
         };

@@ -43,14 +43,15 @@ impl Compactor {
                 Err(error) => report.errors.push(error.into()),
             }
         }
-        for block in sweep::tainted(view, selection) {
+        let tainted = sweep::tainted(view, selection);
+        for &block in &tainted {
             tracing::warn!(%block, "it holds a block that was marked before it was committed: it goes again");
             match self.mark(block, details::TAINTED).await {
                 Ok(()) => report.marked += 1,
                 Err(error) => report.errors.push(error),
             }
         }
-        for outdated in sweep::outdated(view, selection) {
+        for outdated in sweep::outdated(view, selection, &tainted) {
             match self.mark_outdated(view, outdated).await {
                 Ok(()) => {
                     garbage.blocks.inc();

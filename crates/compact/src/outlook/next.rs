@@ -67,11 +67,12 @@ pub(super) fn next_steps(view: &View, compaction: Compaction<'_>) -> BTreeMap<Bl
     let mut steps = Steps::default();
     // What is said first of a block stays: the order is that of an iteration, backwards.
     steps.add_removals(view, selection, &contract, now_ms);
-    for block in sweep::tainted(view, selection) {
+    let tainted = sweep::tainted(view, selection);
+    for &block in &tainted {
         let reason = "a source of it was marked before it was committed";
         steps.add(block, Action::Mark, reason);
     }
-    for outdated in sweep::outdated(view, selection) {
+    for outdated in sweep::outdated(view, selection, &tainted) {
         let reason = format!("its data is in {}", outdated.winner);
         steps.add(outdated.id, Action::Mark, reason);
     }

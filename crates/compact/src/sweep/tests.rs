@@ -72,7 +72,8 @@ fn select(view: &View) -> Selection {
 }
 
 fn outdated_ids(view: &View) -> Vec<BlockId> {
-    let found = outdated(view, &select(view)).into_iter();
+    let selection = select(view);
+    let found = outdated(view, &selection, &tainted(view, &selection)).into_iter();
     found.map(|outdated| outdated.id).collect()
 }
 
@@ -104,7 +105,7 @@ fn nothing_is_superseded_by_what_goes_itself_or_is_unread() {
     let unread = view(&[(1, &[1]), (8, &[1, 2])]);
     let mut selection = select(&unread);
     selection.unread.insert(id(8));
-    assert_eq!(outdated(&unread, &selection), []);
+    assert_eq!(outdated(&unread, &selection, &[]), []);
 }
 
 #[test]
@@ -172,6 +173,18 @@ fn bc_15_a_commit_that_lands_late_brings_nothing_back() {
         view.blocks.get_mut(&id(8)).unwrap().meta_modified_ms = Some(committed_ms);
         assert_eq!(tainted(&view, &select(&view)), ids(expected));
     }
+}
+
+/// Its equal was erased with all that both were made of; those marks are due, so it replaces nothing.
+#[test]
+fn bc_15_a_commit_that_lands_after_all_was_erased_brings_nothing_back() {
+    let mut view = view(&[(1, &[1]), (2, &[2]), (8, &[1, 2])]);
+    for n in [1, 2] {
+        mark(&mut view, n, "by hand", 40 * HOUR);
+    }
+    assert_eq!(tainted(&view, &select(&view)), ids(&[8]));
+    mark(&mut view, 8, details::TAINTED, HOUR);
+    assert_eq!(tainted(&view, &select(&view)), [], "it is going already");
 }
 
 #[test]
