@@ -17,6 +17,7 @@ use rutile_objstore::fake::{FaultyBucket, MemoryBucket};
 use rutile_objstore::{BucketReader, Depth};
 use rutile_runtime::{ManualClock, SystemClock, TaskGroup};
 use rutile_telemetry::Registry;
+use rutile_testkit::metrics;
 use rutile_testkit::servers::{self, Server};
 
 const META: &str = "01M820PD8CGVZHQSH6D0C2DRFD/meta.json";
@@ -30,6 +31,8 @@ struct Backend {
     yaml: String,
     /// Counts writes that were made.
     written: &'static str,
+    /// In the names of its metrics.
+    name: &'static str,
 }
 
 fn backends() -> [Backend; 2] {
@@ -47,11 +50,13 @@ fn backends() -> [Backend; 2] {
             server: memcached,
             yaml: of_memcached,
             written: "thanos_memcached_operation_duration_seconds_count",
+            name: "memcached",
         },
         Backend {
             server: redis,
             yaml: of_redis,
             written: "thanos_redis_operation_duration_seconds_count",
+            name: "redis",
         },
     ]
 }
@@ -147,6 +152,9 @@ async fn parts_of_indexes_are_found_by_all() {
         drop(backend.server);
         cache.store_series(block(1), 8, "series".into());
         assert_eq!(cache.series(block(1), &[7, 8]).await, [None, None]);
+        let of_alerts = metrics::promised(&["Caches"]).into_iter();
+        let of_alerts = of_alerts.filter(|m| m.in_mixin && m.name.contains(backend.name));
+        metrics::require(&one.parts.registry.render(), of_alerts);
     }
 }
 

@@ -115,8 +115,10 @@ impl Compactor {
             max_chunk_bytes: 0,
             observer: Arc::new(()),
         };
+        let fetcher = Fetcher::new(fetcher_parts, fetcher_config, &parts.registry)?;
+        fetcher.metrics().show_delays(&config.contract);
         Ok(Self {
-            fetcher: Fetcher::new(fetcher_parts, fetcher_config, &parts.registry)?,
+            fetcher,
             chain: FilterChain::for_compact(config.scope, config.contract, Vec::new()),
             bucket: parts.bucket,
             lifecycle,

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use rutile_block::{Contract, Mark, MarkKind, reason};
 use rutile_fetcher::{BadReason, View};
 use rutile_merge::Reason;
-use rutile_telemetry::{
-    GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-};
+use rutile_telemetry::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use crate::times::WRONG_TIMES;
 
@@ -35,7 +33,6 @@ pub(crate) struct Metrics {
     pub(crate) cleanup_loops: IntCounter,
     pub(crate) aborted_uploads: IntCounter,
     pub(crate) todo: TodoMetrics,
-    pub(crate) contract_violations: GaugeVec,
     pub(crate) overlapping: IntGauge,
     pub(crate) retention_waiting: IntGauge,
     quarantined: IntGaugeVec,
@@ -112,11 +109,6 @@ impl Metrics {
                 "Uploads in parts that nobody finished, and that were aborted.",
             ),
             todo: TodoMetrics::new(registry),
-            contract_violations: registry.gauge_vec(
-                "rutile_contract_unsafe_settings",
-                "Inequalities between delays that do not hold, by clause.",
-                &["clause"],
-            ),
             overlapping: registry.int_gauge(
                 "rutile_compact_overlapping_blocks",
                 "Blocks that are left alone because they overlap others of their group.",
@@ -131,27 +123,9 @@ impl Metrics {
                 &["reason"],
             ),
         };
-        this.delays(registry, contract);
+        show_delays(registry, contract);
         this.show_quarantined(&View::default());
         Arc::new(this)
-    }
-
-    fn delays(&self, registry: &Registry, contract: &Contract) {
-        let seconds = |ms: i64| ms as f64 / 1000.0;
-        let delete = registry.gauge(
-            "thanos_delete_delay_seconds",
-            "How long after its mark a block is deleted.",
-        );
-        delete.set(seconds(contract.delete_delay_ms));
-        let consistency = registry.gauge(
-            "thanos_consistency_delay_seconds",
-            "How old a block must be to be compacted.",
-        );
-        consistency.set(seconds(contract.consistency_delay_ms));
-        for violation in contract.check() {
-            let clause = violation.clause.to_string();
-            self.contract_violations.with_label_values(&[&clause]).inc();
-        }
     }
 
     /// Counts a mark that was written.
@@ -200,6 +174,20 @@ impl Metrics {
             self.quarantined.with_label_values(&[reason]).set(count);
         }
     }
+}
+
+fn show_delays(registry: &Registry, contract: &Contract) {
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let delete = registry.gauge(
+        "thanos_delete_delay_seconds",
+        "How long after its mark a block is deleted.",
+    );
+    delete.set(seconds(contract.delete_delay_ms));
+    let consistency = registry.gauge(
+        "thanos_consistency_delay_seconds",
+        "How old a block must be to be compacted.",
+    );
+    consistency.set(seconds(contract.consistency_delay_ms));
 }
 
 fn bad_meta(reason: BadReason) -> &'static str {

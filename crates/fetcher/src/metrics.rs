@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily, MetricType};
-use rutile_block::{BlockId, InvariantId};
-use rutile_telemetry::{Histogram, IntCounter, IntCounterVec, Registry};
+use rutile_block::{BlockId, Contract, InvariantId};
+use rutile_telemetry::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 
 use crate::{BadReason, Selection, View};
 
@@ -39,6 +39,7 @@ pub struct FetcherMetrics {
     pub(crate) sync_failures: IntCounter,
     pub(crate) sync_duration: Histogram,
     contract_events: IntCounterVec,
+    unsafe_settings: IntGaugeVec,
     synced: Gauges,
     modified: Gauges,
 }
@@ -74,6 +75,11 @@ impl FetcherMetrics {
                 "Times that a clause of the bucket contract was broken by somebody, or had to be defended.",
                 &["clause"],
             ),
+            unsafe_settings: registry.int_gauge_vec(
+                "rutile_contract_unsafe_settings",
+                "Inequalities between delays that do not hold, by clause.",
+                &["clause"],
+            ),
             synced: Gauges::new(SYNCED, "Number of block metadata synced", "state", &STATES),
             modified: Gauges::new(
                 MODIFIED,
@@ -92,6 +98,17 @@ impl FetcherMetrics {
         self.contract_events
             .with_label_values(&[clause.as_str()])
             .inc_by(u64::try_from(times).unwrap_or(u64::MAX));
+    }
+
+    /// Shows how many of its inequalities the delays of a process break, by clause.
+    pub fn show_delays(&self, contract: &Contract) {
+        let of = |clause: InvariantId| self.unsafe_settings.with_label_values(&[clause.as_str()]);
+        for clause in [InvariantId::Bc3, InvariantId::Bc9] {
+            of(clause).set(0);
+        }
+        for violation in contract.check() {
+            of(violation.clause).inc();
+        }
     }
 
     /// Shows the outcome of a sync: all states at once, so that no scrape sees half of it.

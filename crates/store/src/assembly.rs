@@ -79,13 +79,6 @@ impl Store {
         let metrics = Arc::new(Metrics::new(&parts.registry));
         let header_metrics = Arc::new(HeaderMetrics::new(&parts.registry));
         let contract = config.gateway.contract;
-        for violation in contract.check() {
-            let clause = violation.clause.to_string();
-            metrics
-                .contract_violations
-                .with_label_values(&[&clause])
-                .inc();
-        }
         let fetcher_parts = FetcherParts {
             bucket: Arc::clone(&parts.bucket),
             clock: Arc::clone(&parts.clock),
@@ -95,6 +88,7 @@ impl Store {
                 .map(|disk| AsyncDisk::new(disk, parts.cpu.clone())),
         };
         let fetcher = Fetcher::new(fetcher_parts, config.fetcher, &parts.registry)?;
+        fetcher.metrics().show_delays(&contract);
         let env = Arc::new(BlockEnv {
             bucket: parts.bucket,
             disk: parts.disk,

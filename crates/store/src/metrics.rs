@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, exponential_buckets,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, exponential_buckets,
 };
 use rutile_blockio::{DataFigures, Observer, Stats};
 use rutile_telemetry::Registry;
@@ -50,7 +50,6 @@ pub(crate) struct Metrics {
     pub(crate) sent_chunk_bytes: HistogramVec,
     pub(crate) queries_dropped: IntCounterVec,
     pub(crate) gate: GateMetrics,
-    pub(crate) contract_violations: GaugeVec,
     data: DataMetrics,
 }
 
@@ -155,11 +154,6 @@ impl Metrics {
                 &["reason", "tenant"],
             ),
             gate: GateMetrics::new(registry),
-            contract_violations: registry.gauge_vec(
-                "rutile_contract_unsafe_settings",
-                "Inequalities between delays that do not hold, by clause.",
-                &["clause"],
-            ),
             data: DataMetrics::new(&r),
         }
     }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need below target/servers: the object storage servers moto (S3) and azurite
-# (Azure), Debian's Prometheus with promtool, and a dump program on Prometheus's storage library (genblocks/dump).
+# (Azure), Debian's Prometheus with promtool, a dump program on Prometheus's storage library (genblocks/dump), and what renders
+# and checks the manifests of deploy/kubernetes.
 # Also Debian's memcached and redis-server, openssl, which makes certificates, and curl, a client of another making,
 # where they are missing.
 # Does nothing when they are there in these versions. Run by `make test-servers`.
@@ -99,4 +100,16 @@ if [ ! -x "$blockdump" ] || [ -n "$(find "$genblocks/dump" "$genblocks/go.mod" -
     go_is_new || fetch_go
     echo "install.sh: building the dump program"
     (cd "$genblocks" && "$go" build -o "$blockdump" ./dump)
+fi
+
+if ! cmp -s "$here/kubernetes.txt" "$servers/kubernetes/installed"; then
+    echo "install.sh: installing kustomize and kubernetes-validate"
+    rm -rf "$servers/kubernetes"
+    python3 -m venv "$servers/kubernetes"
+    "$servers/kubernetes/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement "$here/kubernetes.txt"
+    go_is_new || fetch_go
+    kustomize=$(sed -n 's/^# *kustomize //p' "$here/kubernetes.txt")
+    GOBIN=$servers/kubernetes/bin "$go" install "sigs.k8s.io/kustomize/kustomize/$kustomize"
+    cp "$here/kubernetes.txt" "$servers/kubernetes/installed"
 fi

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub mod certificates;
 pub mod dumps;
+pub mod metrics;
 pub mod process;
 pub mod prometheus;
 pub mod servers;

@@ -59,7 +59,7 @@ pub fn promtool_analyze(block: &PathBuf) -> String {
 /// # Panics
 /// When promtool is not installed, or fails.
 #[must_use]
-pub fn promtool_query(args: &[&str]) -> String {
+pub fn promtool(args: &[&str]) -> String {
     run(Command::new(program("prometheus/promtool")).args(args))
 }
 

@@ -269,7 +269,11 @@ impl Drop for Server {
 }
 
 /// An installed program below `target/servers`.
-pub(crate) fn program(path: &str) -> PathBuf {
+///
+/// # Panics
+/// When it is not installed.
+#[must_use]
+pub fn program(path: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.join("target"), |target| workspace.join(target));

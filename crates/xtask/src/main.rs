@@ -11,9 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 mod many_blocks;
+mod mixin;
 mod mutants;
 mod proto;
 mod tidy;
@@ -25,6 +26,7 @@ Usage: cargo xtask <TASK>
 
   tidy           check the rules that rustc and clippy do not know
   proto          generate the Rust code of crates/proto from proto/
+  mixin          generate the dashboards of deploy/mixin from dashboards.toml
   mutants [NAME | rotate]
                  put mistakes into a copy of the tree: the simulation must find them
   many-blocks FROM TO COUNT
@@ -36,7 +38,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["tidy"] => tidy::run(&workspace_root()),
-        ["proto"] => write_proto(&workspace_root()),
+        ["proto"] => write(&workspace_root(), proto::generate),
+        ["mixin"] => write(&workspace_root(), mixin::generate),
         ["mutants"] => mutants::run(&workspace_root(), ""),
         ["mutants", which] => mutants::run(&workspace_root(), which),
         ["many-blocks", from, to, count] => count
@@ -65,14 +68,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn write_proto(root: &Path) -> Result<()> {
-    let files = proto::generate(root)?;
-    if files.is_empty() {
-        bail!(
-            "nothing was generated from {}",
-            root.join("proto").display()
-        );
-    }
+/// Writes what is generated.
+fn write(root: &Path, generate: impl Fn(&Path) -> Result<Vec<(PathBuf, String)>>) -> Result<()> {
+    let files = generate(root)?;
+    ensure!(!files.is_empty(), "nothing was generated");
     for (path, content) in &files {
         let path = root.join(path);
         if let Some(folder) = path.parent() {

@@ -26,7 +26,7 @@ const SOURCES: [&str; 10] = [
 ];
 
 /// Where the generated code lies, relative to the root of the workspace.
-const OUT_DIR: &str = "crates/proto/src/gen";
+pub(crate) const OUT_DIR: &str = "crates/proto/src/gen";
 
 /// Returns each generated file as (path relative to `root`, content), sorted by path.
 ///

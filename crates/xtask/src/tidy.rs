@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 mod clauses;
+mod deploy;
 mod documented;
 mod generated;
 mod licences;
@@ -47,11 +48,12 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let files = tree::read(root)?;
     let metadata = metadata::load(root)?;
     let policy = licences::Policy::load(root)?;
-    let checks: [(&str, Vec<Problem>); 7] = [
+    let checks: [(&str, Vec<Problem>); 8] = [
         ("manifests", manifests::check(&files)?),
         ("layers", metadata::check_layers(&metadata, &policy)),
         ("sources", sources::check(&files, root)),
         ("metrics and flags", documented::check(&files)),
+        ("deploy", deploy::check(&files)),
         ("contract clauses", clauses::check(&files)),
         ("generated code", generated::check(root, &files)?),
         ("dependencies", licences::check(&metadata, &policy)),

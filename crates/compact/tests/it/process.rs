@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use rutile_testkit::golden;
+use rutile_testkit::{golden, metrics};
 
 use crate::world::{TWO_HOURS, objects};
 
@@ -302,6 +302,8 @@ fn a_service_shows_itself_and_ends_when_asked() {
     ] {
         assert!(page.contains(series), "{series} in {page}");
     }
+    let promised = metrics::promised(&["Compactor"]).into_iter();
+    metrics::require(&page, promised.filter(|metric| !metric.labelled));
     let pid = running.child.id().to_string();
     let signalled = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(signalled.success());

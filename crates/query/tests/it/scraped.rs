@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rutile_testkit::prometheus::promtool_query;
+use rutile_testkit::prometheus::promtool;
 use rutile_testkit::servers;
 
 use crate::process::start;
@@ -21,7 +21,7 @@ async fn prometheus_scrapes_all_of_its_metrics() {
     );
     let prometheus = servers::prometheus(&config);
     let url = format!("http://{}", prometheus.address());
-    let ask = |what: &[&str]| promtool_query(&[&["query", what[0], &url], &what[1..]].concat());
+    let ask = |what: &[&str]| promtool(&[&["query", what[0], &url], &what[1..]].concat());
     let mut tries = 0;
     let mut up = String::new();
     while !up.contains("=> ") && tries < TRIES {

@@ -47,20 +47,8 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
         flags.extend(clap_flags(code));
         flags.extend(config_flags(code));
     }
-    let documented_metrics: BTreeSet<&str> = files
-        .iter()
-        .filter(|file| file.path == METRICS)
-        .flat_map(|file| first_columns(&file.text))
-        .map(|name| name.split('{').next().unwrap_or(name))
-        .collect();
-    let documented_flags: BTreeSet<String> = files
-        .iter()
-        .filter(|file| file.path.starts_with(COMPONENTS))
-        .flat_map(|file| first_columns(&file.text))
-        .filter_map(|name| name.strip_prefix("--"))
-        .map(|name| name.split(['=', ' ']).next().unwrap_or(name).to_owned())
-        .filter(|name| !BUILT_IN_FLAGS.contains(&name.as_str()))
-        .collect();
+    let documented_metrics = documented_metrics(files);
+    let documented_flags = documented_flags(files);
 
     let mut problems = Vec::new();
     for name in metrics
@@ -96,6 +84,27 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
     problems
 }
 
+/// The metrics of `docs/metrics.md`, without their labels.
+pub(super) fn documented_metrics(files: &[SourceFile]) -> BTreeSet<&str> {
+    let document = files.iter().filter(|file| file.path == METRICS);
+    let names = document.flat_map(|file| first_columns(&file.text));
+    names
+        .map(|name| name.split('{').next().unwrap_or(name))
+        .collect()
+}
+
+/// The flags of `docs/components/`, without their dashes.
+pub(super) fn documented_flags(files: &[SourceFile]) -> BTreeSet<String> {
+    let documents = files.iter();
+    let documents = documents.filter(|file| file.path.starts_with(COMPONENTS));
+    let marks = documents.flat_map(|file| first_columns(&file.text));
+    marks
+        .filter_map(|name| name.strip_prefix("--"))
+        .map(|name| name.split(['=', ' ']).next().unwrap_or(name).to_owned())
+        .filter(|name| !BUILT_IN_FLAGS.contains(&name.as_str()))
+        .collect()
+}
+
 fn is_product_code(file: &SourceFile) -> bool {
     let mut parts = file.path.split('/');
     file.is_rust()
@@ -126,14 +135,14 @@ fn crate_names(files: &[SourceFile]) -> BTreeSet<String> {
         .collect()
 }
 
-fn is_metric(literal: &str) -> bool {
+pub(super) fn is_metric(literal: &str) -> bool {
     METRIC_PREFIXES
         .iter()
         .any(|prefix| literal.len() > prefix.len() && literal.starts_with(prefix))
         && literal.bytes().all(is_name_byte)
 }
 
-fn is_name_byte(byte: u8) -> bool {
+pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
