@@ -9,7 +9,7 @@ use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
 use rutile_model::{ByteSize, GoDuration, PromDuration, TimeOrDuration};
-use rutile_server::{ConfigFlag, Failure, HttpArgs, PathOrContent};
+use rutile_server::{Failure, HttpArgs, PathOrContent, config_flag};
 
 use crate::CompactConfig;
 use crate::component::Pace;
@@ -35,25 +35,15 @@ pub struct CompactArgs {
     web: WebArgs,
 }
 
-/// The bucket.
-#[derive(Debug, Clone)]
-struct Objstore;
-
-impl ConfigFlag for Objstore {
-    const NAME: &'static str = "objstore.config";
-    const HELP: &'static str = "the bucket, with $(VAR) from the environment";
-    const REQUIRED: bool = true;
-}
-
-/// The shard.
-#[derive(Debug, Clone)]
-struct Selector;
-
-impl ConfigFlag for Selector {
-    const NAME: &'static str = "selector.relabel-config";
-    const HELP: &'static str = "relabelling (keep, drop, hashmod) of external labels and __block_id: \
-                                blocks without a label left belong to another shard";
-}
+config_flag!(
+    /// The bucket.
+    Objstore, "objstore.config", "the bucket, with $(VAR) from the environment", REQUIRED
+);
+config_flag!(
+    /// The shard.
+    Selector, "selector.relabel-config",
+    "relabelling (keep, drop, hashmod) of external labels and __block_id: blocks without a label left belong to another shard"
+);
 
 /// Where the data are.
 #[derive(Debug, Clone, Args)]

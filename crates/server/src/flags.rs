@@ -74,7 +74,7 @@ pub struct LogArgs {
     /// Least important level to log
     #[arg(long = "log.level", default_value = "info", value_parser = ["error", "warn", "info", "debug"])]
     pub log_level: String,
-    /// Format of log lines (journald is not supported yet)
+    /// Format of log lines; journald is systemd's journal instead of standard error
     #[arg(long = "log.format", default_value = "logfmt", value_parser = ["logfmt", "json", "journald"])]
     pub log_format: String,
     /// Name to show on every log line

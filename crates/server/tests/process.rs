@@ -55,11 +55,6 @@ fn exit_codes() {
         1,
         "/nowhere/cert of --grpc-server-tls-cert cannot be read",
     );
-    check_end(
-        &["--log.format=journald"],
-        2,
-        "journald is not supported yet",
-    );
     check_end(&["--memory.limit=0B"], 2, "--memory.limit is 0");
     check_end(
         &[FREE[0], FREE[1], "--fail=no bucket"],
@@ -87,14 +82,15 @@ impl Running {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        // The two lines come in any order.
-        let (mut http, mut ready) = (None, false);
-        while http.is_none() || !ready {
+        // The lines come in any order.
+        let (mut http, mut grpc, mut ready) = (None, false, false);
+        while http.is_none() || !grpc || !ready {
             let line = lines
                 .next()
                 .expect("the process says that it is ready")
                 .unwrap();
             ready |= line.contains("status=ready");
+            grpc |= line.contains("serving gRPC");
             if line.contains("requests and metrics") {
                 http = line.split("address=").nth(1).map(str::to_owned);
             }

@@ -1,10 +1,11 @@
-//! Log lines on standard error, in logfmt or as JSON objects.
+//! Log lines on standard error, in logfmt or as JSON objects, or entries of systemd's journal.
 //!
 //! The keys and their order are those of the reference: `ts`, `caller`, `name` (if set), `level`,
 //! `msg`, then the fields of the event and of the spans around it. Libraries beneath ours are
 //! heard from the level `warn` upwards.
 
 mod format;
+mod journal;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use self::format::{Encoding, Lines};
+use self::journal::Journal;
 
 /// Tells the time in milliseconds since the Unix epoch. (This crate reads no clock.)
 pub type NowMs = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -56,7 +58,7 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
-    /// The socket of systemd's journal; not supported yet.
+    /// An entry of systemd's journal, with a field `THANOS_…` for each key.
     Journald,
 }
 
@@ -67,40 +69,42 @@ pub enum LogError {
     #[error("unknown log level {0:?}: use error, warn, info or debug")]
     UnknownLevel(String),
     /// The format has no such name.
-    #[error("unknown log format {0:?}: use logfmt or json")]
+    #[error("unknown log format {0:?}: use logfmt, json or journald")]
     UnknownFormat(String),
-    /// The journal is not supported yet.
-    #[error("log format journald is not supported yet: use logfmt or json")]
-    Journald,
+    /// The journal cannot be reached.
+    #[error("log format journald: {0}; use logfmt or json where systemd is not")]
+    NoJournal(String),
     /// Another part of the process came first.
     #[error("the log of this process is already set up")]
     AlreadySet,
 }
 
-/// Sets the log of the process up, to standard error.
+/// Sets the log of the process up, to standard error or to the journal.
 ///
 /// # Errors
-/// [`LogError::Journald`], and [`LogError::AlreadySet`] the second time.
+/// [`LogError::NoJournal`], and [`LogError::AlreadySet`] the second time.
 pub fn init(config: &LogConfig) -> Result<(), LogError> {
-    let subscriber = subscriber(config, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadySet)
+    let set = match config.format {
+        LogFormat::Logfmt | LogFormat::Json => {
+            tracing::subscriber::set_global_default(subscriber(config, std::io::stderr))
+        }
+        LogFormat::Journald => {
+            let journal = Journal::open(journal::SOCKET)?;
+            tracing::subscriber::set_global_default(subscriber(config, journal))
+        }
+    };
+    set.map_err(|_| LogError::AlreadySet)
 }
 
 /// The same without making it the process's, for tests: lines go to `writer`.
-///
-/// # Errors
-/// [`LogError::Journald`].
-pub fn subscriber<W>(
-    config: &LogConfig,
-    writer: W,
-) -> Result<impl Subscriber + Send + Sync + use<W>, LogError>
+pub fn subscriber<W>(config: &LogConfig, writer: W) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let encoding = match config.format {
         LogFormat::Logfmt => Encoding::Logfmt,
         LogFormat::Json => Encoding::Json,
-        LogFormat::Journald => return Err(LogError::Journald),
+        LogFormat::Journald => Encoding::Journal,
     };
     let level = config.level.filter();
     let targets = Targets::new()
@@ -111,7 +115,7 @@ where
         .with_writer(writer)
         .fmt_fields(encoding)
         .event_format(lines);
-    Ok(tracing_subscriber::registry().with(targets).with(layer))
+    tracing_subscriber::registry().with(targets).with(layer)
 }
 
 impl LogLevel {

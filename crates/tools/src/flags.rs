@@ -1,26 +1,16 @@
 //! Flags that several commands share.
 
 use anyhow::{Context, Result, bail};
-use rutile_server::ConfigFlag;
+use rutile_server::config_flag;
 
-/// Names `--objstore.config`.
-#[derive(Debug, Clone)]
-pub(crate) struct ObjstoreConfig;
-
-impl ConfigFlag for ObjstoreConfig {
-    const NAME: &'static str = "objstore.config";
-    const HELP: &'static str = "the bucket; see docs/objstore.md";
-    const REQUIRED: bool = true;
-}
-
-/// Names `--selector.relabel-config`.
-#[derive(Debug, Clone)]
-pub(crate) struct SelectorConfig;
-
-impl ConfigFlag for SelectorConfig {
-    const NAME: &'static str = "selector.relabel-config";
-    const HELP: &'static str = "relabel rules that pick blocks by their external labels";
-}
+config_flag!(
+    /// The bucket.
+    ObjstoreConfig, "objstore.config", "the bucket; see docs/objstore.md", REQUIRED
+);
+config_flag!(
+    /// The shard.
+    SelectorConfig, "selector.relabel-config", "relabel rules that pick blocks by their external labels"
+);
 
 /// `name="value"` or `name=value`, as labels are given in flags.
 pub(crate) fn parse_label(text: &str) -> Result<(String, String)> {

@@ -8,7 +8,7 @@ use rutile_disk::FolderLock;
 use rutile_model::ErrorKind;
 use rutile_query::QueryComponent;
 use rutile_server::cli::{self, FlagValues};
-use rutile_server::{Component, ConfigFlag, Failure, GrpcArgs, HttpArgs, PathOrContent};
+use rutile_server::{Component, Failure, GrpcArgs, HttpArgs, PathOrContent, config_flag};
 use rutile_store::StoreComponent;
 
 /// Where the querier finds the store gateway, which is how answers call it.
@@ -59,14 +59,10 @@ const OF_QUERY: [OfUp; 9] = [
     ("grpc-server-tls-curves", "use --grpc-server-tls-curves"),
 ];
 
-/// The bucket; none is a folder.
-#[derive(Debug)]
-pub(super) struct Objstore;
-
-impl ConfigFlag for Objstore {
-    const NAME: &'static str = "objstore.config";
-    const HELP: &'static str = "the object storage; if unset, the folder DATA-DIR/bucket";
-}
+config_flag!(
+    /// The bucket; none is a folder.
+    Objstore, "objstore.config", "the object storage; if unset, the folder DATA-DIR/bucket"
+);
 
 /// Flags of `rutile up`.
 #[derive(Debug, Args)]

@@ -11,13 +11,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::NowMs;
+use super::{NowMs, journal};
 
 /// Writes `key` and value pairs; also those of spans, which are kept until an event needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Logfmt,
     Json,
+    /// A line for each field, see [`journal`].
+    Journal,
 }
 
 /// Writes whole lines.
@@ -88,6 +90,7 @@ where
             }
         }
         match self.encoding {
+            Encoding::Journal => write!(writer, "{line}"),
             Encoding::Logfmt => writeln!(writer, "{line}"),
             Encoding::Json => writeln!(writer, "{{{line}}}"),
         }
@@ -132,6 +135,13 @@ impl Encoding {
                 self.separate(line);
                 write!(line, "{}:{value}", Value::from(key))
             }
+            Self::Journal => {
+                match value {
+                    Value::String(text) => journal::add_field(line, key, text),
+                    other => journal::add_field(line, key, &other.to_string()),
+                }
+                Ok(())
+            }
         }
     }
 
@@ -144,8 +154,10 @@ impl Encoding {
     }
 
     fn separate(self, line: &mut String) {
-        if !line.is_empty() {
-            line.push(if self == Self::Logfmt { ' ' } else { ',' });
+        match self {
+            Self::Logfmt if !line.is_empty() => line.push(' '),
+            Self::Json if !line.is_empty() => line.push(','),
+            Self::Logfmt | Self::Json | Self::Journal => {}
         }
     }
 }

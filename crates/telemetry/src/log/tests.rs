@@ -32,7 +32,7 @@ fn config(format: LogFormat, name: &str) -> LogConfig {
 fn written(config: &LogConfig, log: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = sink.clone();
-    let subscriber = subscriber(config, move || writer.clone()).unwrap();
+    let subscriber = subscriber(config, move || writer.clone());
     tracing::subscriber::with_default(subscriber, log);
     let text = String::from_utf8(sink.0.lock().clone()).unwrap();
     let mut parts = text.split("tests.rs:");
@@ -123,6 +123,54 @@ fn names_and_refusals() {
         unknown.unwrap_err().to_string(),
         "unknown log level \"loud\": use error, warn, info or debug"
     );
-    let refused = subscriber(&config(LogFormat::Journald, ""), io::sink).err();
-    assert_eq!(refused, Some(LogError::Journald));
+}
+
+#[test]
+fn the_journal_gets_an_entry_for_each_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let refused = Journal::open(path.to_str().unwrap()).unwrap_err();
+    assert!(
+        refused.to_string().contains("/socket: No such file"),
+        "{refused}"
+    );
+    let server = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let journal = Journal::open(path.to_str().unwrap()).unwrap();
+    let subscriber = subscriber(&config(LogFormat::Journald, "eu1"), journal);
+    tracing::subscriber::with_default(subscriber, || {
+        events();
+        tracing::warn!(path.of = "a\nb", long = "ä".repeat(10_000), "two\nlines");
+    });
+    let mut buffer = vec![0; 64 << 10];
+    let mut entry = || {
+        let length = server.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let first = entry();
+    let mut lines = first.lines();
+    assert_eq!(lines.next(), Some("THANOS_TS=2023-11-14T22:13:20.123Z"));
+    assert!(lines.next().unwrap().starts_with("THANOS_CALLER=tests.rs:"));
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(
+        rest,
+        [
+            "THANOS_NAME=eu1",
+            "PRIORITY=6",
+            "MESSAGE=loaded \"all\"",
+            "THANOS_BLOCKS=3",
+            "THANOS_RATIO=0.5",
+            "THANOS_KEY=x=y",
+            "THANOS_EMPTY=",
+            "THANOS_REQUEST_ID=7",
+            "THANOS_LATE=a b"
+        ]
+    );
+    assert!(entry().contains("\nPRIORITY=3\nMESSAGE=from below\n"));
+    let last = entry();
+    assert!(
+        last.contains("\nPRIORITY=4\nMESSAGE=two\\nlines\n"),
+        "{last}"
+    );
+    assert!(last.contains("\nTHANOS_PATH_OF=a\\nb\n"), "{last}");
+    assert!(last.len() < 20 << 10, "{}", last.len());
 }
