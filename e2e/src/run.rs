@@ -73,7 +73,7 @@ fn find(folder: &Path) -> Result<Vec<String>> {
 }
 
 async fn one(name: &str, suite: &Suite, work: &Path) -> Result<()> {
-    let cluster = Cluster::new(name, &suite.services, work).await?;
+    let cluster = Cluster::new(name, suite, work).await?;
     // What a run that was ended before has left.
     cluster.down().await?;
     let runner = Runner {

@@ -15,6 +15,9 @@ pub(crate) struct Suite {
     pub(crate) about: String,
     /// Services as in a compose file. What several suites share they extend from `services.yaml`.
     pub(crate) services: BTreeMap<String, Value>,
+    /// Names of volumes that services share.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
     pub(crate) steps: Vec<Step>,
 }
 
