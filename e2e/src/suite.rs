@@ -62,6 +62,9 @@ pub(crate) struct Exec {
     /// Whether it must fail.
     #[serde(default)]
     pub(crate) fails: bool,
+    /// Seconds in which it is run again until it ends so; 0: it is run once.
+    #[serde(default)]
+    pub(crate) within: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +133,9 @@ pub(crate) struct Watch {
     pub(crate) queries: Vec<QueryStep>,
     /// How many answers there must be, of all queries.
     pub(crate) answers: u64,
+    /// Passes over what failed or carries a warning: what claims to be whole must be it.
+    #[serde(default)]
+    pub(crate) tolerant: bool,
     pub(crate) steps: Vec<Step>,
 }
 
