@@ -33,8 +33,13 @@ start_engine() {
   return 1
 }
 
-# Images of this run go, the base stays for the next one.
+# Images of this run go, and what a run that was interrupted has left; the base stays for the next one.
 leave() {
+  local kind
+  docker ps --all --quiet --filter name=rutile-e2e- 2>/dev/null | xargs --no-run-if-empty docker rm --force --volumes >/dev/null || true
+  for kind in network volume; do
+    docker "$kind" ls --quiet --filter name=rutile-e2e- 2>/dev/null | xargs --no-run-if-empty docker "$kind" rm >/dev/null || true
+  done
   docker image rm -f rutile-e2e rutile-e2e-servers >/dev/null 2>&1 || true
   if [ -n "$engine" ]; then
     kill "$engine"

@@ -22,6 +22,8 @@ use crate::suite::{self, Exec, Expect, HttpStep, MetricStep, QueryStep, Step, Su
 
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A step that takes as long says so.
+const LONG: Duration = Duration::from_secs(10);
 /// For a service to be ready.
 const READY_WITHIN: u64 = 120;
 /// The service that is the proxy before the S3 server.
@@ -101,7 +103,12 @@ impl Runner {
     fn steps<'a>(&'a self, steps: &'a [Step]) -> LocalBoxFuture<'a, Result<()>> {
         let all = async move {
             for step in steps {
+                let begin = Instant::now();
                 self.step(step).await?;
+                let took = begin.elapsed();
+                if took >= LONG {
+                    println!("    took {} s", took.as_secs());
+                }
             }
             Ok(())
         };

@@ -190,7 +190,10 @@ impl Endpoint {
                 }
                 Err(error) => {
                     let mut error = chain::with_causes(&error);
-                    if let Some(advice) = connect::advice(&error, &self.client) {
+                    // One that has answered before is no matter of settings.
+                    if state.metadata.is_none()
+                        && let Some(advice) = connect::advice(&error, &self.client)
+                    {
                         error = format!("{error} ({advice})");
                     }
                     if state.last_error.is_none() {
