@@ -96,7 +96,8 @@ async fn a_querier_reads_a_store_over_mutual_tls() {
     // Without TLS, without a certificate, and with one that somebody else issued.
     check_refused(&[], "does the server expect TLS?");
     check_refused(&of_client[..3], "a certificate of this client?");
-    let stranger = Authority::new().issue("query", "DNS:query.test");
+    let others = Authority::new();
+    let stranger = others.issue("query", "DNS:query.test");
     check_refused(
         &client_flags(&authority, &stranger),
         "refuse the certificate of this client?",
