@@ -3,7 +3,7 @@
 # is none, and ends what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target} BLOCKS_OF=crates/testkit/golden/raw
+readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target} GOLDEN=crates/testkit/golden
 engine=
 
 install() {
@@ -33,8 +33,13 @@ start_engine() {
   return 1
 }
 
-# Images of this run go, the base stays for the next one.
+# Images of this run go, and what a run that was interrupted has left; the base stays for the next one.
 leave() {
+  local kind
+  docker ps --all --quiet --filter name=rutile-e2e- 2>/dev/null | xargs --no-run-if-empty docker rm --force --volumes >/dev/null || true
+  for kind in network volume; do
+    docker "$kind" ls --quiet --filter name=rutile-e2e- 2>/dev/null | xargs --no-run-if-empty docker "$kind" rm >/dev/null || true
+  done
   docker image rm -f rutile-e2e rutile-e2e-servers >/dev/null 2>&1 || true
   if [ -n "$engine" ]; then
     kill "$engine"
@@ -42,17 +47,15 @@ leave() {
   fi
 }
 
-# The two-hour blocks of the golden bucket: two days, in a folder of their own.
+# copy_blocks NAME FROM FIRST LAST: the blocks of a golden bucket from one ULID to another, as a folder.
 copy_blocks() {
-  local block
-  rm -rf "$TARGET/e2e/blocks"
-  mkdir -p "$TARGET/e2e/blocks"
-  for block in "$BLOCKS_OF"/01M820P*; do
-    [[ ${block##*/} > 01M820PDVBR9GB19QRC2VSQK3S ]] && continue
-    cp -r "$block" "$TARGET/e2e/blocks/"
-    rm -f "$TARGET/e2e/blocks/${block##*/}"/*-mark.json
+  local blocks=$TARGET/e2e/blocks/$1 block
+  mkdir -p "$blocks"
+  for block in "$GOLDEN/$2"/01*; do
+    [[ ${block##*/} < $3 || ${block##*/} > $4 ]] && continue
+    cp -r "$block" "$blocks/"
+    rm -f "$blocks/${block##*/}"/*-mark.json
   done
-  chmod -R a+rwX "$TARGET/e2e/blocks"
 }
 
 [ "$(id -u)" -ne 0 ] || install
@@ -62,7 +65,12 @@ crates/testkit/servers/install.sh
 cargo build --locked --quiet -p rutile -p rutile-e2e
 mkdir -p "$TARGET/e2e"
 e2e/images/build.sh "$TARGET/debug"
-copy_blocks
+rm -rf "$TARGET/e2e/blocks"
+# Two-hour blocks by cluster and replica: two days of one, twelve hours of a pair that each misses scrapes.
+copy_blocks eu1-a raw 01M820PD8CGVZHQSH6D0C2DRFD 01M820PDVBR9GB19QRC2VSQK3S
+copy_blocks eu3-a ha/input 01M820PH0SQ07TK0FNGQJ5SH5V 01M820PH5Q0KK7SBJ1BGHXYZJ7
+copy_blocks eu3-b ha/input 01M820PH7BH6WY1MDAKFWXAEQE 01M820PHCSFS8F962N0X0YX95K
+chmod -R a+rwX "$TARGET/e2e/blocks"
 # shellcheck disable=SC2086 # names of suites
 MOTO=$TARGET/e2e/moto BLOCKS=$TARGET/e2e/blocks \
   "$TARGET/debug/rutile-e2e" run --work "$TARGET/e2e/run" ${SUITES:-}

@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use crate::suite::Suite;
+
 /// The port on which every component serves HTTP; Prometheus and the proxy are told to as well.
 const HTTP_PORT: &str = "10902";
 
@@ -30,13 +32,12 @@ pub(crate) struct Ended {
 
 impl Cluster {
     /// Writes the compose file of a suite into `work`, which must hold what its services extend.
-    pub(crate) async fn new(
-        name: &str,
-        services: &BTreeMap<String, Value>,
-        work: &Path,
-    ) -> Result<Self> {
+    pub(crate) async fn new(name: &str, suite: &Suite, work: &Path) -> Result<Self> {
         let file = work.join(format!("{name}.json"));
-        let text = serde_json::to_string_pretty(&json!({ "services": services }))?;
+        let volumes: BTreeMap<&String, Value> =
+            suite.volumes.iter().map(|name| (name, json!({}))).collect();
+        let content = json!({ "services": suite.services, "volumes": volumes });
+        let text = serde_json::to_string_pretty(&content)?;
         fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
         let mut compose = command().await?;
         compose.extend(["-f".to_owned(), path(&file)?]);

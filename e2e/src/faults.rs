@@ -70,7 +70,7 @@ struct Proxy {
 pub(crate) async fn serve(args: Args) -> Result<()> {
     let proxy = Arc::new(Proxy {
         server: args.server,
-        client: crate::probe::client()?,
+        client: crate::probe::client().build()?,
         rules: Mutex::default(),
         counts: Mutex::default(),
     });

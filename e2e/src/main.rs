@@ -19,6 +19,7 @@ use clap::Parser;
 
 mod cluster;
 mod faults;
+mod get;
 mod probe;
 mod run;
 mod suite;
@@ -39,6 +40,8 @@ enum Command {
     },
     /// Stands between the others and the S3 server, and fails requests as it is told to.
     Faults(faults::Args),
+    /// Asks a service over TLS, from a container beside it.
+    Get(get::Args),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
             names,
         } => run::suites(&suites, &work, &names).await,
         Command::Faults(args) => faults::serve(args).await,
+        Command::Get(args) => get::get(args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

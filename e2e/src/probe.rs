@@ -10,9 +10,9 @@ use serde_json::Value;
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A client that tells no lies about connections that were closed.
-pub(crate) fn client() -> Result<reqwest::Client> {
-    let built = reqwest::Client::builder().timeout(ANSWER_WITHIN);
-    built.no_proxy().build().context("make an HTTP client")
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder();
+    client.timeout(ANSWER_WITHIN).no_proxy()
 }
 
 /// An answer of the Prometheus API.
@@ -57,6 +57,11 @@ impl Answer {
         let mut values: Vec<String> = series.filter_map(last).collect();
         values.sort_unstable();
         values
+    }
+
+    /// Whether it claims to lack nothing.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.error.is_none() && self.warnings.is_empty()
     }
 
     pub(crate) fn series(&self) -> usize {

@@ -1,6 +1,9 @@
 //! Takes the steps of suites.
 
-use std::cell::{Cell, RefCell};
+mod havoc;
+mod watch;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -15,12 +18,12 @@ use tokio::time::{Instant, sleep};
 use crate::cluster::Cluster;
 use crate::faults::CONTROL;
 use crate::probe::{self, Answer};
-use crate::suite::{
-    self, Exec, Expect, Havoc, HttpStep, MetricStep, QueryStep, Step, Suite, Watch,
-};
+use crate::suite::{self, Exec, Expect, HttpStep, MetricStep, QueryStep, Step, Suite};
 
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A step that takes as long says so.
+const LONG: Duration = Duration::from_secs(10);
 /// For a service to be ready.
 const READY_WITHIN: u64 = 120;
 /// The service that is the proxy before the S3 server.
@@ -73,12 +76,12 @@ fn find(folder: &Path) -> Result<Vec<String>> {
 }
 
 async fn one(name: &str, suite: &Suite, work: &Path) -> Result<()> {
-    let cluster = Cluster::new(name, &suite.services, work).await?;
+    let cluster = Cluster::new(name, suite, work).await?;
     // What a run that was ended before has left.
     cluster.down().await?;
     let runner = Runner {
         cluster,
-        client: probe::client()?,
+        client: probe::client().build()?,
         saved: RefCell::default(),
     };
     let outcome = runner.steps(&suite.steps).await;
@@ -100,7 +103,12 @@ impl Runner {
     fn steps<'a>(&'a self, steps: &'a [Step]) -> LocalBoxFuture<'a, Result<()>> {
         let all = async move {
             for step in steps {
+                let begin = Instant::now();
                 self.step(step).await?;
+                let took = begin.elapsed();
+                if took >= LONG {
+                    println!("    took {} s", took.as_secs());
+                }
             }
             Ok(())
         };
@@ -167,14 +175,20 @@ impl Runner {
             .client
             .request(method, format!("http://{address}{path}"))
             .send();
-        let answer = sent
-            .await
-            .with_context(|| format!("ask {service} for {path}"))?;
+        let sent = sent.await;
+        if sent.is_err() {
+            self.cluster.forget(service).await;
+        }
+        let answer = sent.with_context(|| format!("ask {service} for {path}"))?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
     async fn exec(&self, exec: &Exec) -> Result<()> {
         println!("  run {} {}", exec.service, exec.args.join(" "));
+        until(exec.within, async || self.run_once(exec).await).await
+    }
+
+    async fn run_once(&self, exec: &Exec) -> Result<()> {
         let run = ["run", "--rm", "--no-deps", "-T", &exec.service];
         let ended = self.cluster.end(&run, &exec.args).await?;
         ensure!(
@@ -235,6 +249,14 @@ impl Runner {
     }
 
     async fn ask(&self, step: &QueryStep) -> Result<Answer> {
+        let answer = self.ask_once(step).await;
+        if answer.is_err() {
+            self.cluster.forget(&step.service).await;
+        }
+        answer
+    }
+
+    async fn ask_once(&self, step: &QueryStep) -> Result<Answer> {
         let address = self.cluster.address(&step.service).await?;
         let kind = if step.ask.contains_key("step") {
             "query_range"
@@ -299,90 +321,6 @@ impl Runner {
             );
         }
         Ok(())
-    }
-
-    /// Asks all the while, and compares each answer with the first one.
-    async fn watch(&self, watch: &Watch) -> Result<()> {
-        let mut first = Vec::new();
-        for query in &watch.queries {
-            let answer = self.ask(query).await?;
-            self.check(&query.expect, &answer)?;
-            ensure!(
-                answer.series() > 0,
-                "there is nothing to watch in {:?}",
-                query.ask
-            );
-            first.push(answer);
-        }
-        let answers = Cell::new(0);
-        let asked = async {
-            loop {
-                for (query, first) in watch.queries.iter().zip(&first) {
-                    let answer = self.ask(query).await?;
-                    self.check(&query.expect, &answer)?;
-                    let message = || difference(&first.result, &answer.result);
-                    ensure!(
-                        first.result == answer.result,
-                        "answer {}: {}",
-                        answers.get(),
-                        message()
-                    );
-                    answers.set(answers.get() + 1);
-                }
-            }
-        };
-        let steps = async {
-            self.steps(&watch.steps).await?;
-            while answers.get() < watch.answers {
-                sleep(LOOK_EVERY).await;
-            }
-            Ok(())
-        };
-        tokio::select! {
-            failed = asked => failed,
-            done = steps => {
-                println!("  {} answers were all equal", answers.get());
-                done
-            }
-        }
-    }
-
-    /// Kills and starts, until the steps are done and enough were killed.
-    async fn havoc(&self, havoc: &Havoc) -> Result<()> {
-        let (kills, over) = (Cell::new(0), Cell::new(false));
-        let killed = async {
-            while !over.get() {
-                let service = [self.choose(&havoc.services)?];
-                self.cluster
-                    .run(&["kill", "-s", "SIGKILL"], &service)
-                    .await?;
-                kills.set(kills.get() + 1);
-                self.cluster
-                    .run(&["up", "-d", "--no-deps"], &service)
-                    .await?;
-                let seconds = rand::random_range(0.0..havoc.every);
-                sleep(Duration::from_secs_f64(seconds)).await;
-            }
-            Ok(())
-        };
-        let steps = async {
-            let outcome = self.steps(&havoc.steps).await;
-            while outcome.is_ok() && kills.get() < havoc.kills {
-                sleep(LOOK_EVERY).await;
-            }
-            over.set(true);
-            outcome
-        };
-        let (killed, done) = futures::join!(killed, steps);
-        println!("  {} processes were killed", kills.get());
-        killed.and(done)?;
-        self.up(&havoc.services).await
-    }
-
-    fn choose(&self, services: &[String]) -> Result<String> {
-        ensure!(!services.is_empty(), "havoc needs services");
-        let at = rand::random_range(0..services.len());
-        services.get(at).cloned().context("a service")
     }
 }
 

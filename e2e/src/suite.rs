@@ -15,6 +15,9 @@ pub(crate) struct Suite {
     pub(crate) about: String,
     /// Services as in a compose file. What several suites share they extend from `services.yaml`.
     pub(crate) services: BTreeMap<String, Value>,
+    /// Names of volumes that services share.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -59,6 +62,9 @@ pub(crate) struct Exec {
     /// Whether it must fail.
     #[serde(default)]
     pub(crate) fails: bool,
+    /// Seconds in which it is run again until it ends so; 0: it is run once.
+    #[serde(default)]
+    pub(crate) within: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +133,9 @@ pub(crate) struct Watch {
     pub(crate) queries: Vec<QueryStep>,
     /// How many answers there must be, of all queries.
     pub(crate) answers: u64,
+    /// Passes over what failed or carries a warning: what claims to be whole must be it.
+    #[serde(default)]
+    pub(crate) tolerant: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -163,14 +172,41 @@ pub(crate) fn read(path: &Path) -> Result<Suite> {
 mod tests {
     use super::*;
 
+    /// The services that a step names.
+    fn named(step: &Step) -> Vec<&str> {
+        match step {
+            Step::Up(names)
+            | Step::Stop(names)
+            | Step::Kill(names)
+            | Step::Pause(names)
+            | Step::Unpause(names) => names.iter().map(String::as_str).collect(),
+            Step::Exec(exec) => vec![&exec.service],
+            Step::Metric(metric) => vec![&metric.service],
+            Step::Query(query) => vec![&query.service],
+            Step::Http(http) => vec![&http.service],
+            Step::Faults(_) => vec!["faults"],
+            Step::Watch(watch) => {
+                let queries = watch.queries.iter().map(|query| query.service.as_str());
+                queries.chain(watch.steps.iter().flat_map(named)).collect()
+            }
+            Step::Havoc(havoc) => {
+                let services = havoc.services.iter().map(String::as_str);
+                services.chain(havoc.steps.iter().flat_map(named)).collect()
+            }
+        }
+    }
+
     /// Found out before a cluster is started.
     #[test]
-    fn every_suite_can_be_read() {
+    fn every_suite_can_be_read_and_names_services_that_it_has() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
         let mut suites = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let suite = read(&entry.unwrap().path()).unwrap();
             assert!(!suite.steps.is_empty(), "{}", suite.about);
+            for name in suite.steps.iter().flat_map(named) {
+                assert!(suite.services.contains_key(name), "{name}: {}", suite.about);
+            }
             suites += 1;
         }
         assert!(suites > 0);

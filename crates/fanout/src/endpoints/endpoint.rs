@@ -15,7 +15,7 @@ use rutile_storeapi::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{EndpointStatus, group::Group};
+use super::{EndpointStatus, connect, group::Group};
 use crate::{ClientMetrics, Metadata, Method, chain, stores::missing};
 
 /// Why an endpoint that has just been found cannot be asked.
@@ -189,7 +189,13 @@ impl Endpoint {
                     state.last_success_ms = Some(now_ms);
                 }
                 Err(error) => {
-                    let error = chain::with_causes(&error);
+                    let mut error = chain::with_causes(&error);
+                    // One that has answered before is no matter of settings.
+                    if state.metadata.is_none()
+                        && let Some(advice) = connect::advice(&error, &self.client)
+                    {
+                        error = format!("{error} ({advice})");
+                    }
                     if state.last_error.is_none() {
                         tracing::warn!(endpoint = %self.name, %error, "an endpoint does not answer");
                     }

@@ -84,19 +84,24 @@ async fn a_querier_reads_a_store_over_mutual_tls() {
         "{answer}"
     );
 
-    let check_refused = |flags: &[String]| {
+    let check_refused = |flags: &[String], advice: &str| {
         let answer = start(&store, &[flags]).get(QUERY);
-        let names_it = answer.contains("warnings") && answer.contains(&store);
+        let warned = answer.contains("warnings") && answer.contains(&store);
+        let names_it = warned && answer.contains(advice);
         assert!(
             names_it && !answer.contains("1917292"),
             "{flags:?}: {answer}"
         );
     };
     // Without TLS, without a certificate, and with one that somebody else issued.
-    check_refused(&[]);
-    check_refused(&of_client[..3]);
-    let stranger = Authority::new().issue("query", "DNS:query.test");
-    check_refused(&client_flags(&authority, &stranger));
+    check_refused(&[], "does the server expect TLS?");
+    check_refused(&of_client[..3], "a certificate of this client?");
+    let others = Authority::new();
+    let stranger = others.issue("query", "DNS:query.test");
+    check_refused(
+        &client_flags(&authority, &stranger),
+        "refuse the certificate of this client?",
+    );
 }
 
 /// The same by the file of endpoints.
