@@ -63,6 +63,10 @@ sim: ## Simulate SEEDS (1000) seeds from FIRST_SEED (1) in PROFILE (strong, s3-l
 e2e: ## Run the suites of e2e/suites (SUITES names some) with real processes in containers; needs Docker, or root to install it.
 	SUITES="$(SUITES)" e2e/run.sh
 
+.PHONY: soak
+soak: ## Run the suite of SIGKILLs and failing S3 at ten times its size: 300, 10,000 faults, 216 uploads, 57 compactions.
+	SOAK=yes SUITES=havoc e2e/run.sh
+
 .PHONY: image
 image: ## Build the container image `rutile` of deploy/Dockerfile.
 	$(CARGO) build $(LOCKED) --release -p rutile

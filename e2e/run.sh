@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make e2e`: the suites, or those that SUITES names, with real processes in containers. Installs and starts an engine where there
+# `make e2e`: the suites, or those that SUITES names (with SOAK=yes `havoc` on more blocks), with real processes in containers. Installs and starts an engine where there
 # is none, and ends what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -58,6 +58,15 @@ copy_blocks() {
   done
 }
 
+# make_soak NAME FLAG...: six days of two-hour blocks for a cluster and replica.
+make_soak() {
+  local name=$1 go=go
+  command -v go >/dev/null || go=$TARGET/servers/go/bin/go
+  rm -rf "$TARGET/e2e/blocks/$name"
+  (cd crates/testkit/genblocks && "$go" run . -out "$TARGET/e2e/blocks/$name" -blocks 72 -series 100 -series-per-pod 25 -hist-share 0.1 \
+    -scrape 30s -labels "cluster=${name%-*},replica=${name#*-}" "${@:2}")
+}
+
 [ "$(id -u)" -ne 0 ] || install
 trap leave EXIT
 start_engine
@@ -70,7 +79,14 @@ rm -rf "$TARGET/e2e/blocks"
 copy_blocks eu1-a raw 01M820PD8CGVZHQSH6D0C2DRFD 01M820PDVBR9GB19QRC2VSQK3S
 copy_blocks eu3-a ha/input 01M820PH0SQ07TK0FNGQJ5SH5V 01M820PH5Q0KK7SBJ1BGHXYZJ7
 copy_blocks eu3-b ha/input 01M820PH7BH6WY1MDAKFWXAEQE 01M820PHCSFS8F962N0X0YX95K
+sizes=()
+if [ -n "${SOAK:-}" ]; then
+  make_soak eu1-a -seed 1
+  make_soak eu3-a -seed 2 -drop 0.1 -drop-seed 1
+  make_soak eu3-b -seed 2 -drop 0.1 -drop-seed 2
+  sizes=(--set kills=300 --set faults=10000 --set blocks=33)
+fi
 chmod -R a+rwX "$TARGET/e2e/blocks"
 # shellcheck disable=SC2086 # names of suites
 MOTO=$TARGET/e2e/moto BLOCKS=$TARGET/e2e/blocks \
-  "$TARGET/debug/rutile-e2e" run --work "$TARGET/e2e/run" ${SUITES:-}
+  "$TARGET/debug/rutile-e2e" run --work "$TARGET/e2e/run" "${sizes[@]}" ${SUITES:-}

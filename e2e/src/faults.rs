@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 
 /// Where the proxy itself is spoken to. No bucket has such a name.
 pub(crate) const CONTROL: &str = "/-/faults";
+/// Where it tells of itself.
+const METRICS: &str = "/metrics";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -92,8 +94,10 @@ pub(crate) async fn serve(args: Args) -> Result<()> {
 
 impl Proxy {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>> {
-        if request.uri().path() == CONTROL {
-            return self.control(request).await;
+        match request.uri().path() {
+            CONTROL => return self.control(request).await,
+            METRICS => return Ok(Response::new(whole(self.metrics()))),
+            _ => {}
         }
         self.count("requests");
         let delay = self.rules.lock().get("delay").copied().unwrap_or(0.0);
@@ -126,6 +130,16 @@ impl Proxy {
 
     fn count(&self, what: &'static str) {
         *self.counts.lock().entry(what).or_default() += 1;
+    }
+
+    /// How many faults there were.
+    fn metrics(&self) -> Vec<u8> {
+        let counts = self.counts.lock();
+        let faults = Fault::ALL.iter().map(|(kind, _)| {
+            let count = counts.get(kind).copied().unwrap_or(0);
+            format!("faults_total{{kind=\"{kind}\"}} {count}\n")
+        });
+        faults.collect::<String>().into_bytes()
     }
 
     /// PUT sets the rules, GET tells the counts.

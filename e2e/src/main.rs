@@ -35,6 +35,9 @@ enum Command {
         /// A folder for what a run writes; it is emptied.
         #[arg(long, default_value = "target/e2e/run")]
         work: PathBuf,
+        /// A size of the suites that is to be another one; repeatable.
+        #[arg(long, value_name = "NAME=NUMBER", value_parser = size)]
+        set: Vec<(String, u64)>,
         /// Names of suites; all without any.
         names: Vec<String>,
     },
@@ -54,8 +57,9 @@ async fn main() -> ExitCode {
         Command::Run {
             suites,
             work,
+            set,
             names,
-        } => run::suites(&suites, &work, &names).await,
+        } => run::suites(&suites, &work, &names, &set.into_iter().collect()).await,
         Command::Faults(args) => faults::serve(args).await,
         Command::Get(args) => get::get(args).await,
     };
@@ -66,4 +70,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn size(text: &str) -> Result<(String, u64), String> {
+    let size = text.split_once('=').and_then(|(name, number)| {
+        let number = number.parse().ok()?;
+        Some((name.to_owned(), number))
+    });
+    size.ok_or_else(|| "write NAME=NUMBER".to_owned())
 }

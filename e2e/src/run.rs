@@ -30,7 +30,12 @@ const READY_WITHIN: u64 = 120;
 const PROXY: &str = "faults";
 
 /// Runs the suites of a folder, or those that are named, one after the other.
-pub(crate) async fn suites(folder: &Path, work: &Path, names: &[String]) -> Result<()> {
+pub(crate) async fn suites(
+    folder: &Path,
+    work: &Path,
+    names: &[String],
+    set: &Sizes,
+) -> Result<()> {
     let all = find(folder)?;
     let unknown = names.iter().find(|name| !all.contains(*name));
     if let Some(name) = unknown {
@@ -48,7 +53,7 @@ pub(crate) async fn suites(folder: &Path, work: &Path, names: &[String]) -> Resu
         .filter(|name| names.is_empty() || names.contains(name))
     {
         let begin = Instant::now();
-        let suite = suite::read(&folder.join(format!("{name}.yaml")))?;
+        let suite = suite::read(&folder.join(format!("{name}.yaml")), set)?;
         println!("suite {name}: {}", suite.about);
         let outcome = one(name, &suite, work).await;
         let seconds = begin.elapsed().as_secs();

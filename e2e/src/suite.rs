@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
+
+/// Numbers by name.
+pub(crate) type Sizes = BTreeMap<String, u64>;
 
 /// A cluster, and what is done with it.
 #[derive(Debug, Deserialize)]
@@ -18,6 +21,9 @@ pub(crate) struct Suite {
     /// Names of volumes that services share.
     #[serde(default)]
     pub(crate) volumes: Vec<String>,
+    /// Numbers that a run may set otherwise. `$name` in the text stands for one.
+    #[serde(default)]
+    pub(crate) sizes: Sizes,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -162,10 +168,26 @@ const fn default_status() -> u16 {
     200
 }
 
-/// Reads a suite.
-pub(crate) fn read(path: &Path) -> Result<Suite> {
+/// Reads a suite, with some sizes set otherwise.
+pub(crate) fn read(path: &Path, set: &Sizes) -> Result<Suite> {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(default)]
+        sizes: Sizes,
+    }
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("parse {}", path.display()))
+    let place = || format!("parse {}", path.display());
+    let head: Head = serde_saphyr::from_str(&text).with_context(place)?;
+    let unknown = set.keys().find(|name| !head.sizes.contains_key(*name));
+    if let Some(name) = unknown {
+        bail!("{} has no size {name:?} to be set", path.display());
+    }
+    let sizes = head.sizes.iter();
+    let text = sizes.fold(text, |text, (name, size)| {
+        let size = set.get(name).unwrap_or(size);
+        text.replace(&format!("${name}"), &size.to_string())
+    });
+    serde_saphyr::from_str(&text).with_context(place)
 }
 
 #[cfg(test)]
@@ -196,13 +218,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sizes_stand_for_what_they_are_set_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        let text = "about: x\nservices: {}\nsizes: {kills: 3}\nsteps:\n\
+                    - havoc: {services: [a], kills: $kills, every: 1, steps: []}\n";
+        std::fs::write(&path, text).unwrap();
+        let kills = |set: &[(&str, u64)]| {
+            let set = set.iter().map(|(name, size)| ((*name).to_owned(), *size));
+            let suite = read(&path, &set.collect())?;
+            let Some(Step::Havoc(havoc)) = suite.steps.first() else {
+                bail!("no havoc");
+            };
+            Ok(havoc.kills)
+        };
+        assert_eq!(kills(&[]).unwrap(), 3);
+        assert_eq!(kills(&[("kills", 300)]).unwrap(), 300);
+        let unknown = kills(&[("kils", 300)]).unwrap_err().to_string();
+        assert!(unknown.contains("has no size \"kils\""), "{unknown}");
+    }
+
     /// Found out before a cluster is started.
     #[test]
     fn every_suite_can_be_read_and_names_services_that_it_has() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
         let mut suites = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
-            let suite = read(&entry.unwrap().path()).unwrap();
+            let suite = read(&entry.unwrap().path(), &Sizes::new()).unwrap();
             assert!(!suite.steps.is_empty(), "{}", suite.about);
             for name in suite.steps.iter().flat_map(named) {
                 assert!(suite.services.contains_key(name), "{name}: {}", suite.about);
