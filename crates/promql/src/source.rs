@@ -68,6 +68,11 @@ pub trait Series: Send + Sync + fmt::Debug {
     /// Its labels.
     fn labels(&self) -> &Labels;
 
+    /// What it holds of samples that are not decoded yet, about, bytes: how much work it is. 0 if that is not known.
+    fn encoded_bytes(&self) -> usize {
+        0
+    }
+
     /// Replaces what is in `out` by its samples, in order of time, each time once. Samples outside of what was
     /// selected may be among them.
     ///

@@ -4,11 +4,13 @@
 //! what need not be held is not held: neither samples, nor chunks, nor the rows of other batches. Dropping
 //! the batches cancels what has not begun.
 
+mod parts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use rutile_model::{Labels, Patterns, Samples, WindowTimes};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
@@ -17,7 +19,6 @@ use super::binary::{self, BinaryContext};
 use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
-use super::given::Given;
 use super::memory::Held;
 use super::observe::{Spent, Watch};
 use super::select::{self, Instant, Ranged};
@@ -27,23 +28,9 @@ use super::steps::Steps;
 use super::stop::Stop;
 use super::summary::summarize;
 use super::window::{self, Findings};
-use super::{EngineOptions, Error, Result};
-use crate::source::SelectedStream;
+use super::{EngineOptions, Result};
 
-/// Series that are computed by one task.
-const SERIES_AT_A_TIME: usize = 32;
-/// Parts of a source that are taken at a time, if they are there.
-const PARTS_AT_A_TIME: usize = 8;
-
-/// Series, as they come.
-pub(crate) type Parts = BoxStream<'static, Result<Part>>;
-
-/// Some series, in order, and what their source had to say.
-#[derive(Debug, Default)]
-pub(crate) struct Part {
-    pub(crate) series: Vec<Given>,
-    pub(crate) warnings: Vec<String>,
-}
+pub(crate) use parts::{Part, Parts, parts, ready};
 
 /// Rows that are to be computed: of what, and how.
 pub(crate) struct Flow {
@@ -109,8 +96,8 @@ impl Flow {
         let (pool, work) = (pool.clone(), Arc::new(self.work));
         // One for each core, and as many that are ready when these are done.
         let under_way = 2 * pool.threads();
-        let batches = self.parts.ready_chunks(PARTS_AT_A_TIME);
-        let batches = batches.flat_map(|parts| stream::iter(batches_of(parts)));
+        let column_bytes = work.steps.len() * size_of::<f64>();
+        let batches = parts::batches(self.parts, column_bytes);
         let computed = batches.map(move |part| {
             let (pool, work) = (pool.clone(), Arc::clone(&work));
             async move {
@@ -127,49 +114,6 @@ impl Batch {
     pub(crate) fn leave(self, histograms: Spare) {
         self.spares.leave(histograms, self.reservation);
     }
-}
-
-/// The parts of an answer of a source.
-pub(crate) fn parts(selected: SelectedStream) -> Parts {
-    let parts = selected.map_ok(|part| Part {
-        series: part.series.into_iter().map(Given::Source).collect(),
-        warnings: part.warnings,
-    });
-    parts.map_err(Error::from).boxed()
-}
-
-/// Series that are there already.
-pub(crate) fn ready(series: Vec<Given>) -> Parts {
-    let part = Part {
-        series,
-        warnings: Vec::new(),
-    };
-    stream::once(async { Ok(part) }).boxed()
-}
-
-/// The same series in parts of [`SERIES_AT_A_TIME`]; behind an error there is nothing.
-fn batches_of(parts: Vec<Result<Part>>) -> Vec<Result<Part>> {
-    let (mut batches, mut open) = (Vec::new(), Part::default());
-    for part in parts {
-        let part = match part {
-            Ok(part) => part,
-            Err(error) => {
-                batches.push(Err(error));
-                return batches;
-            }
-        };
-        open.warnings.extend(part.warnings);
-        for series in part.series {
-            open.series.push(series);
-            if open.series.len() == SERIES_AT_A_TIME {
-                batches.push(Ok(std::mem::take(&mut open)));
-            }
-        }
-    }
-    if !open.series.is_empty() || !open.warnings.is_empty() {
-        batches.push(Ok(open));
-    }
-    batches
 }
 
 impl Work {

@@ -86,6 +86,14 @@ impl Given {
         Ok(())
     }
 
+    /// What its samples take before they are decoded, about, bytes.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        match self {
+            Self::Source(series) => series.encoded_bytes(),
+            Self::Computed(computed) => computed.column.len() * size_of::<f64>(),
+        }
+    }
+
     /// The memory that its samples take at least when they are decoded, bytes; 0 if that is not known before.
     pub(crate) fn decoded_bytes(&self) -> usize {
         match self {

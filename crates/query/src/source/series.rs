@@ -31,7 +31,7 @@ pub(crate) struct ChunkSeries {
     chunks: Vec<AggrChunk>,
     reading: Arc<Reading>,
     /// Gives the memory of the chunks back.
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 impl ChunkSeries {
@@ -44,7 +44,7 @@ impl ChunkSeries {
             labels: series.labels,
             chunks: series.chunks,
             reading,
-            _memory: memory,
+            memory,
         }
     }
 
@@ -117,6 +117,10 @@ impl ChunkSeries {
 impl Series for ChunkSeries {
     fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        usize::try_from(self.memory.bytes()).unwrap_or(usize::MAX)
     }
 
     fn decode(&self, out: &mut Samples) -> Result<(), SourceError> {
