@@ -16,6 +16,7 @@ mod pick;
 mod profile;
 mod rate;
 mod rate_histogram;
+mod rate_rows;
 mod reach;
 mod spread;
 mod starts;
@@ -39,6 +40,7 @@ use crate::ast::{Call, Expr, Extension, FunctionId, Span};
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
 pub(crate) use floats::{FloatKernel, Windows, float_kernel};
 pub(crate) use profile::{Kind, Profile};
+pub(crate) use rate_rows::{Rows, changes};
 pub(crate) use xrate::looks_behind_ms;
 
 /// The samples of one series in the range before a step.

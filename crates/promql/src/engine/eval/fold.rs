@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Evaluator;
 use super::rows::Seen;
-use crate::ast::Aggregate;
+use crate::ast::{Aggregate, AggregateOp};
 use crate::engine::Result;
 use crate::engine::aggregate::Fold;
 use crate::engine::column::Row;
@@ -27,7 +27,8 @@ impl Evaluator<'_> {
         };
         let (before, outside) = (self.annotations.clone(), self.memory.now());
         let (observed, mut time) = (self.observed.is_wanted(), Duration::ZERO);
-        let flow = self.flow(inner).await?;
+        let mut flow = self.flow(inner).await?;
+        flow.work.sums = aggregate.op == AggregateOp::Sum;
         // With what the rows are computed of, if that is there already.
         let held = self.memory.now();
         let mut seen = Seen::default();
