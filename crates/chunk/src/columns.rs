@@ -1,5 +1,6 @@
 //! From a chunk of any encoding to columns: the fast way to read all of it.
 
+use rutile_model::histogram::HistogramRows;
 use rutile_model::{Samples, WindowTimes};
 
 use crate::chunk::Chunk;
@@ -63,4 +64,36 @@ pub fn decode_ends(chunk: Chunk<'_>, windows: &WindowTimes, out: &mut Samples) -
     }
     out.truncate(from);
     decode_samples(chunk, out)
+}
+
+/// As [`decode_ends`], to rows, without stale markers: of integer histograms that have the same buckets as what is there
+/// already. False for all others, gauges and what goes back in time among them: then the rows are of no use.
+///
+/// # Errors
+/// As of [`decode_samples`].
+pub fn decode_rows(
+    chunk: Chunk<'_>,
+    windows: &WindowTimes,
+    out: &mut HistogramRows,
+) -> Result<bool> {
+    match chunk.encoding {
+        Encoding::Histogram | Encoding::HistogramSt => {
+            HistogramIter::<Int>::new(chunk)?.append_rows(windows.ends(), out)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Whether [`decode_rows`] can read a chunk, as far as its first bytes tell: where one of many cannot be read so, the work
+/// on the others is saved. Rows without samples will have its layout.
+///
+/// # Errors
+/// As of [`decode_samples`].
+pub fn fits_rows(chunk: Chunk<'_>, out: &mut HistogramRows) -> Result<bool> {
+    match chunk.encoding {
+        Encoding::Histogram | Encoding::HistogramSt => {
+            HistogramIter::<Int>::new(chunk)?.fits_rows(out)
+        }
+        _ => Ok(false),
+    }
 }

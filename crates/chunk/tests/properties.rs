@@ -8,9 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rutile_chunk::{
     AggrChunk, Appended, Chunk, Encoding, Float, HistogramAppender, Int, Value, XorAppender,
-    decode_ends, decode_floats, decode_samples, transcode_for_thanos,
+    decode_ends, decode_floats, decode_rows, decode_samples, fits_rows, transcode_for_thanos,
 };
-use rutile_model::{CounterResetHint, Histogram, Samples, Span, WindowTimes};
+use rutile_model::histogram::HistogramRows;
+use rutile_model::{CounterResetHint, FloatHistogram, Histogram, Samples, Span, WindowTimes};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Xor,
@@ -152,6 +153,7 @@ fn check_ends(chunk: Chunk<'_>, all: &Samples) -> usize {
     };
     let mut ends = Samples::default();
     decode_ends(chunk, &windows, &mut ends).unwrap();
+    check_rows(chunk, &windows, all);
     assert_eq!(ends.times, all.times);
     assert_eq!(ends.histograms.len(), all.histograms.len());
     let mut left_out = 0;
@@ -171,6 +173,33 @@ fn check_ends(chunk: Chunk<'_>, all: &Samples) -> usize {
         assert!(!is_at_an_end(&windows, &all.times, i), "{windows:?}: {i}");
     }
     left_out
+}
+
+/// If a chunk can be read as rows, these are right at the ends of windows. Whether it can.
+fn check_rows(chunk: Chunk<'_>, windows: &WindowTimes, all: &Samples) -> bool {
+    let (mut rows, mut all) = (HistogramRows::default(), all.clone());
+    let fits = fits_rows(chunk, &mut rows).unwrap();
+    if !decode_rows(chunk, windows, &mut rows).unwrap() {
+        return false;
+    }
+    all.drop_stale();
+    assert!(fits);
+    assert_eq!(rows.times(), all.times);
+    assert!(rows.resets().is_empty());
+    for i in (0..all.len()).filter(|i| is_at_an_end(windows, &all.times, *i)) {
+        let histogram = all.histogram(i).unwrap();
+        let bits = |numbers: &[f64]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(rows.row(i)), bits(&numbers(histogram)));
+        let layout = rows.layout().unwrap();
+        assert_eq!(layout.histogram_size(), histogram.size());
+    }
+    true
+}
+
+/// What stands in a row.
+fn numbers(h: &FloatHistogram) -> Vec<f64> {
+    let scalars = [h.count, h.zero_count, h.sum];
+    [&scalars[..], &h.positive_buckets, &h.negative_buckets].concat()
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! depend on the number of cores: rows keep their order, and what adds up adds in that order.
 //!
 //! Before it begins, the source is told what will be selected, so that no select waits for another one. Of native
-//! histograms, `rate` and `increase` ask for those at the ends of windows alone.
+//! histograms, `rate` and `increase` ask for those at the ends of windows alone; on the way into a `sum`, those of a
+//! series with the same buckets are rows of a matrix, and no histogram is made of them before they are added up.
 
 mod aggregate;
 mod annotation;

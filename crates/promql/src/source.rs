@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
+use rutile_model::histogram::HistogramRows;
 use rutile_model::{ErrorKind, Labels, Matcher, Samples, WindowTimes};
 
 /// What a selector wants. The times are bounds of samples, in milliseconds, both inclusive.
@@ -68,6 +69,11 @@ pub trait Series: Send + Sync + fmt::Debug {
     /// Its labels.
     fn labels(&self) -> &Labels;
 
+    /// What it holds of samples that are not decoded yet, about, bytes: how much work it is. 0 if that is not known.
+    fn encoded_bytes(&self) -> usize {
+        0
+    }
+
     /// Replaces what is in `out` by its samples, in order of time, each time once. Samples outside of what was
     /// selected may be among them.
     ///
@@ -84,6 +90,20 @@ pub trait Series: Send + Sync + fmt::Debug {
     fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
         let _: &WindowTimes = windows;
         self.decode(out)
+    }
+
+    /// The same as rows, without stale markers, if all samples are histograms with the same buckets that count up, apart
+    /// from resets. False if not, or if that is not known: then `out` is of no use.
+    ///
+    /// # Errors
+    /// As of [`Series::decode`].
+    fn decode_rows(
+        &self,
+        windows: &WindowTimes,
+        out: &mut HistogramRows,
+    ) -> Result<bool, SourceError> {
+        let (_, _): (&WindowTimes, &mut HistogramRows) = (windows, out);
+        Ok(false)
     }
 }
 

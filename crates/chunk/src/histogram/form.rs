@@ -45,7 +45,12 @@ pub(crate) trait Form: Debug + Clone + Sized + 'static {
     /// The same for a count.
     fn float_count(count: Self::Count) -> f64;
     /// The same for the buckets of a side, which replace those of `out`.
-    fn float_buckets(buckets: &[Self::BucketField], out: &mut Vec<f64>);
+    fn float_buckets(buckets: &[Self::BucketField], out: &mut Vec<f64>) {
+        out.resize(buckets.len(), 0.0);
+        Self::write_buckets(buckets, out);
+    }
+    /// The same, where there are as many already.
+    fn write_buckets(buckets: &[Self::BucketField], out: &mut [f64]);
     /// Whether a schema has buckets for all numbers, and not only for positive ones.
     fn has_all_buckets(schema: i32) -> bool;
 
@@ -198,9 +203,8 @@ impl Form for Int {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "as the reference")]
-    fn float_buckets(buckets: &[DeltaField], out: &mut Vec<f64>) {
+    fn write_buckets(buckets: &[DeltaField], out: &mut [f64]) {
         let mut sum = 0.0;
-        out.resize(buckets.len(), 0.0);
         for (count, field) in out.iter_mut().zip(buckets) {
             sum += Field::<i64>::value(field) as f64;
             *count = sum;
@@ -286,9 +290,10 @@ impl Form for Float {
         count
     }
 
-    fn float_buckets(buckets: &[XorField], out: &mut Vec<f64>) {
-        out.clear();
-        out.extend(buckets.iter().map(XorField::value));
+    fn write_buckets(buckets: &[XorField], out: &mut [f64]) {
+        for (count, field) in out.iter_mut().zip(buckets) {
+            *count = field.value();
+        }
     }
 
     fn has_all_buckets(_: i32) -> bool {

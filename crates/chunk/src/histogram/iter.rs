@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use rutile_model::histogram::HistogramRows;
 use rutile_model::sample::is_stale_nan;
 use rutile_model::{CounterResetHint, FloatHistogram, Samples, Span, WindowEnds};
 
@@ -85,6 +86,54 @@ impl<'a, F: Form> HistogramIter<'a, F> {
             } else {
                 out.push_histogram_with(t, |histogram| self.raw.write_float(hint, histogram));
             }
+            before = t;
+        }
+        Ok(true)
+    }
+
+    /// Whether rows can take what the chunk holds, as far as its layout is concerned.
+    pub(crate) fn fits_rows(mut self, out: &mut HistogramRows) -> Result<bool> {
+        if self.raw.samples.left() == 0 {
+            return Ok(true);
+        }
+        self.raw.layout = Layout::read(&mut self.raw.reader, F::FIRST_BUCKET_BITS)?;
+        Ok(self.raw.expect_rows(out))
+    }
+
+    /// As [`Self::append_ends`], to rows, without stale markers. False also if they have other buckets than what is there.
+    pub(crate) fn append_rows(
+        mut self,
+        mut ends: WindowEnds,
+        out: &mut HistogramRows,
+    ) -> Result<bool> {
+        let mut before = i64::MIN;
+        // The numbers of the sample before, if it has no row.
+        let mut left_out = None;
+        while let Some(t) = self.raw.read() {
+            let t = t?;
+            let is_first = self.raw.index == 0;
+            let fits = !is_first || self.raw.expect_rows(out);
+            if !fits || out.last_ms().is_some_and(|last| t <= last) {
+                return Ok(false);
+            }
+            if is_stale_nan(self.raw.sum.value()) {
+                // It goes, and what comes before it may be the last one of a window that ends behind it.
+                if let Some(scalars) = left_out.take() {
+                    out.complete_last(|row| self.raw.write_row(scalars, row));
+                }
+                out.skip(t);
+                continue;
+            }
+            let scalars = self.raw.scalars();
+            // What hints tell is as for `append_ends`: only the first histogram may follow a reset.
+            let is_between = !is_first
+                && (self.raw.next_time()).is_some_and(|behind| ends.is_between(before, t, behind));
+            if is_between {
+                out.push_between(t);
+            } else {
+                out.push(t, is_first, |row| self.raw.write_row(scalars, row));
+            }
+            left_out = is_between.then_some(scalars);
             before = t;
         }
         Ok(true)
@@ -266,6 +315,40 @@ impl<'a, F: Form> RawReader<'a, F> {
             (*zero_threshold, *zero_count) = (0.0, 0.0);
             negative_spans.clear();
             negative_buckets.clear();
+        }
+    }
+
+    fn expect_rows(&self, out: &mut HistogramRows) -> bool {
+        let Layout {
+            schema,
+            zero_threshold,
+            spans,
+            bounds: _,
+        } = &self.layout;
+        let buckets = spans.each_ref().map(|spans| bucket_count(spans));
+        let spans = spans.each_ref().map(|spans| &**spans);
+        self.flag != CounterReset::Gauge && out.expect(*schema, *zero_threshold, spans, buckets)
+    }
+
+    /// Count, zero count and sum of the sample that was read last.
+    fn scalars(&self) -> (F::Count, F::Count, f64) {
+        let (count, zero_count) = (self.count.value(), self.zero_count.value());
+        (count, zero_count, self.sum.value())
+    }
+
+    /// Makes a row ([`HistogramRows`]) of these and of the buckets that were read last, which markers do not have.
+    fn write_row(&self, scalars: (F::Count, F::Count, f64), row: &mut [f64]) {
+        let Some((start, mut rest)) = row.split_first_chunk_mut::<3>() else {
+            return;
+        };
+        let (count, zero_count, sum) = scalars;
+        *start = [F::float_count(count), F::float_count(zero_count), sum];
+        for side in &self.buckets {
+            let Some((buckets, others)) = rest.split_at_mut_checked(side.len()) else {
+                return;
+            };
+            F::write_buckets(side, buckets);
+            rest = others;
         }
     }
 

@@ -46,12 +46,17 @@ impl FloatHistogram {
     /// struct on a 64-bit machine and what its lists hold), from which that count is derived.
     #[must_use]
     pub fn size(&self) -> usize {
-        const STRUCT: usize = 168;
         let elements = self.positive_spans.len()
             + self.negative_spans.len()
             + self.positive_buckets.len()
             + self.negative_buckets.len()
             + self.custom_values.len();
-        STRUCT + elements * 8
+        size_with(elements)
     }
+}
+
+/// The size of a histogram whose lists hold so many elements.
+pub(super) fn size_with(elements: usize) -> usize {
+    const STRUCT: usize = 168;
+    STRUCT + elements * 8
 }

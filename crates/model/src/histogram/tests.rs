@@ -2,6 +2,7 @@
 
 mod laws;
 mod recorded;
+mod sums;
 mod tables;
 mod untrusted;
 

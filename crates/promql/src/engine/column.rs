@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rutile_model::histogram::HistogramMatrix;
 use rutile_model::sample::{STALE_NAN, is_stale_nan};
 use rutile_model::{FloatHistogram, Labels};
 
@@ -61,6 +62,16 @@ impl Column {
         !(0..self.len()).any(|step| self.is_present(step))
     }
 
+    /// A column of histograms with the same buckets.
+    pub(crate) fn of_alike(histograms: &HistogramMatrix) -> Self {
+        let histograms = histograms.histograms();
+        let histograms: Vec<_> = histograms.map(|h| h.map(Arc::new)).collect();
+        Self {
+            floats: vec![STALE_NAN; histograms.len()],
+            histograms,
+        }
+    }
+
     /// Puts a value, or none, in place of what was there.
     pub(crate) fn set(&mut self, step: usize, value: Option<SampleValue>) {
         let (float, histogram) = match value {
@@ -87,6 +98,8 @@ pub(crate) struct Row {
     /// Whether the metric name is to go when the evaluation ends (delayed name removal).
     pub(crate) drop_name: bool,
     pub(crate) column: Column,
+    /// Histograms with the same buckets, on their way into a sum, in place of the column.
+    pub(crate) alike: Option<Box<HistogramMatrix>>,
 }
 
 impl Row {
@@ -95,6 +108,15 @@ impl Row {
             labels,
             drop_name: false,
             column,
+            alike: None,
+        }
+    }
+
+    /// A row on its way into a sum.
+    pub(crate) fn alike(labels: Labels, histograms: HistogramMatrix) -> Self {
+        Self {
+            alike: Some(Box::new(histograms)),
+            ..Self::new(labels, Column::default())
         }
     }
 }

@@ -4,11 +4,14 @@
 //! what need not be held is not held: neither samples, nor chunks, nor the rows of other batches. Dropping
 //! the batches cancels what has not begun.
 
+mod parts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use rutile_model::histogram::{HistogramLayout, HistogramRows};
 use rutile_model::{Labels, Patterns, Samples, WindowTimes};
 use rutile_runtime::{Account, CpuPool, Reservation};
 
@@ -18,7 +21,7 @@ use super::call::{self, CallContext};
 use super::column::{Column, Operand, Row};
 use super::eval::without_name;
 use super::given::Given;
-use super::memory::Held;
+use super::memory::{Held, weight_of_size};
 use super::observe::{Spent, Watch};
 use super::select::{self, Instant, Ranged};
 use super::spare::{Spare, Spares};
@@ -27,23 +30,12 @@ use super::steps::Steps;
 use super::stop::Stop;
 use super::summary::summarize;
 use super::window::{self, Findings};
-use super::{EngineOptions, Error, Result};
-use crate::source::SelectedStream;
+use super::{EngineOptions, Result};
 
-/// Series that are computed by one task.
-const SERIES_AT_A_TIME: usize = 32;
-/// Parts of a source that are taken at a time, if they are there.
-const PARTS_AT_A_TIME: usize = 8;
+pub(crate) use parts::{Part, Parts, parts, ready};
 
-/// Series, as they come.
-pub(crate) type Parts = BoxStream<'static, Result<Part>>;
-
-/// Some series, in order, and what their source had to say.
-#[derive(Debug, Default)]
-pub(crate) struct Part {
-    pub(crate) series: Vec<Given>,
-    pub(crate) warnings: Vec<String>,
-}
+/// The most bytes of the histograms of a series that are added up number by number: their memory is taken at once.
+const MATRIX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rows that are to be computed: of what, and how.
 pub(crate) struct Flow {
@@ -71,6 +63,8 @@ pub(crate) struct Work {
     pub(crate) summary_since: Option<i64>,
     /// Of rows that are gone.
     pub(crate) spares: Arc<Spares>,
+    /// Whether the rows go into a sum, and nowhere else.
+    pub(crate) sums: bool,
 }
 
 /// How the column of a series is filled.
@@ -109,8 +103,8 @@ impl Flow {
         let (pool, work) = (pool.clone(), Arc::new(self.work));
         // One for each core, and as many that are ready when these are done.
         let under_way = 2 * pool.threads();
-        let batches = self.parts.ready_chunks(PARTS_AT_A_TIME);
-        let batches = batches.flat_map(|parts| stream::iter(batches_of(parts)));
+        let column_bytes = work.steps.len() * size_of::<f64>();
+        let batches = parts::batches(self.parts, column_bytes);
         let computed = batches.map(move |part| {
             let (pool, work) = (pool.clone(), Arc::clone(&work));
             async move {
@@ -129,52 +123,13 @@ impl Batch {
     }
 }
 
-/// The parts of an answer of a source.
-pub(crate) fn parts(selected: SelectedStream) -> Parts {
-    let parts = selected.map_ok(|part| Part {
-        series: part.series.into_iter().map(Given::Source).collect(),
-        warnings: part.warnings,
-    });
-    parts.map_err(Error::from).boxed()
-}
-
-/// Series that are there already.
-pub(crate) fn ready(series: Vec<Given>) -> Parts {
-    let part = Part {
-        series,
-        warnings: Vec::new(),
-    };
-    stream::once(async { Ok(part) }).boxed()
-}
-
-/// The same series in parts of [`SERIES_AT_A_TIME`]; behind an error there is nothing.
-fn batches_of(parts: Vec<Result<Part>>) -> Vec<Result<Part>> {
-    let (mut batches, mut open) = (Vec::new(), Part::default());
-    for part in parts {
-        let part = match part {
-            Ok(part) => part,
-            Err(error) => {
-                batches.push(Err(error));
-                return batches;
-            }
-        };
-        open.warnings.extend(part.warnings);
-        for series in part.series {
-            open.series.push(series);
-            if open.series.len() == SERIES_AT_A_TIME {
-                batches.push(Ok(std::mem::take(&mut open)));
-            }
-        }
-    }
-    if !open.series.is_empty() || !open.warnings.is_empty() {
-        batches.push(Ok(open));
-    }
-    batches
-}
-
 impl Work {
-    fn drops_names(&self) -> bool {
-        !self.options.delayed_name_removal && !self.stages.is_empty()
+    /// What is left of the labels of rows without the name of the metric; nothing if no name goes.
+    fn nameless(&self, rows: &[Row]) -> Vec<Labels> {
+        match !self.options.delayed_name_removal && !self.stages.is_empty() {
+            true => rows.iter().map(|row| without_name(&row.labels)).collect(),
+            false => Vec::new(),
+        }
     }
 
     /// The rows of some series, those without any value left out.
@@ -192,8 +147,17 @@ impl Work {
         let (mut scratch, mut columns) = (empty(), left.or_else(empty));
         let places = (self.steps.len() * size_of::<f64>()) as u64;
         let ends = self.ends();
+        let alike = ends.as_ref().filter(|_| self.sums_alike());
+        let mut histograms = HistogramRows::default();
         for series in part.series {
             self.stop.check()?;
+            if self.reads_rows(&series, alike, &mut histograms)? {
+                reserve(&mut scratch, histograms.bytes() as u64)?;
+                let row = self.alike(series.labels(), &histograms, &mut findings);
+                self.stop.check()?;
+                rows.extend(row);
+                continue;
+            }
             reserve(&mut scratch, self.scratch_bytes(series.decoded_bytes(), 0))?;
             series.decode(ends.as_ref(), &mut samples)?;
             reserve(
@@ -216,14 +180,10 @@ impl Work {
                 rows.push(row);
             }
         }
-        drop((samples, findings.scratch, findings.spare));
+        drop((samples, histograms, findings.scratch, findings.spare));
         // Before any stage takes rows away: those of equal labels are to be seen.
-        let nameless = match self.drops_names() {
-            true => rows.iter().map(|row| without_name(&row.labels)).collect(),
-            false => Vec::new(),
-        };
         let mut batch = Batch {
-            nameless,
+            nameless: self.nameless(&rows),
             warnings: part.warnings,
             annotations: findings.annotations,
             held: Held::of_rows(&rows),
@@ -278,6 +238,55 @@ impl Work {
             }
             _ => None,
         }
+    }
+
+    /// Whether histograms that have the same buckets are better added up number by number.
+    fn sums_alike(&self) -> bool {
+        let are_kept = |(_, stage): &(usize, Stage)| matches!(stage, Stage::Nameless);
+        let is_plain = !self.observed && !self.options.delayed_name_removal;
+        let moves = matches!(&self.fill, Fill::Ranged(selector) if selector.looks.at.is_none());
+        self.sums && is_plain && moves && self.stages.iter().all(are_kept)
+    }
+
+    /// Whether the samples of a series were read as rows, of which the results will not be too many.
+    fn reads_rows(
+        &self,
+        series: &Given,
+        windows: Option<&WindowTimes>,
+        out: &mut HistogramRows,
+    ) -> Result<bool> {
+        let Some(windows) = windows else {
+            return Ok(false);
+        };
+        let bytes = |layout: &HistogramLayout| layout.width() * size_of::<f64>() * self.steps.len();
+        let are_few = |rows: &HistogramRows| {
+            rows.layout()
+                .is_none_or(|layout| bytes(layout) <= MATRIX_BYTES)
+        };
+        Ok(series.decode_rows(windows, out)? && are_few(out))
+    }
+
+    /// The row of a series, if it has a value.
+    fn alike(
+        &self,
+        labels: &Labels,
+        histograms: &HistogramRows,
+        findings: &mut Findings,
+    ) -> Option<Row> {
+        let (Fill::Ranged(selector), Some(layout)) = (&self.fill, histograms.layout()) else {
+            return None;
+        };
+        let windows = window::Rows {
+            histograms,
+            layout,
+            looks: selector.looks,
+            range_ms: selector.range_ms,
+            stop: &findings.stop,
+        };
+        let weight = weight_of_size(layout.histogram_size());
+        let (changes, looked_at) = window::changes(&windows, selector.function.id, weight);
+        findings.samples += looked_at;
+        (!changes.is_empty()).then(|| Row::alike(labels.clone(), changes))
     }
 
     /// What a series takes while its column is filled, for samples of so many bytes: with what is noted about each.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rutile_model::histogram::HistogramRows;
 use rutile_model::sample::is_stale_nan;
 use rutile_model::{CounterResetHint, FloatHistogram, Labels, Samples, WindowTimes};
 
@@ -84,6 +85,26 @@ impl Given {
             Self::Computed(computed) => computed.decode(out),
         }
         Ok(())
+    }
+
+    /// Its histograms as rows; false if they cannot be ([`Series::decode_rows`]).
+    pub(crate) fn decode_rows(
+        &self,
+        windows: &WindowTimes,
+        out: &mut HistogramRows,
+    ) -> Result<bool> {
+        match self {
+            Self::Source(series) => Ok(series.decode_rows(windows, out)?),
+            Self::Computed(_) => Ok(false),
+        }
+    }
+
+    /// What its samples take before they are decoded, about, bytes.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        match self {
+            Self::Source(series) => series.encoded_bytes(),
+            Self::Computed(computed) => computed.column.len() * size_of::<f64>(),
+        }
     }
 
     /// The memory that its samples take at least when they are decoded, bytes; 0 if that is not known before.

@@ -168,6 +168,7 @@ impl Held {
         let rows = rows.iter().map(|row| {
             let mut held = Self::of_column(&row.column);
             held.bytes += row.labels.bytes() as u64;
+            held.bytes += row.alike.as_ref().map_or(0, |alike| alike.bytes()) as u64;
             held
         });
         rows.fold(Self::default(), Self::and)
@@ -193,7 +194,12 @@ impl Held {
 
 /// How many samples a histogram counts for.
 pub(crate) fn weight(histogram: &FloatHistogram) -> u64 {
-    histogram.size() as u64 / 16
+    weight_of_size(histogram.size())
+}
+
+/// How many samples a histogram of this size counts for.
+pub(crate) fn weight_of_size(size: usize) -> u64 {
+    size as u64 / 16
 }
 
 /// A query would hold more samples than it may.

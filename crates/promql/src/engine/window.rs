@@ -16,6 +16,8 @@ mod pick;
 mod profile;
 mod rate;
 mod rate_histogram;
+mod rate_rows;
+mod reach;
 mod spread;
 mod starts;
 mod trend;
@@ -38,6 +40,7 @@ use crate::ast::{Call, Expr, Extension, FunctionId, Span};
 pub(crate) use extended::{extend, interpolate, interpolate_histograms};
 pub(crate) use floats::{FloatKernel, Windows, float_kernel};
 pub(crate) use profile::{Kind, Profile};
+pub(crate) use rate_rows::{Rows, changes};
 pub(crate) use xrate::looks_behind_ms;
 
 /// The samples of one series in the range before a step.
@@ -137,10 +140,14 @@ impl<'a> Window<'a> {
 
     /// The length of the range in seconds, rounded as Go rounds it.
     pub(super) fn seconds(&self) -> f64 {
-        let ms = self.range_end - self.range_start;
-        let nanoseconds = (ms % 1000) * 1_000_000;
-        (ms / 1000) as f64 + nanoseconds as f64 / 1e9
+        seconds(self.range_end - self.range_start)
     }
+}
+
+/// A duration in seconds, rounded as Go rounds it.
+fn seconds(ms: i64) -> f64 {
+    let nanoseconds = (ms % 1000) * 1_000_000;
+    (ms / 1000) as f64 + nanoseconds as f64 / 1e9
 }
 
 /// What a function is told beside the samples.

@@ -3,6 +3,7 @@
 //! Everything follows from a seed. `QUERIES` says how many queries each test has (10,000 if unset), `FIRST_SEED` where
 //! they begin: `FIRST_SEED=4711 QUERIES=1 cargo test -p rutile-promql --test random` repeats one of them.
 
+mod alike;
 mod case;
 mod chance;
 mod chunks;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use rutile_chunk::Chunk;
+use rutile_model::histogram::HistogramRows;
 use rutile_model::{ErrorKind, Labels, Matcher, WindowTimes};
 use rutile_promql::{Samples, Select, Selected, SelectedStream, Series, Source, SourceError};
 
@@ -34,6 +35,36 @@ impl Series for Stored {
             })?;
         }
         Ok(())
+    }
+
+    fn decode_rows(
+        &self,
+        windows: &WindowTimes,
+        out: &mut HistogramRows,
+    ) -> Result<bool, SourceError> {
+        out.clear();
+        let corrupt = |error: rutile_chunk::Error| SourceError {
+            kind: ErrorKind::Corrupt,
+            message: error.to_string(),
+        };
+        let chunks = || {
+            let chunks = self.chunks.iter();
+            chunks.map(|(encoding, data)| Chunk {
+                encoding: *encoding,
+                data,
+            })
+        };
+        for chunk in chunks() {
+            if !rutile_chunk::fits_rows(chunk, out).map_err(corrupt)? {
+                return Ok(false);
+            }
+        }
+        for chunk in chunks() {
+            if !rutile_chunk::decode_rows(chunk, windows, out).map_err(corrupt)? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.chunks.is_empty())
     }
 }
 

@@ -17,6 +17,8 @@ use crate::thanos::{Aggr, Chunk};
 #[derive(Debug, Default)]
 pub struct SeriesDecoder {
     labels: LabelsDecoder,
+    /// Of the series at hand.
+    chunks: Vec<AggrChunk>,
 }
 
 /// Numbers of fields.
@@ -77,22 +79,23 @@ impl SeriesDecoder {
     }
 
     fn series(&mut self, message: &Bytes, series: &[u8]) -> Option<Series> {
-        let is_chunk = |field: &Option<_>| matches!(field, Some((field::AGGR_CHUNK, _)));
-        let count = Fields::of(series).filter(is_chunk).count();
-        let mut chunks = Vec::with_capacity(count);
+        self.chunks.clear();
         self.labels.clear();
         for field in Fields::of(series) {
             match field? {
                 (field::LABEL, Value::Bytes(label)) => self.label(label)?,
                 (field::AGGR_CHUNK, Value::Bytes(chunk)) => {
-                    chunks.push(aggr_chunk(message, chunk)?);
+                    self.chunks.push(aggr_chunk(message, chunk)?);
                 }
                 (field::LABEL | field::AGGR_CHUNK, _) => return None,
                 _ => {}
             }
         }
-        let labels = self.labels.take()?;
-        Some(Series { labels, chunks })
+        Some(Series {
+            labels: self.labels.take()?,
+            // No more memory than they need.
+            chunks: self.chunks.drain(..).collect(),
+        })
     }
 
     fn label(&mut self, label: &[u8]) -> Option<()> {

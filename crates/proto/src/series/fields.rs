@@ -26,7 +26,7 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self) -> Option<(u32, Value<'a>)> {
         let key = u32::try_from(self.varint()?).ok()?;
         let value = match key & 7 {
@@ -43,14 +43,14 @@ impl<'a> Fields<'a> {
         (number > 0).then_some((number, value))
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         Some(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Option<u64> {
         let (first, rest) = self.rest.split_first()?;
         if *first < 0x80 {
@@ -61,8 +61,20 @@ impl<'a> Fields<'a> {
     }
 
     fn long_varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for i in 0..MAX_VARINT {
+        let (mut value, mut read) = (0, 0);
+        if let Some((word, _)) = self.rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            let ends = !word & 0x8080_8080_8080_8080;
+            // The top bit of the last byte is not set: times have six bytes, hashes mostly ten.
+            let len = (ends.trailing_zeros() as usize + 1).div_ceil(8).min(8);
+            self.rest = self.rest.get(len..)?;
+            value = seven_of_eight(word & (u64::MAX >> (64 - 8 * len)));
+            if ends != 0 {
+                return Some(value);
+            }
+            read = len;
+        }
+        for i in read..MAX_VARINT {
             let (byte, rest) = self.rest.split_first()?;
             self.rest = rest;
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -75,10 +87,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The low seven bits of each byte, one behind the other.
+#[inline(always)]
+fn seven_of_eight(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0000_0000_0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Option<(u32, Value<'a>)>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

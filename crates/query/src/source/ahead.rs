@@ -20,7 +20,7 @@ const MOST_OPEN: usize = 4;
 /// others need some.
 const MOST_OPEN_OF_ALL: usize = 8;
 /// What is read of each of them.
-pub(super) const AHEAD_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const AHEAD_BYTES: usize = 1024 * 1024;
 
 /// How many selects of all queries may be open before they are asked for.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_samples};
+use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_rows, decode_samples, fits_rows};
+use rutile_model::histogram::HistogramRows;
 use rutile_model::{FloatHistogram, Samples, WindowTimes};
 use rutile_proto::thanos::{self, Aggr};
 use rutile_storeapi::AggrChunk;
@@ -47,6 +48,29 @@ pub(crate) fn append_ends<'a>(
     append(chunks, take, out)
 }
 
+/// The histograms of raw chunks, as rows ([`rutile_chunk::decode_rows`]). False if they are others, or if chunks overlap.
+pub(crate) fn append_rows(
+    chunks: &[AggrChunk],
+    take: Take,
+    windows: &WindowTimes,
+    out: &mut HistogramRows,
+) -> Result<bool> {
+    if take != Take::Counter || chunks.iter().any(has_counter) {
+        return Ok(false);
+    }
+    for chunk in chunks {
+        if !fits_rows(raw(chunk)?, out)? {
+            return Ok(false);
+        }
+    }
+    for chunk in chunks {
+        if !decode_rows(raw(chunk)?, windows, out)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// False if chunks overlap: of these a part goes, and other samples are at the ends then.
 fn append_raw_ends<'a>(
     chunks: impl Iterator<Item = &'a AggrChunk>,
@@ -56,8 +80,7 @@ fn append_raw_ends<'a>(
     for chunk in chunks {
         let last = out.times.last().copied();
         let from = out.len();
-        let part = chunk.part(Aggr::Raw).ok_or(DecodeError::NoPart)?;
-        decode_ends(open(part)?, windows, out)?;
+        decode_ends(raw(chunk)?, windows, out)?;
         if last.is_some() && out.times.get(from).copied() <= last {
             return Ok(false);
         }
@@ -113,6 +136,10 @@ fn drop_old(from: usize, out: &mut Samples) {
     if !out.histograms.is_empty() {
         out.histograms.drain(old);
     }
+}
+
+fn raw(chunk: &AggrChunk) -> Result<Chunk<'_>> {
+    open(chunk.part(Aggr::Raw).ok_or(DecodeError::NoPart)?)
 }
 
 fn open(part: &thanos::Chunk) -> Result<Chunk<'_>> {

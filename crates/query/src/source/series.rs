@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rutile_dedup::{Function, pseudo_replicas};
+use rutile_model::histogram::HistogramRows;
 use rutile_model::{ErrorKind, Labels, Samples, WindowTimes};
 use rutile_promql::{Series, SourceError};
 use rutile_runtime::Reservation;
@@ -31,7 +32,7 @@ pub(crate) struct ChunkSeries {
     chunks: Vec<AggrChunk>,
     reading: Arc<Reading>,
     /// Gives the memory of the chunks back.
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 impl ChunkSeries {
@@ -44,7 +45,7 @@ impl ChunkSeries {
             labels: series.labels,
             chunks: series.chunks,
             reading,
-            _memory: memory,
+            memory,
         }
     }
 
@@ -107,10 +108,28 @@ impl ChunkSeries {
         out: &mut Samples,
     ) -> Result<(), SourceError> {
         out.clear();
-        self.decode_into(windows, out).map_err(|error| SourceError {
+        self.decode_into(windows, out)
+            .map_err(|error| self.undecodable(&error))
+    }
+
+    fn undecodable(&self, error: &DecodeError) -> SourceError {
+        SourceError {
             kind: ErrorKind::Corrupt,
             message: format!("cannot decode series {}: {error}", self.labels),
-        })
+        }
+    }
+}
+
+impl ChunkSeries {
+    /// The chunks of the one replica there is; none if there are more.
+    fn undivided(&self) -> Option<&[AggrChunk]> {
+        let times = self
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.min_time, chunk.max_time));
+        let is_one =
+            self.reading.dedup.is_none() || pseudo_replicas(times).iter().all(|of| *of == 0);
+        is_one.then_some(&self.chunks)
     }
 }
 
@@ -119,11 +138,28 @@ impl Series for ChunkSeries {
         &self.labels
     }
 
+    fn encoded_bytes(&self) -> usize {
+        usize::try_from(self.memory.bytes()).unwrap_or(usize::MAX)
+    }
+
     fn decode(&self, out: &mut Samples) -> Result<(), SourceError> {
         self.decode_for(None, out)
     }
 
     fn decode_ends(&self, windows: &WindowTimes, out: &mut Samples) -> Result<(), SourceError> {
         self.decode_for(Some(windows), out)
+    }
+
+    fn decode_rows(
+        &self,
+        windows: &WindowTimes,
+        out: &mut HistogramRows,
+    ) -> Result<bool, SourceError> {
+        out.clear();
+        let Some(chunks) = self.undivided() else {
+            return Ok(false);
+        };
+        decode::append_rows(chunks, self.reading.take, windows, out)
+            .map_err(|error| self.undecodable(&error))
     }
 }

@@ -39,7 +39,7 @@ const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// The largest piece that a server may send at once. Pieces of HTTP/2's default of 16 KiB cost a
 /// system call each on both sides.
-const MAX_FRAME: u32 = 256 * 1024;
+const MAX_FRAME: u32 = 1024 * 1024;
 /// As Thanos: an idle connection is checked this often, and given up after so long without answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);

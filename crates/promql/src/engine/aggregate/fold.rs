@@ -1,6 +1,7 @@
 //! Aggregations that make one row of a group: each row is folded into its group, and can go.
 
 use rutile_model::Labels;
+use rutile_model::histogram::{HistogramMatrix, HistogramSums};
 
 use super::float::Floats;
 use super::groups;
@@ -31,6 +32,10 @@ struct Group {
     floats: Floats,
     /// Of `sum` and `avg`; none as long as there are floats only.
     histograms: Option<Histograms>,
+    /// Of `sum`, in place of all others, as long as all rows have histograms with much the same buckets.
+    alike: Option<HistogramSums>,
+    /// Whether there were other rows.
+    has_others: bool,
     /// At which steps the metric name of a row is to go; empty if of none.
     drops_name: Vec<bool>,
 }
@@ -38,8 +43,29 @@ struct Group {
 impl Group {
     fn bytes(&self) -> usize {
         let histograms = self.histograms.as_ref().map_or(0, Histograms::bytes);
-        let values = self.floats.bytes() + histograms + self.drops_name.len();
+        let alike = self.alike.as_ref().map_or(0, HistogramSums::bytes);
+        let values = self.floats.bytes() + histograms + alike + self.drops_name.len();
         size_of::<Self>() + self.labels.bytes() + values
+    }
+
+    /// Takes histograms in; false if these and what is there are too different to be added number by number.
+    fn take_alike(&mut self, histograms: &HistogramMatrix) -> bool {
+        match &mut self.alike {
+            Some(sums) => sums.add(histograms),
+            None if self.has_others => false,
+            alike => {
+                *alike = Some(HistogramSums::of(histograms));
+                true
+            }
+        }
+    }
+
+    /// From now on, rows may be of any kind.
+    fn take_others(&mut self) {
+        self.has_others = true;
+        if let Some(sums) = self.alike.take() {
+            self.histograms = Some(Histograms::of_sums(sums));
+        }
     }
 }
 
@@ -72,10 +98,21 @@ impl Fold {
                     labels: self.signatures.part(&row.labels),
                     floats: Floats::new(self.op, self.steps),
                     histograms: None,
+                    alike: None,
+                    has_others: false,
                     drops_name: Vec::new(),
                 });
             }
-            self.take_row(number, row);
+            let Some(histograms) = &row.alike else {
+                self.take_row(number, row);
+                continue;
+            };
+            let group = self.groups.get_mut(number);
+            if group.is_none_or(|group| group.take_alike(histograms)) {
+                continue;
+            }
+            let column = Column::of_alike(histograms);
+            self.take_row(number, &Row::new(row.labels.clone(), column));
         }
     }
 
@@ -93,6 +130,7 @@ impl Fold {
         let Some(group) = self.groups.get_mut(number) else {
             return;
         };
+        group.take_others();
         match self.op {
             AggregateOp::Count | AggregateOp::Group => {}
             AggregateOp::Sum | AggregateOp::Avg => {
@@ -122,7 +160,8 @@ impl Fold {
     /// A row for each group that has a value, and what came up.
     pub(crate) fn finish(mut self) -> (Vec<Row>, Annotations) {
         let mut rows = Vec::with_capacity(self.groups.len());
-        for group in std::mem::take(&mut self.groups) {
+        for mut group in std::mem::take(&mut self.groups) {
+            group.take_others();
             let mut column = Column {
                 floats: group.floats.finish(self.op),
                 histograms: Vec::new(),
@@ -136,9 +175,8 @@ impl Fold {
                 // Prometheus forgets what earlier steps said about the name.
                 let drop_name = group.drops_name.get(last) == Some(&true);
                 rows.push(Row {
-                    labels: group.labels,
                     drop_name,
-                    column,
+                    ..Row::new(group.labels, column)
                 });
             }
         }

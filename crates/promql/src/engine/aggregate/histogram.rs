@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rutile_model::histogram::{Compensation, HistogramError, Reconciled};
+use rutile_model::histogram::{
+    Compensation, HistogramError, HistogramSum, HistogramSums, Reconciled,
+};
 use rutile_model::{CounterResetHint, FloatHistogram};
 
 use super::float::Floats;
@@ -46,6 +48,25 @@ impl Histograms {
         };
         Self {
             steps: (0..steps).map(behind).collect(),
+        }
+    }
+
+    /// Behind what was added number by number.
+    pub(super) fn of_sums(sums: HistogramSums) -> Self {
+        let behind = |sum: Option<HistogramSum>| {
+            let Some((sum, carry)) = sum else {
+                return Running::default();
+            };
+            Running {
+                count: 1.0,
+                sum: Some(sum),
+                carry,
+                has_histogram: true,
+                ..Running::default()
+            }
+        };
+        Self {
+            steps: sums.into_sums().map(behind).collect(),
         }
     }
 

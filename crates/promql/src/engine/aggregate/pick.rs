@@ -153,10 +153,10 @@ impl Picked {
         for place in self.order {
             let column = self.columns.get_mut(place).and_then(Option::take);
             if let (Some(column), Some(row)) = (column, rows.get_mut(place)) {
+                let labels = std::mem::take(&mut row.labels);
                 out.push(Row {
-                    labels: std::mem::take(&mut row.labels),
                     drop_name: row.drop_name,
-                    column,
+                    ..Row::new(labels, column)
                 });
             }
         }

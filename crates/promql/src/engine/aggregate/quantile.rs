@@ -34,8 +34,7 @@ pub(super) fn apply(
             };
             out.push(Row {
                 drop_name: group.members.iter().any(dropped),
-                labels: group.labels,
-                column,
+                ..Row::new(group.labels, column)
             });
         }
     }

@@ -272,9 +272,8 @@ fn enrich(row: Row, index: &Index<'_>, wanted: &Wanted, out: &mut Vec<Row>) -> R
                 let infos = picked.iter().filter_map(|i| index.rows.get(*i));
                 let labels = enriched(&row.labels, infos.map(|row| &row.labels), wanted)?;
                 let enriched = Row {
-                    labels,
                     drop_name: row.drop_name,
-                    column: Column::absent(steps),
+                    ..Row::new(labels, Column::absent(steps))
                 };
                 found.push((picked.clone(), enriched));
                 found.len() - 1

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use futures::future::join;
-
 use super::Evaluator;
 use super::rows::Seen;
-use crate::ast::Aggregate;
+use crate::ast::{Aggregate, AggregateOp};
 use crate::engine::Result;
 use crate::engine::aggregate::Fold;
 use crate::engine::column::Row;
@@ -29,37 +27,31 @@ impl Evaluator<'_> {
         };
         let (before, outside) = (self.annotations.clone(), self.memory.now());
         let (observed, mut time) = (self.observed.is_wanted(), Duration::ZERO);
-        let flow = self.flow(inner).await?;
+        let mut flow = self.flow(inner).await?;
+        flow.work.sums = aggregate.op == AggregateOp::Sum;
         // With what the rows are computed of, if that is there already.
         let held = self.memory.now();
         let mut seen = Seen::default();
-        let pool = self.pool.clone();
-        let mut batches = flow.start(&pool);
+        let mut batches = flow.start(&self.pool);
         let mut next = self.next(&mut batches).await?;
         while let Some(mut batch) = next {
             self.annotations
                 .extend(std::mem::take(&mut batch.annotations));
-            let fed = pool.run(move || {
-                let watch = Watch::start(observed);
-                let distinct = seen.are_new(std::mem::take(&mut batch.nameless));
-                fold.take(&batch.rows);
-                let spare = Spare::of(std::mem::take(&mut batch.rows));
-                (batch, spare, fold, seen, distinct, watch.read())
-            });
-            // The next batches are computed meanwhile.
-            let (fed, following) = join(fed, self.next(&mut batches)).await;
-            let (folded, spare, distinct, took);
-            (folded, spare, fold, seen, distinct, took) = fed;
-            time += took;
+            // Here, for it takes less time than to hand it over. The next batches are computed meanwhile.
+            let watch = Watch::start(observed);
+            let distinct = seen.are_new(std::mem::take(&mut batch.nameless));
+            fold.take(&batch.rows);
+            let spare = Spare::of(std::mem::take(&mut batch.rows));
+            time += watch.read();
             self.memory.settle(held.and(fold.held()).and(seen.held()))?;
             // Until now the rows were there beside the groups.
-            folded.leave(spare);
+            batch.leave(spare);
             if !distinct {
                 self.annotations = before;
                 self.memory.settle(outside)?;
                 return Ok(None);
             }
-            next = following?;
+            next = self.next(&mut batches).await?;
         }
         let watch = Watch::start(observed);
         let (rows, of_groups) = fold.finish();

@@ -75,6 +75,7 @@ impl Evaluator<'_> {
             options: self.options,
             summary_since,
             spares: Arc::default(),
+            sums: false,
         };
         Flow { parts, work }
     }

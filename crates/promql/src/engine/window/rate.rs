@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rutile_model::FloatHistogram;
 
+use super::reach::Reach;
 use super::{Context, Kind, Window, extended, extended_histogram, rate_histogram};
 use crate::engine::column::SampleValue;
 
@@ -89,9 +90,11 @@ fn change_of_floats(
         return of_floats(window, flavor).map(SampleValue::Float);
     };
     let mut reach = Reach::of(window);
-    reach.begin_at(window, start);
+    reach.begin_at(window.time_at(window.to.saturating_sub(1)), start);
     let change = within(window, flavor) + window.float_at(window.from);
-    Some(SampleValue::Float(change * reach.factor(window, flavor)))
+    Some(SampleValue::Float(
+        change * reach.factor(window.seconds(), flavor),
+    ))
 }
 
 /// The change of floats of which nobody knows when they began.
@@ -105,9 +108,9 @@ pub(super) fn of_floats(window: &Window<'_>, flavor: Flavor) -> Option<f64> {
     let mut reach = Reach::of(window);
     reach.limit_start();
     if flavor.is_counter && change > 0.0 && first >= 0.0 {
-        reach.limit_to_zero(first / change);
+        reach.limit_to_zero(first, change);
     }
-    Some(change * reach.factor(window, flavor))
+    Some(change * reach.factor(window.seconds(), flavor))
 }
 
 /// The change from the first float to the last one, resets made up for.
@@ -151,7 +154,7 @@ fn write_change(
     }
     let mut reach = Reach::of(window);
     if let Some(start) = known_start(window, context, flavor) {
-        reach.begin_at(window, start);
+        reach.begin_at(window.time_at(window.to.saturating_sub(1)), start);
         if is_only {
             change.copy_from(first);
         } else if !context.add(change, first) {
@@ -162,10 +165,10 @@ fn write_change(
     } else {
         reach.limit_start();
         if flavor.is_counter && change.count > 0.0 && first.count >= 0.0 {
-            reach.limit_to_zero(first.count / change.count);
+            reach.limit_to_zero(first.count, change.count);
         }
     }
-    change.mul(reach.factor(window, flavor));
+    change.mul(reach.factor(window.seconds(), flavor));
     Some(())
 }
 
@@ -178,72 +181,4 @@ fn known_start(window: &Window<'_>, context: &Context<'_>, flavor: Flavor) -> Op
     let start = window.start_at(window.from);
     let is_within = start > window.range_start && start < window.time_at(window.from);
     (start != 0 && is_within).then_some(start)
-}
-
-/// How much of the range the samples cover, in seconds, and how far they are taken to reach beyond.
-struct Reach {
-    covered: f64,
-    to_start: f64,
-    to_end: f64,
-    /// Between two samples, on average; 0 if there is only one.
-    spacing: f64,
-}
-
-impl Reach {
-    #[inline]
-    fn of(window: &Window<'_>) -> Self {
-        let first = window.time_at(window.from);
-        let last = window.time_at(window.to.saturating_sub(1));
-        let covered = (last - first) as f64 / 1000.0;
-        let gaps = window.len().saturating_sub(1);
-        Self {
-            covered,
-            to_start: (first - window.range_start) as f64 / 1000.0,
-            to_end: (window.range_end - last) as f64 / 1000.0,
-            spacing: if gaps > 0 { covered / gaps as f64 } else { 0.0 },
-        }
-    }
-
-    /// A gap that is longer than this is taken for one before the series began, or after it ended.
-    fn longest_gap(&self) -> f64 {
-        self.spacing * 1.1
-    }
-
-    fn begin_at(&mut self, window: &Window<'_>, start: i64) {
-        let last = window.time_at(window.to.saturating_sub(1));
-        self.to_start = 0.0;
-        self.covered = (last - start) as f64 / 1000.0;
-    }
-
-    #[inline]
-    fn limit_start(&mut self) {
-        if self.to_start >= self.longest_gap() {
-            self.to_start = self.spacing / 2.0;
-        }
-    }
-
-    /// A counter is not extrapolated beyond the time at which it was zero; `first` is its first value in
-    /// relation to how much it increased.
-    fn limit_to_zero(&mut self, first: f64) {
-        let to_zero = self.covered * first;
-        if to_zero < self.to_start {
-            self.to_start = to_zero;
-        }
-    }
-
-    /// What the change within the samples has to be multiplied with.
-    #[inline]
-    fn factor(mut self, window: &Window<'_>, flavor: Flavor) -> f64 {
-        if self.to_end >= self.longest_gap() {
-            self.to_end = self.spacing / 2.0;
-        }
-        let mut factor = 1.0;
-        if self.covered != 0.0 {
-            factor = (self.covered + self.to_start + self.to_end) / self.covered;
-        }
-        if flavor.is_rate {
-            factor /= window.seconds();
-        }
-        factor
-    }
 }
