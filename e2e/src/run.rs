@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::cluster::Cluster;
 use crate::faults::CONTROL;
 use crate::probe::{self, Answer};
-use crate::suite::{self, Exec, Expect, HttpStep, MetricStep, QueryStep, Step, Suite};
+use crate::suite::{self, Exec, Expect, HttpStep, MetricStep, QueryStep, Sizes, Step, Suite};
 
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -55,6 +55,9 @@ pub(crate) async fn suites(
         let begin = Instant::now();
         let suite = suite::read(&folder.join(format!("{name}.yaml")), set)?;
         println!("suite {name}: {}", suite.about);
+        for (size, number) in &suite.sizes {
+            println!("  {size}: {number}");
+        }
         let outcome = one(name, &suite, work).await;
         let seconds = begin.elapsed().as_secs();
         match outcome {

@@ -187,7 +187,9 @@ pub(crate) fn read(path: &Path, set: &Sizes) -> Result<Suite> {
         let size = set.get(name).unwrap_or(size);
         text.replace(&format!("${name}"), &size.to_string())
     });
-    serde_saphyr::from_str(&text).with_context(place)
+    let mut suite: Suite = serde_saphyr::from_str(&text).with_context(place)?;
+    suite.sizes.extend(set.clone());
+    Ok(suite)
 }
 
 #[cfg(test)]

@@ -250,14 +250,11 @@ fn a_second_signal_ends_the_drain() {
 fn signals_are_heard_by_a_process_whose_threads_are_all_busy() {
     let mut process = Running::start(&["--log.level=debug"]);
     let threads = std::thread::available_parallelism().unwrap().get();
-    let open: Vec<TcpStream> = (0..threads)
-        .map(|_| {
-            let mut open = TcpStream::connect(&process.http).unwrap();
-            write!(open, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-            process.wait_for("busy for good");
-            open
-        })
-        .collect();
+    let mut open = TcpStream::connect(&process.http).unwrap();
+    write!(open, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    for _ in 0..threads {
+        process.wait_for("busy for good");
+    }
     process.signal("-TERM");
     process.wait_for("caught signal");
     process.signal("-TERM");
