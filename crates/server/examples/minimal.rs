@@ -2,7 +2,6 @@
 //!
 //! It shows how the parts fit together, and the tests of the process run it.
 
-use std::num::NonZero;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -85,19 +84,8 @@ fn routes() -> Router {
         .route("/busy", get(busy))
 }
 
-/// Takes all threads for itself, as nothing should. By one request: once a thread is taken, the next request may
-/// reach nobody.
-#[expect(clippy::disallowed_methods, reason = "as nothing should")]
+/// Takes a thread for itself, as nothing should.
 async fn busy() {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // What was spawned last stays with this thread; the others are for those that are free.
-    for _ in 0..threads {
-        tokio::spawn(async { take_a_thread() });
-    }
-    take_a_thread();
-}
-
-fn take_a_thread() {
     tracing::warn!("busy for good");
     loop {
         std::thread::park();
