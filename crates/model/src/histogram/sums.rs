@@ -69,42 +69,45 @@ impl HistogramSums {
     }
 
     fn add_aligned(&mut self, matrix: &HistogramMatrix) {
-        let width = self.layout.width();
-        let sums = self.sums.chunks_exact_mut(width);
-        let sums = sums.zip(self.carries.chunks_exact_mut(width));
-        for (((sums, carries), count), row) in sums.zip(&mut self.counts).zip(matrix.rows()) {
-            let Some(row) = row else {
-                continue;
-            };
-            if *count == Count::None {
+        self.add_rows(matrix, |row, sums, carries, is_first| {
+            if is_first {
                 sums.copy_from_slice(row);
-                *count = Count::One;
-                continue;
+                return;
             }
-            *count = Count::More;
             for ((sum, carry), value) in sums.iter_mut().zip(carries).zip(row) {
                 inc(*value, sum, carry);
             }
-        }
+        });
     }
 
     /// Adds each number at a place of its own.
     fn add_at(&mut self, matrix: &HistogramMatrix, places: &[usize]) {
-        let width = self.layout.width();
-        let sums = self.sums.chunks_exact_mut(width);
-        let sums = sums.zip(self.carries.chunks_exact_mut(width));
-        for (((sums, carries), count), row) in sums.zip(&mut self.counts).zip(matrix.rows()) {
-            let Some(row) = row else {
-                continue;
-            };
-            let is_first = *count == Count::None;
-            *count = if is_first { Count::One } else { Count::More };
+        self.add_rows(matrix, |row, sums, carries, is_first| {
             for (value, place) in row.iter().zip(places) {
                 match (sums.get_mut(*place), carries.get_mut(*place)) {
                     (Some(sum), _) if is_first => *sum = *value,
                     (Some(sum), Some(carry)) => inc(*value, sum, carry),
                     _ => {}
                 }
+            }
+        });
+    }
+
+    /// Adds the row of each step that has one: `add` is told the row, the sums, what they lost, and whether it is the first.
+    #[inline(always)]
+    fn add_rows(
+        &mut self,
+        matrix: &HistogramMatrix,
+        mut add: impl FnMut(&[f64], &mut [f64], &mut [f64], bool),
+    ) {
+        let width = self.layout.width();
+        let sums = self.sums.chunks_exact_mut(width);
+        let sums = sums.zip(self.carries.chunks_exact_mut(width));
+        for (((sums, carries), count), row) in sums.zip(&mut self.counts).zip(matrix.rows()) {
+            if let Some(row) = row {
+                let is_first = *count == Count::None;
+                *count = if is_first { Count::One } else { Count::More };
+                add(row, sums, carries, is_first);
             }
         }
     }
