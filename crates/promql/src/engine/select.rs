@@ -11,7 +11,9 @@ use super::memory::weight;
 use super::smooth;
 use super::steps::{MAX_TIME_MS, Steps};
 use super::stop::Stop;
-use super::window::{self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows};
+use super::window::{
+    self, Context, Findings, FloatKernel, Kernel, Kind, Profile, Window, Windows, Within,
+};
 use crate::ast::{Extension, Function, FunctionId, Span};
 
 /// When a selector looks, at each step.
@@ -221,7 +223,7 @@ fn window_by_window(
 ) {
     let id = selector.function.id;
     let weights = Weights::of(samples);
-    let (mut from, mut to) = (0, 0);
+    let mut within = Within::default();
     let mut pace = findings.stop.pace();
     let mut scalars: Vec<f64> = Vec::with_capacity(selector.scalars.len());
     let is_fixed =
@@ -236,12 +238,8 @@ fn window_by_window(
         }
         let range_end = selector.looks.time(step);
         let range_start = range_end - selector.range_ms;
-        while samples.times.get(to).is_some_and(|at| *at <= range_end) {
-            to += 1;
-        }
-        while from < to && samples.times.get(from).is_some_and(|at| *at <= range_start) {
-            from += 1;
-        }
+        within.move_to(&samples.times, range_start, range_end);
+        let Within { from, to } = within;
         if from == to && is_closed {
             continue;
         }

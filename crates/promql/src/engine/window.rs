@@ -144,6 +144,26 @@ impl<'a> Window<'a> {
     }
 }
 
+/// Which samples lie in a range that moves on: from one place to another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Within {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+impl Within {
+    /// Moves on to the times behind `start` and up to `end`, ms, neither of which ever goes back.
+    #[inline(always)]
+    pub(crate) fn move_to(&mut self, times: &[i64], start: i64, end: i64) {
+        while times.get(self.to).is_some_and(|at| *at <= end) {
+            self.to += 1;
+        }
+        while self.from < self.to && times.get(self.from).is_some_and(|at| *at <= start) {
+            self.from += 1;
+        }
+    }
+}
+
 /// A duration in seconds, rounded as Go rounds it.
 fn seconds(ms: i64) -> f64 {
     let nanoseconds = (ms % 1000) * 1_000_000;

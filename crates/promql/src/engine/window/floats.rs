@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Profile, Window, average, rate};
+use super::{Profile, Window, Within, average, rate};
 use crate::ast::FunctionId;
 use crate::engine::select::Looks;
 use crate::engine::stop::Stop;
@@ -53,18 +53,14 @@ impl Windows<'_> {
     /// Puts the value of each window that has samples.
     #[inline(always)]
     fn each(&self, out: &mut [f64], mut value: impl FnMut(&Window<'_>) -> Option<f64>) -> u64 {
-        let (mut from, mut to, mut looked_at) = (0, 0, 0);
+        let (mut within, mut looked_at) = (Within::default(), 0);
         let times = self.samples.times.as_slice();
         let mut pace = self.stop.pace();
         for (step, place) in out.iter_mut().enumerate() {
             let range_end = self.looks.time(step);
             let range_start = range_end - self.range_ms;
-            while times.get(to).is_some_and(|at| *at <= range_end) {
-                to += 1;
-            }
-            while from < to && times.get(from).is_some_and(|at| *at <= range_start) {
-                from += 1;
-            }
+            within.move_to(times, range_start, range_end);
+            let Within { from, to } = within;
             if from == to {
                 continue;
             }

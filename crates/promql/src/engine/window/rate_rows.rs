@@ -5,7 +5,7 @@ use rutile_model::histogram::{HistogramLayout, HistogramMatrix, HistogramRows};
 
 use super::rate::{INCREASE, RATE};
 use super::reach::Reach;
-use super::seconds;
+use super::{Within, seconds};
 use crate::ast::FunctionId;
 use crate::engine::select::Looks;
 use crate::engine::stop::Stop;
@@ -25,18 +25,14 @@ pub(crate) struct Rows<'a> {
 pub(crate) fn changes(rows: &Rows<'_>, id: FunctionId, weight: u64) -> (HistogramMatrix, u64) {
     let steps = rows.looks.steps.len();
     let mut changes = HistogramMatrix::absent(rows.layout.clone(), steps);
-    let (mut from, mut to, mut looked_at) = (0, 0, 0);
+    let (mut within, mut looked_at) = (Within::default(), 0);
     let times = rows.histograms.times();
     let mut pace = rows.stop.pace();
     for step in 0..steps {
         let end = rows.looks.time(step);
         let start = end - rows.range_ms;
-        while times.get(to).is_some_and(|at| *at <= end) {
-            to += 1;
-        }
-        while from < to && times.get(from).is_some_and(|at| *at <= start) {
-            from += 1;
-        }
+        within.move_to(times, start, end);
+        let Within { from, to } = within;
         if pace.ends_before(to - from) {
             break;
         }
