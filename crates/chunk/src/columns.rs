@@ -5,7 +5,7 @@ use rutile_model::{Samples, WindowTimes};
 
 use crate::chunk::Chunk;
 use crate::encoding::Encoding;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::histogram::{Float, HistogramIter, Int};
 use crate::xor::decode_floats;
 use crate::xor2::Xor2Iter;
@@ -64,6 +64,28 @@ pub fn decode_ends(chunk: Chunk<'_>, windows: &WindowTimes, out: &mut Samples) -
     }
     out.truncate(from);
     decode_samples(chunk, out)
+}
+
+/// [`decode_rows`] of each chunk of a series; nothing is decoded where the first bytes of one tell that it cannot be.
+///
+/// # Errors
+/// As of [`decode_samples`]; those of `chunks`.
+pub fn decode_series_rows<'c, E: From<Error>>(
+    chunks: impl Iterator<Item = Result<Chunk<'c>, E>> + Clone,
+    windows: &WindowTimes,
+    out: &mut HistogramRows,
+) -> Result<bool, E> {
+    for chunk in chunks.clone() {
+        if !fits_rows(chunk?, out)? {
+            return Ok(false);
+        }
+    }
+    for chunk in chunks {
+        if !decode_rows(chunk?, windows, out)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// As [`decode_ends`], to rows, without stale markers: of integer histograms that have the same buckets as what is there

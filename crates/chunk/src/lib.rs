@@ -34,7 +34,7 @@ mod xor2;
 
 pub use aggr::{AggrChunk, Aggregate};
 pub use chunk::{Chunk, ChunkIter, Sample, Value};
-pub use columns::{decode_ends, decode_rows, decode_samples, fits_rows};
+pub use columns::{decode_ends, decode_rows, decode_samples, decode_series_rows, fits_rows};
 pub use encoding::{Encoding, WireEncoding};
 pub use error::{Error, Result};
 pub use histogram::{Appended, CounterReset, Float, HistogramAppender, HistogramIter, Int};

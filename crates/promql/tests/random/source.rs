@@ -47,24 +47,14 @@ impl Series for Stored {
             kind: ErrorKind::Corrupt,
             message: error.to_string(),
         };
-        let chunks = || {
-            let chunks = self.chunks.iter();
-            chunks.map(|(encoding, data)| Chunk {
+        let chunks = self.chunks.iter().map(|(encoding, data)| {
+            Ok::<_, rutile_chunk::Error>(Chunk {
                 encoding: *encoding,
                 data,
             })
-        };
-        for chunk in chunks() {
-            if !rutile_chunk::fits_rows(chunk, out).map_err(corrupt)? {
-                return Ok(false);
-            }
-        }
-        for chunk in chunks() {
-            if !rutile_chunk::decode_rows(chunk, windows, out).map_err(corrupt)? {
-                return Ok(false);
-            }
-        }
-        Ok(!self.chunks.is_empty())
+        });
+        let are_read = rutile_chunk::decode_series_rows(chunks, windows, out).map_err(corrupt)?;
+        Ok(are_read && !self.chunks.is_empty())
     }
 }
 

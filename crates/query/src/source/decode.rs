@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_rows, decode_samples, fits_rows};
+use rutile_chunk::{Chunk, WireEncoding, decode_ends, decode_samples, decode_series_rows};
 use rutile_model::histogram::HistogramRows;
 use rutile_model::{FloatHistogram, Samples, WindowTimes};
 use rutile_proto::thanos::{self, Aggr};
@@ -48,7 +48,7 @@ pub(crate) fn append_ends<'a>(
     append(chunks, take, out)
 }
 
-/// The histograms of raw chunks, as rows ([`rutile_chunk::decode_rows`]). False if they are others, or if chunks overlap.
+/// The histograms of raw chunks, as rows ([`decode_series_rows`]). False if they are others, or if chunks overlap.
 pub(crate) fn append_rows(
     chunks: &[AggrChunk],
     take: Take,
@@ -58,17 +58,7 @@ pub(crate) fn append_rows(
     if take != Take::Counter || chunks.iter().any(has_counter) {
         return Ok(false);
     }
-    for chunk in chunks {
-        if !fits_rows(raw(chunk)?, out)? {
-            return Ok(false);
-        }
-    }
-    for chunk in chunks {
-        if !decode_rows(raw(chunk)?, windows, out)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    decode_series_rows(chunks.iter().map(raw), windows, out)
 }
 
 /// False if chunks overlap: of these a part goes, and other samples are at the ends then.

@@ -54,19 +54,10 @@ impl ChunkSeries {
         windows: Option<&WindowTimes>,
         out: &mut Samples,
     ) -> Result<(), DecodeError> {
-        let Reading { take, dedup, .. } = *self.reading;
-        let Some(function) = dedup else {
-            return decode::append_ends(self.chunks.iter(), take, windows, out);
+        let Some((function, replica_of)) = self.replicas() else {
+            return decode::append_ends(self.chunks.iter(), self.reading.take, windows, out);
         };
-        let times = self
-            .chunks
-            .iter()
-            .map(|chunk| (chunk.min_time, chunk.max_time));
-        let replica_of = pseudo_replicas(times);
         let count = replica_of.iter().max().map_or(0, |last| last + 1);
-        if count <= 1 {
-            return decode::append_ends(self.chunks.iter(), take, windows, out);
-        }
         let mut replicas = Vec::with_capacity(count);
         for replica in 0..count {
             let chunks = self.chunks.iter().zip(&replica_of);
@@ -74,12 +65,21 @@ impl ChunkSeries {
                 .filter(|(_, of)| **of == replica)
                 .map(|(chunk, _)| chunk);
             let mut samples = Samples::default();
-            decode::append(chunks, take, &mut samples)?;
+            decode::append(chunks, self.reading.take, &mut samples)?;
             self.cut(&mut samples);
             replicas.push(samples);
         }
         *out = rutile_dedup::dedup(function, replicas, self.reading.counter);
         Ok(())
+    }
+
+    /// Of which replica each chunk is, and how to make one of them; none if there is one only.
+    fn replicas(&self) -> Option<(Function, Vec<usize>)> {
+        let function = self.reading.dedup?;
+        let chunks = self.chunks.iter();
+        let replica_of = pseudo_replicas(chunks.map(|chunk| (chunk.min_time, chunk.max_time)));
+        let are_many = replica_of.iter().any(|replica| *replica > 0);
+        are_many.then_some((function, replica_of))
     }
 
     /// Leaves what was asked for.
@@ -99,9 +99,6 @@ impl ChunkSeries {
             .histograms
             .drain(..from.min(samples.histograms.len()));
     }
-}
-
-impl ChunkSeries {
     fn decode_for(
         &self,
         windows: Option<&WindowTimes>,
@@ -117,19 +114,6 @@ impl ChunkSeries {
             kind: ErrorKind::Corrupt,
             message: format!("cannot decode series {}: {error}", self.labels),
         }
-    }
-}
-
-impl ChunkSeries {
-    /// The chunks of the one replica there is; none if there are more.
-    fn undivided(&self) -> Option<&[AggrChunk]> {
-        let times = self
-            .chunks
-            .iter()
-            .map(|chunk| (chunk.min_time, chunk.max_time));
-        let is_one =
-            self.reading.dedup.is_none() || pseudo_replicas(times).iter().all(|of| *of == 0);
-        is_one.then_some(&self.chunks)
     }
 }
 
@@ -156,10 +140,10 @@ impl Series for ChunkSeries {
         out: &mut HistogramRows,
     ) -> Result<bool, SourceError> {
         out.clear();
-        let Some(chunks) = self.undivided() else {
+        if self.replicas().is_some() {
             return Ok(false);
-        };
-        decode::append_rows(chunks, self.reading.take, windows, out)
+        }
+        decode::append_rows(&self.chunks, self.reading.take, windows, out)
             .map_err(|error| self.undecodable(&error))
     }
 }
