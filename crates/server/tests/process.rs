@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,13 +49,23 @@ fn exit_codes() {
         1,
         "the file /nowhere/web.yml of --http.config cannot be read",
     );
-    check_end(&["--grpc-server-tls-cert=x"], 2, "set both or none");
+    check_end(
+        &[FREE[0], "--grpc-server-tls-cert=x"],
+        2,
+        "set both or none",
+    );
     let [cert, key] = ["cert", "key"].map(|of| format!("--grpc-server-tls-{of}=/nowhere/{of}"));
     check_end(
         &[FREE[0], &cert, &key],
         1,
         "/nowhere/cert of --grpc-server-tls-cert cannot be read",
     );
+    // Where systemd is, it would be taken.
+    let journal = UnixDatagram::unbound().unwrap();
+    if journal.connect("/run/systemd/journal/socket").is_err() {
+        let told = "use logfmt or json where systemd is not";
+        check_end(&["--log.format=journald"], 2, told);
+    }
     check_end(&["--memory.limit=0B"], 2, "--memory.limit is 0");
     check_end(
         &[FREE[0], FREE[1], "--fail=no bucket"],
