@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# `make e2e`: the suites, or those that SUITES names (with SOAK=yes `havoc` on more blocks), with real processes in containers. Installs and starts an engine where there
-# is none, and ends what it started.
+# `make e2e`: the suites, or those that SUITES names, with real processes in containers. Installs and starts an engine where there
+# is none, and ends what it started. SOAK=yes, with SUITES=havoc, takes more blocks and ten times the numbers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/lib.sh
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target} GOLDEN=crates/testkit/golden
 engine=
 
@@ -60,11 +61,11 @@ copy_blocks() {
 
 # make_soak NAME FLAG...: six days of two-hour blocks for a cluster and replica.
 make_soak() {
-  local name=$1 go=go
-  command -v go >/dev/null || go=$TARGET/servers/go/bin/go
+  local name=$1 program=$TARGET/e2e/genblocks
+  build_genblocks "$program"
   rm -rf "$TARGET/e2e/blocks/$name"
-  (cd crates/testkit/genblocks && "$go" run . -out "$TARGET/e2e/blocks/$name" -blocks 72 -series 100 -series-per-pod 25 -hist-share 0.1 \
-    -scrape 30s -labels "cluster=${name%-*},replica=${name#*-}" "${@:2}")
+  "$program" -out "$TARGET/e2e/blocks/$name" -blocks 72 -series 100 -series-per-pod 25 -hist-share 0.1 -scrape 30s \
+    -labels "cluster=${name%-*},replica=${name#*-}" "${@:2}"
 }
 
 [ "$(id -u)" -ne 0 ] || install

@@ -29,11 +29,7 @@ against() {
 
 # genblocks ARGUMENT...: blocks made by Prometheus's own library.
 genblocks() {
-  if [ ! -x "$HOME_DIR/genblocks" ]; then
-    command -v go >/dev/null || fail "go is missing: install it, or name a folder with blocks in BUCKET"
-    (cd crates/testkit/genblocks && go build -o genblocks.bin .)
-    mv crates/testkit/genblocks/genblocks.bin "$HOME_DIR/genblocks"
-  fi
+  build_genblocks "$HOME_DIR/genblocks" "name a folder with blocks in BUCKET"
   "$HOME_DIR/genblocks" "$@"
 }
 

@@ -1,4 +1,4 @@
-# Shared by the scripts beside it: messages, and a store gateway in the background. Sourced, not run.
+# Shared by scripts: messages, programs, and a store gateway in the background. Sourced, not run.
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
@@ -9,6 +9,16 @@ fail() {
 
 # program NAME PROFILE: where cargo puts it.
 program() { printf '%s/%s/%s' "${CARGO_TARGET_DIR:-target}" "${2/#dev/debug}" "$1"; }
+
+# build_genblocks FILE [OTHERWISE]: the program that makes blocks with Prometheus's own library, unless it is there. FILE is absolute.
+# Go is the machine's, or what `make test-servers` has fetched; without either, OTHERWISE says what else can be done.
+build_genblocks() {
+  local go=go
+  [ ! -x "$1" ] || return 0
+  command -v go >/dev/null || go=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/servers/go/bin/go
+  command -v "$go" >/dev/null || fail "go is missing: install it${2:+, or $2}"
+  (cd crates/testkit/genblocks && "$go" build -o "$1" .)
+}
 
 # http_status ADDRESS PATH: the first line of the answer. curl may not be there.
 http_status() {
