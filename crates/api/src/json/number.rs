@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// Below this a whole number is exact, and its digits are the shortest that read back as it.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+/// No two decimals of 15 digits read back as the same float.
+const FIFTEEN_DIGITS: i64 = 1_000_000_000_000_000;
 
 /// Appends a value in quotes: the fewest digits that read back as the same float, in plain notation from 1e-6 up
 /// to 1e21 and with an exponent elsewhere; `NaN`, `+Inf`, `-Inf`.
@@ -67,7 +69,30 @@ fn push_plain(out: &mut Vec<u8>, value: f64) {
         }
         return push_json(out, &(size as i64));
     }
-    push_general(out, value, size);
+    if !push_short(out, value, size) {
+        push_general(out, value, size);
+    }
+}
+
+/// Appends a number that has at most four decimals, and 15 digits: most of those that people measure. A quotient of two
+/// exact floats is rounded once, as a decimal is that is read; so if it is the value, these digits read back as it, and
+/// no others of up to 15.
+fn push_short(out: &mut Vec<u8>, value: f64, size: f64) -> bool {
+    let scaled = (size * 1e4 + 0.5) as i64;
+    if scaled >= FIFTEEN_DIGITS || scaled as f64 / 1e4 != size {
+        return false;
+    }
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let scaled = scaled.unsigned_abs();
+    push_json(out, &(scaled / 10_000));
+    let digit = |unit| b'0' + u8::try_from(scaled / unit % 10).unwrap_or(0);
+    out.extend_from_slice(&[b'.', digit(1000), digit(100), digit(10), digit(1)]);
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+    true
 }
 
 fn push_general(out: &mut Vec<u8>, value: f64, size: f64) {
