@@ -80,6 +80,9 @@ rm -rf "$TARGET/e2e/blocks"
 copy_blocks eu1-a raw 01M820PD8CGVZHQSH6D0C2DRFD 01M820PDVBR9GB19QRC2VSQK3S
 copy_blocks eu3-a ha/input 01M820PH0SQ07TK0FNGQJ5SH5V 01M820PH5Q0KK7SBJ1BGHXYZJ7
 copy_blocks eu3-b ha/input 01M820PH7BH6WY1MDAKFWXAEQE 01M820PHCSFS8F962N0X0YX95K
+# The bucket of Thanos as it is, and index-headers of what it serves.
+cp -r "$GOLDEN/raw" "$TARGET/e2e/blocks/thanos"
+cp -r "$GOLDEN/index-header" "$TARGET/e2e/blocks/index-header"
 sizes=()
 if [ -n "${SOAK:-}" ]; then
   make_soak eu1-a -seed 1

@@ -147,8 +147,19 @@ fn transport(error: &object_store::Error) -> Option<String> {
     }
     match http? {
         HttpErrorKind::Timeout => Some("it does not answer in time".to_owned()),
-        _ => Some(cause.to_string()),
+        _ => Some(with_remedy(cause.to_string())),
     }
+}
+
+/// What is to be set where a server's certificate is of an authority that nobody here knows.
+fn with_remedy(why: String) -> String {
+    if why.contains("UnknownIssuer") {
+        return format!(
+            "{why}: name the authority of its certificate as \
+             `http_config.tls_config.ca_file` of objstore.config"
+        );
+    }
+    why
 }
 
 /// All that the error and its causes say, each once.
