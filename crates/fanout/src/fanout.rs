@@ -294,9 +294,12 @@ impl Fanout {
             .matchers
             .iter()
             .filter(|matcher| selector.get(&matcher.name).is_none());
-        let missing = missing(&known.absent, &question, relabel);
+        let mut missing = missing(&known.absent, &question, relabel);
         if !asked.partial && !missing.is_empty() {
             return Err(chain::missing(&missing));
+        }
+        if !known.is_empty() && !question.names_any(&known) {
+            missing.push("storeMatch[] matches no store: see /api/v1/stores".to_owned());
         }
         Ok(Plan {
             chosen: select(known.stores, &question, relabel),

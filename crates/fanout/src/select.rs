@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rutile_model::{Labels, Matcher, RelabelConfig, relabel};
 use rutile_proto::thanos::{LabelMatcher, label_matcher::Type};
 
-use crate::{Absent, Metadata, Store};
+use crate::{Absent, Known, Metadata, Store};
 
 /// Stands for the name of an endpoint in `storeMatch[]`.
 const ADDRESS: &str = "__address__";
@@ -76,6 +76,14 @@ pub(crate) fn kept_label_sets<'a>(
 }
 
 impl Question<'_> {
+    /// Whether `storeMatch[]` names one of the stores, if only one that has nothing to say.
+    pub(crate) fn names_any(&self, known: &Known) -> bool {
+        let mut stores = known.stores.iter();
+        let mut absent = known.absent.iter();
+        stores.any(|store| self.wants_store(&store.name, &store.metadata))
+            || absent.any(|store| self.wants_store(&store.name, &store.metadata))
+    }
+
     fn concerns(&self, name: &str, metadata: &Metadata) -> bool {
         let (min_time, max_time) = metadata.time_range();
         self.min_time <= max_time

@@ -153,6 +153,9 @@ impl Querier {
         let timeout = question.timeout.map_or(self.config.timeout, |timeout| {
             timeout.min(self.config.timeout)
         });
+        if timeout.is_zero() {
+            return Err(timed_out());
+        }
         let deadline = begun.checked_add(timeout);
         let evaluation = async {
             let query = self.query(&question.query, &question.tenant).await?;

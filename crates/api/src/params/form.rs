@@ -12,13 +12,14 @@ use crate::{ErrorType, Failed, Result};
 const MAX_FORM_BYTES: usize = 10 << 20;
 /// The most parameters of a request.
 const MAX_PARAMETERS: usize = 10_000;
+const FORM: &str = "application/x-www-form-urlencoded";
 /// How much of a wrong escape is shown.
 const SHOWN_BYTES: usize = 3;
 
 pub(super) async fn read(request: Request) -> Result<Params> {
     let (head, body) = request.into_parts();
     let mut params = Params::default();
-    if head.method != Method::GET && is_form(&head.headers) {
+    if head.method != Method::GET && is_form(&head.headers)? {
         require_plain(&head.headers)?;
         let form = to_bytes(body, MAX_FORM_BYTES).await.map_err(|error| {
             let most = MAX_FORM_BYTES >> 20;
@@ -35,12 +36,19 @@ pub(super) async fn read(request: Request) -> Result<Params> {
     Ok(params)
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+/// # Errors
+/// `Unsupported` for a form of several parts: it would be read as none.
+fn is_form(headers: &HeaderMap) -> Result<bool> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
-    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    let kind = kind.unwrap_or_default().split(';').next();
+    let kind = kind.unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("multipart/form-data") {
+        let problem = format!("Content-Type {kind} is not supported: send a form as {FORM}");
+        return Err(Failed::new(ErrorType::Unsupported, problem));
+    }
+    Ok(kind.eq_ignore_ascii_case(FORM))
 }
 
 /// A compressed form would be read as garbage, or as nothing.

@@ -85,6 +85,21 @@ async fn a_compressed_form_is_refused() {
     assert!(failed.message.contains("\"gzip\""), "{failed}");
 }
 
+#[tokio::test]
+async fn a_form_of_several_parts_is_refused() {
+    let kind = "multipart/form-data; boundary=x";
+    let request = Request::builder()
+        .method(Method::POST)
+        .header(header::CONTENT_TYPE, kind);
+    let failed = Params::read(request.body(Body::from("--x")).unwrap()).await;
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.kind, crate::ErrorType::Unsupported);
+    assert!(
+        failed.message.contains("application/x-www-form-urlencoded"),
+        "{failed}"
+    );
+}
+
 #[test]
 fn times() {
     let check = |text: &str, expected: Result<i64, &str>| {

@@ -379,6 +379,29 @@ async fn time_runs_out() {
     .await;
     let metrics = cluster.registry.render();
     assert!(metrics.contains("thanos_query_concurrent_gate_queries_in_flight 0\n"));
+    // It is up before it began, also for what would need none.
+    for timeout in ["0", "-1"] {
+        let path = format!("/query?query=1&timeout={timeout}");
+        check(&cluster, &path, 503, "timeout", "query timed out").await;
+    }
+}
+
+#[tokio::test]
+async fn a_selection_that_names_no_store_is_told() {
+    let tasks = TaskGroup::new("cluster");
+    let stores = vec![gateway("raw", &tasks).await];
+    let cluster = Cluster::over(stores, querier_config(), tasks).await;
+    let answer = async |selection: &str| {
+        let path = "/series?match[]=go_goroutines_0&partial_response=false&storeMatch[]=";
+        let answer = cluster.get(&format!("{path}{selection}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let named = answer("%7Bcluster=\"eu1\"%7D").await;
+    assert!(named["warnings"].is_null(), "{named}");
+    let unnamed = answer("%7Bcluster=\"eu2\"%7D").await;
+    let told = "storeMatch[] matches no store: see /api/v1/stores";
+    assert_eq!(unnamed["warnings"][0], told, "{unnamed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
