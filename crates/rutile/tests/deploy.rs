@@ -59,15 +59,14 @@ fn full() -> Vec<Value> {
 /// Each is what the schemas of Kubernetes say, and each flag of our programs is one of theirs.
 fn kubernetes_takes(objects: &[Value]) {
     let folder = tempfile::tempdir().unwrap();
-    for (i, object) in objects.iter().enumerate() {
-        // JSON is YAML, too.
-        let file = folder.path().join(format!("{i}.yaml"));
-        fs::write(&file, object.to_string()).unwrap();
-        output(
-            "kubernetes-validate",
-            &["--strict", &file.to_string_lossy()],
-        );
-    }
+    let file = folder.path().join("all.yaml");
+    // JSON is YAML, too.
+    let documents: Vec<_> = objects.iter().map(ToString::to_string).collect();
+    fs::write(&file, documents.join("\n---\n")).unwrap();
+    output(
+        "kubernetes-validate",
+        &["--strict", &file.to_string_lossy()],
+    );
     for args in containers(objects).map(|(_, container)| strings(&container["args"])) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_rutile"));
         let help = text(&program.args([args[0], "--help"]).output().unwrap().stdout);

@@ -5,8 +5,13 @@
 {{- end }}
 
 {{/*
-The templates below and in _objects.tpl are about one component, and take a dict: `root`, the context of the chart; `component`; `values`,
-those of the component; `bucket`, whether it has one; `ports`, by name; for the store gateway `shard`, an element of the list, or nothing.
+The templates below and in the other files are about one component, and take a dict:
+  root       the context of the chart
+  component  its name
+  values     its values
+  ports      of each name the number
+  bucket     whether it has one
+  shard      of the store gateway: an element of `store.shards`
 */}}
 
 {{- define "rutile.name" -}}
