@@ -42,14 +42,14 @@ spec:
 {{- end }}
 
 {{/* The volume of each pod of a StatefulSet. */}}
-{{- define "rutile.dataClaim" -}}
-metadata:
-  name: data
-spec:
-  accessModes: [ReadWriteOnce]
-  {{- with .values.storage.className }}
-  storageClassName: {{ . }}
-  {{- end }}
-  resources:
-    requests: {storage: {{ .values.storage.size }}}
+{{- define "rutile.dataClaims" -}}
+- metadata:
+    name: data
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with .values.storage.className }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources:
+      requests: {storage: {{ .values.storage.size }}}
 {{- end }}
