@@ -9,8 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-use rutile_testkit::prometheus::promtool;
-use rutile_testkit::{copy_bucket, golden, metrics, servers};
+use rutile_testkit::{copy_bucket, golden, metrics};
 use serde_json::Value;
 
 /// In the middle of the data.
@@ -268,41 +267,4 @@ fn a_bucket_is_queried_and_compacted_by_one_process() {
     let used = used.filter(|metric| metric.in_mixin && !elsewhere(&metric.name));
     metrics::require(&up.get("/metrics"), used);
     assert_eq!(up.terminate(), Some(0));
-}
-
-#[test]
-fn promtool_takes_the_alerts() {
-    let mixin = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/mixin");
-    let alerts = format!("{mixin}/alerts.yaml");
-    let checked = promtool(&["check", "rules", "--lint-fatal", &alerts]);
-    assert!(checked.contains("SUCCESS"), "{checked}");
-    let tested = promtool(&["test", "rules", &format!("{mixin}/alerts_test.yaml")]);
-    assert!(tested.contains("SUCCESS"), "{tested}");
-}
-
-#[test]
-fn kubernetes_takes_the_manifests() {
-    let example = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../deploy/kubernetes/example"
-    );
-    let run = |name: &str, argument: &str| {
-        let mut command = Command::new(servers::program(&format!("kubernetes/bin/{name}")));
-        command.args(match name {
-            "kustomize" => ["build", argument],
-            _ => ["--strict", argument],
-        });
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
-        text(&output.stdout)
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let rendered = folder.path().join("all.yaml");
-    std::fs::write(&rendered, run("kustomize", example)).unwrap();
-    run("kubernetes-validate", &rendered.to_string_lossy());
-    let text = std::fs::read_to_string(rendered).unwrap();
-    for container in ["store", "compact", "query", "sidecar"] {
-        let name = format!("name: rutile-{container}\n");
-        assert!(text.contains(&name), "{name}");
-    }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need below target/servers: the object storage servers moto (S3) and azurite
 # (Azure), Debian's Prometheus with promtool, a dump program on Prometheus's storage library (genblocks/dump), and what renders
-# and checks the manifests of deploy/kubernetes.
+# and checks deploy/kubernetes and deploy/helm.
 # Also Debian's memcached and redis-server, openssl, which makes certificates, and curl, a client of another making,
 # where they are missing.
 # Does nothing when they are there in these versions. Run by `make test-servers`.
@@ -103,13 +103,15 @@ if [ ! -x "$blockdump" ] || [ -n "$(find "$genblocks/dump" "$genblocks/go.mod" -
 fi
 
 if ! cmp -s "$here/kubernetes.txt" "$servers/kubernetes/installed"; then
-    echo "install.sh: installing kustomize and kubernetes-validate"
+    echo "install.sh: installing kustomize, helm and kubernetes-validate"
     rm -rf "$servers/kubernetes"
     python3 -m venv "$servers/kubernetes"
     "$servers/kubernetes/bin/pip" install --quiet --disable-pip-version-check \
         --requirement "$here/kubernetes.txt"
     go_is_new || fetch_go
-    kustomize=$(sed -n 's/^# *kustomize //p' "$here/kubernetes.txt")
-    GOBIN=$servers/kubernetes/bin "$go" install "sigs.k8s.io/kustomize/kustomize/$kustomize"
+    version() { sed -n "s/^# *$1 //p" "$here/kubernetes.txt"; }
+    export GOBIN="$servers/kubernetes/bin" CGO_ENABLED=0
+    "$go" install "sigs.k8s.io/kustomize/kustomize/$(version kustomize)"
+    "$go" install "helm.sh/helm/$(version helm)"
     cp "$here/kubernetes.txt" "$servers/kubernetes/installed"
 fi

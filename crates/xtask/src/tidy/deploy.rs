@@ -9,7 +9,7 @@ use super::tree::SourceFile;
 
 const ALERTS: &str = "deploy/mixin/alerts.yaml";
 const DASHBOARDS: &str = "deploy/mixin/dashboards.toml";
-const MANIFESTS: &str = "deploy/kubernetes/";
+const MANIFESTS: [&str; 2] = ["deploy/kubernetes/", "deploy/helm/"];
 /// Of Prometheus, which stands in the manifests, too.
 const FLAGS_OF_PROMETHEUS: [&str; 2] = ["config.file", "storage.tsdb."];
 const RUNBOOKS: &str = "docs/runbooks.md";
@@ -31,7 +31,8 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
         }
     }
     let flags = documented_flags(files);
-    for file in files.iter().filter(|file| file.path.starts_with(MANIFESTS)) {
+    let is_manifest = |file: &&SourceFile| MANIFESTS.iter().any(|of| file.path.starts_with(of));
+    for file in files.iter().filter(is_manifest) {
         let used = file
             .text
             .lines()
@@ -105,6 +106,10 @@ mod tests {
                 "deploy/kubernetes/x.yaml",
                 "args:\n  - --config.file=x\n  - --data-dir=/data\n  - --gone\n",
             ),
+            SourceFile::new(
+                "deploy/helm/x.yaml",
+                "- --data-dir={{ . }}\n- --gone-too={{ . }}\n",
+            ),
             SourceFile::new("docs/components/x.md", "| `--data-dir` | |\n"),
             SourceFile::new(RUNBOOKS, "# Runbooks\n## RutileB\n## RutileC\n"),
             SourceFile::new(
@@ -121,6 +126,7 @@ mod tests {
             [
                 "there is no metric thanos_gone_sum",
                 "there is no flag --gone",
+                "there is no flag --gone-too",
                 "alert RutileA has no section",
                 "there is no alert RutileC"
             ]

@@ -30,7 +30,9 @@ const HOMES: [&str; 3] = [
     concat!("/ro", "ot/"),
 ];
 
-const BLANKS_MATTER: [&str; 8] = ["rs", "toml", "md", "sh", "yml", "yaml", "proto", "py"];
+const BLANKS_MATTER: [&str; 9] = [
+    "rs", "toml", "md", "sh", "yml", "yaml", "tpl", "proto", "py",
+];
 
 pub(super) fn check(files: &[SourceFile], root: &Path) -> Vec<Problem> {
     let mut forbidden_paths: Vec<String> = HOMES.iter().map(|&home| home.to_owned()).collect();
