@@ -6,6 +6,7 @@ mod time;
 use axum::extract::Request;
 use rutile_model::{Matcher, Patterns, quote};
 use rutile_promql::parse_metric_selector_with;
+use rutile_runtime::Reservation;
 
 use crate::{Failed, Result};
 
@@ -17,13 +18,14 @@ pub use time::{parse_duration_ns, parse_time};
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads the address and the form of a request.
+    /// Reads the address and the form of a request. `memory` grows by what a form takes, and is to be held as long as the
+    /// parameters.
     ///
     /// # Errors
-    /// `BadData` for escapes that are none, a value that is not UTF-8, or a form that is too long;
-    /// `Unsupported` for one that is compressed.
-    pub async fn read(request: Request) -> Result<Self> {
-        form::read(request).await
+    /// `BadData` for escapes that are none, a value that is not UTF-8, or a form that is too long; `Execution` for one that
+    /// does not fit into memory; `Unsupported` for one that is compressed or has several parts.
+    pub async fn read(request: Request, memory: &mut Reservation) -> Result<Self> {
+        form::read(request, memory).await
     }
 
     /// Reads the query part of an address.

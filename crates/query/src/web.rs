@@ -22,10 +22,10 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use rutile_api::{Data, Failed, Headers, Params, Reply, Result};
+use rutile_api::{Data, ErrorType, Failed, Headers, Params, Reply, Result};
 use rutile_fanout::{Endpoints, Proxies};
 use rutile_model::Matcher;
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, Reservation};
 use rutile_server::HttpMetrics;
 use rutile_storeapi::RequestContext;
 use tokio::time::Instant;
@@ -38,6 +38,9 @@ const ALL_TIME: (i64, i64) = (
     (i64::MIN / 1000 + 62_135_596_801) * 1000,
     (i64::MAX / 1000 - 62_135_596_801) * 1000 + 999,
 );
+
+/// In this time a form must be there: what has come of it is held meanwhile.
+const FORM_WITHIN: Duration = Duration::from_mins(1);
 
 /// Settings of the API.
 #[derive(Debug, Clone)]
@@ -89,6 +92,8 @@ struct Asked {
     request_id: Option<Arc<str>>,
     /// The variable part of the path, if there is one.
     name: String,
+    /// Of the parameters.
+    _memory: Reservation,
 }
 
 impl Web {
@@ -183,11 +188,19 @@ impl Web {
             Ok(path) => path.iter().next().map(|(_, value)| value.to_owned()),
             Err(_) => return Err(text::invalid_label(request.uri())),
         };
+        let mut memory = self.0.querier.ledger.account("form").empty();
+        let params = tokio::time::timeout(FORM_WITHIN, Params::read(request, &mut memory))
+            .await
+            .map_err(|_| {
+                let problem = format!("the form did not come within {} s", FORM_WITHIN.as_secs());
+                Failed::new(ErrorType::Timeout, problem)
+            })??;
         Ok(Asked {
-            params: Arc::new(Params::read(request).await?),
+            params: Arc::new(params),
             tenant,
             request_id,
             name: name.unwrap_or_default(),
+            _memory: memory,
         })
     }
 

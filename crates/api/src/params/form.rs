@@ -1,9 +1,11 @@
 //! Forms: `name=value&name=value`, percent-encoded.
 
-use axum::body::to_bytes;
+use axum::body::Body;
 use axum::extract::Request;
 use http::{HeaderMap, Method, header};
+use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode;
+use rutile_runtime::Reservation;
 
 use super::Params;
 use crate::{ErrorType, Failed, Result};
@@ -16,17 +18,12 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// How much of a wrong escape is shown.
 const SHOWN_BYTES: usize = 3;
 
-pub(super) async fn read(request: Request) -> Result<Params> {
+pub(super) async fn read(request: Request, memory: &mut Reservation) -> Result<Params> {
     let (head, body) = request.into_parts();
     let mut params = Params::default();
     if head.method != Method::GET && is_form(&head.headers)? {
         require_plain(&head.headers)?;
-        let form = to_bytes(body, MAX_FORM_BYTES).await.map_err(|error| {
-            let most = MAX_FORM_BYTES >> 20;
-            Failed::bad_data(format!(
-                "cannot read the form, of at most {most} MiB: {error}"
-            ))
-        })?;
+        let form = receive(body, memory).await?;
         decode(&form, &mut params.0)?;
     }
     decode(
@@ -34,6 +31,27 @@ pub(super) async fn read(request: Request) -> Result<Params> {
         &mut params.0,
     )?;
     Ok(params)
+}
+
+/// The bytes of a form, reserved twice: once more for what is read from them.
+async fn receive(mut body: Body, memory: &mut Reservation) -> Result<Vec<u8>> {
+    let mut form = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Failed::bad_data(format!("cannot read the form: {error}")))?;
+        let data = frame.into_data().unwrap_or_default();
+        if form.len() + data.len() > MAX_FORM_BYTES {
+            let most = MAX_FORM_BYTES >> 20;
+            return Err(Failed::bad_data(format!(
+                "the form is longer than at most {most} MiB"
+            )));
+        }
+        memory
+            .grow(2 * data.len() as u64)
+            .map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
+        form.extend_from_slice(&data);
+    }
+    Ok(form)
 }
 
 /// # Errors

@@ -1,10 +1,16 @@
 use axum::body::Body;
 use http::{Method, header};
+use rutile_runtime::Ledger;
 
 use super::*;
 
 fn query(text: &str) -> Params {
     Params::from_query(text).unwrap()
+}
+
+async fn read(request: Request) -> Result<Params> {
+    let mut memory = Ledger::new(64 << 20).account("form").empty();
+    Params::read(request, &mut memory).await
 }
 
 #[tokio::test]
@@ -20,7 +26,7 @@ async fn a_form_comes_before_the_address() {
             "query=sum%28up%29+%2B+1&match%5B%5D=x&match[]=y&flag",
         ))
         .unwrap();
-    let params = Params::read(request).await.unwrap();
+    let params = read(request).await.unwrap();
     assert_eq!(params.get("query"), "sum(up) + 1");
     assert_eq!(params.switch("dedup"), Ok(Some(false)));
     assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "y", "z"]);
@@ -34,12 +40,12 @@ async fn a_form_that_is_too_long_is_refused() {
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Body::from(vec![b'a'; 11 << 20]))
         .unwrap();
-    let failed = Params::read(request).await.unwrap_err();
+    let failed = read(request).await.unwrap_err();
     assert_eq!(failed.kind, crate::ErrorType::BadData);
     assert!(
         failed
             .message
-            .starts_with("cannot read the form, of at most 10 MiB"),
+            .starts_with("the form is longer than at most 10 MiB"),
         "{failed}"
     );
 }
@@ -67,13 +73,30 @@ fn a_name_that_is_not_utf_8_is_nobodys() {
 }
 
 #[tokio::test]
+async fn a_form_is_in_the_ledger() {
+    let ledger = Ledger::new(3 << 20);
+    let mut memory = ledger.account("form").empty();
+    let form = |bytes: usize| {
+        let request = Request::builder()
+            .method(Method::POST)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        request.body(Body::from(vec![b'a'; bytes])).unwrap()
+    };
+    Params::read(form(1 << 20), &mut memory).await.unwrap();
+    assert_eq!(memory.bytes(), 2 << 20);
+    let failed = Params::read(form(1 << 20), &mut memory).await.unwrap_err();
+    assert_eq!(failed.kind, crate::ErrorType::Execution);
+    assert!(failed.message.contains("--memory.limit"), "{failed}");
+}
+
+#[tokio::test]
 async fn a_compressed_form_is_refused() {
     let form = |encoding: &str| {
         let request = Request::builder()
             .method(Method::POST)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::CONTENT_ENCODING, encoding);
-        Params::read(request.body(Body::from("query=up")).unwrap())
+        read(request.body(Body::from("query=up")).unwrap())
     };
     assert_eq!(form("identity").await.unwrap().get("query"), "up");
     let failed = form("gzip").await.unwrap_err();
@@ -91,7 +114,7 @@ async fn a_form_of_several_parts_is_refused() {
     let request = Request::builder()
         .method(Method::POST)
         .header(header::CONTENT_TYPE, kind);
-    let failed = Params::read(request.body(Body::from("--x")).unwrap()).await;
+    let failed = read(request.body(Body::from("--x")).unwrap()).await;
     let failed = failed.unwrap_err();
     assert_eq!(failed.kind, crate::ErrorType::Unsupported);
     assert!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::Body;
 use futures::StreamExt;
 use rutile_model::ErrorKind;
 use rutile_proto::thanos::info::{InfoResponse, StoreInfo};
@@ -434,4 +435,21 @@ async fn what_does_not_fit_into_memory_is_refused() {
         check(&cluster, path, 422, "execution", message).await;
         check(&cluster, path, 422, "execution", "raise --memory.limit").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_does_not_come_is_given_up() {
+    let cluster = Cluster::on(&[]).await;
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>("query=")]);
+    let request = http::Request::post("/api/v1/query")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from_stream(begun.chain(futures::stream::pending())));
+    let answer = cluster.ask(request.unwrap()).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(
+        answer.json()["error"],
+        "the form did not come within 60 s",
+        "{}",
+        answer.text()
+    );
 }
