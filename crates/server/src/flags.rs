@@ -17,6 +17,8 @@ use crate::web_config::WebConfig;
 
 /// The share of the memory that the ledger hands out when nothing else is said.
 const DEFAULT_MEMORY_SHARE: f64 = 0.8;
+/// Less than this is too little to begin a query with.
+const LEAST_MEMORY_BYTES: u64 = 16 << 20;
 /// What gRPC is spoken over.
 const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
 
@@ -255,10 +257,14 @@ impl CommonArgs {
                 "--auto-gomemlimit.ratio is {ratio}: it must be more than 0 and at most 1"
             )));
         }
-        if self.memory_limit == Some(ByteSize(0)) {
-            return Err(Failure::usage(
-                "--memory.limit is 0: leave it out to get a share of the machine's memory",
-            ));
+        if let Some(ByteSize(bytes)) = self.memory_limit
+            && bytes < LEAST_MEMORY_BYTES
+        {
+            return Err(Failure::usage(format!(
+                "--memory.limit is {bytes} bytes, and a component needs at least {} MiB: leave it out to get a share of \
+                 the machine's memory",
+                LEAST_MEMORY_BYTES >> 20
+            )));
         }
         Ok(())
     }

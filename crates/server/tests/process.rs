@@ -66,7 +66,8 @@ fn exit_codes() {
         let told = "use logfmt or json where systemd is not";
         check_end(&["--log.format=journald"], 2, told);
     }
-    check_end(&["--memory.limit=0B"], 2, "--memory.limit is 0");
+    check_end(&["--memory.limit=0B"], 2, "--memory.limit is 0 bytes");
+    check_end(&["--memory.limit=15MB"], 2, "at least 16 MiB");
     check_end(
         &[FREE[0], FREE[1], "--fail=no bucket"],
         1,

@@ -104,6 +104,10 @@ fn what_cannot_be_is_refused() {
     assert!(endpoints(&["--endpoint=a"]).starts_with("--endpoint: address \"a\" has no port"));
     assert!(endpoints(&["--endpoint-strict=dns+a:1"]).contains("must be host:port"));
     assert!(endpoints(&["--grpc-client-tls-cert=x"]).contains("go together"));
+    let tenancy = |argv: &[&str]| failure(parse(argv).unwrap().tenancy.tenancy());
+    assert!(tenancy(&["--query.tenant-header=a b"]).starts_with("--query.tenant-header \"a b\""));
+    let no_label = &["--query.enforce-tenancy", "--query.tenant-label-name="];
+    assert!(tenancy(no_label).contains("set --query.tenant-label-name"));
     let engine = |argv: &[&str]| failure(parse(argv).unwrap().query.engine());
     assert_eq!(
         engine(&["--query.timeout=0s"]),

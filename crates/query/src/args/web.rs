@@ -1,6 +1,7 @@
 //! The HTTP side, and whom it serves.
 
 use clap::Args;
+use http::HeaderName;
 use rutile_server::Failure;
 
 use super::{invalid, refuse};
@@ -93,6 +94,14 @@ impl WebArgs {
     }
 }
 
+/// The name of a header must be one.
+fn header(flag: &str, name: &str) -> Result<(), Failure> {
+    match HeaderName::try_from(name) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(invalid(format!("{flag} {name:?} is no name of a header"))),
+    }
+}
+
 impl TenancyArgs {
     /// How tenants are told apart.
     ///
@@ -103,6 +112,12 @@ impl TenancyArgs {
             "--query.tenant-certificate-field",
             !self.certificate_field.is_empty(),
         )])?;
+        header("--query.tenant-header", &self.header)?;
+        if self.enforce && self.label.is_empty() {
+            return Err(invalid(
+                "--query.enforce-tenancy needs the name of a label: set --query.tenant-label-name",
+            ));
+        }
         Ok(Tenancy {
             header: self.header.clone(),
             default: self.default.clone(),
