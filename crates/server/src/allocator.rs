@@ -2,10 +2,17 @@
 //!
 //! A binary says `rutile_server::use_jemalloc!();` once, at the top of its `main.rs`. Allocations
 //! are sampled (one in about 512 KiB, as Go does), so that `/debug/pprof/heap` has an answer at any
-//! time; memory that was freed goes back to the system within seconds.
+//! time; memory that was freed goes back to the system within seconds, or at once when the process has more than it may.
 
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use rutile_runtime::{Spawner, Task};
 use rutile_telemetry::Registry;
 use tikv_jemalloc_ctl::{epoch, stats};
+
+/// How often it is looked at how much the process has.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Makes jemalloc the allocator of a binary, with heap profiles switched on.
 #[macro_export]
@@ -17,6 +24,7 @@ macro_rules! use_jemalloc {
 
         #[allow(
             non_upper_case_globals,
+            unreachable_pub,
             unsafe_code,
             reason = "jemalloc reads this symbol"
         )]
@@ -55,6 +63,40 @@ fn read(figure: impl Fn() -> Result<usize, tikv_jemalloc_ctl::Error>) -> f64 {
         .map_or(f64::NAN, |bytes| bytes as f64)
 }
 
+/// Gives freed memory back at once whenever the process has more than `limit` bytes. What queries that failed have freed
+/// would else stand beside what others allocate next: the double of the limit, for seconds. Ends with the task.
+pub(crate) fn keep_within(limit: u64, tasks: &Spawner) -> Task<()> {
+    let looking = async move {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if read(stats::resident::read) > limit as f64 {
+                give_back();
+            }
+        }
+    };
+    tasks.spawn("allocator", looking).abort_on_drop()
+}
+
+/// Returns all pages that hold nothing to the system.
+#[allow(unsafe_code, reason = "a call of C without a wrapper")]
+fn give_back() {
+    // SAFETY: the name ends with a zero, and the call neither reads nor writes through the other pointers. 4096 stands for
+    // all arenas (MALLCTL_ARENAS_ALL).
+    let failed = unsafe {
+        tikv_jemalloc_sys::mallctl(
+            c"arena.4096.purge".as_ptr(),
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            0,
+        )
+    };
+    if failed != 0 {
+        tracing::debug!(failed, "jemalloc gives nothing back");
+    }
+}
+
 /// The heap profile in pprof's format, compressed.
 pub(crate) async fn heap_profile() -> Result<Vec<u8>, String> {
     let Some(control) = jemalloc_pprof::PROF_CTL.as_ref() else {
@@ -65,4 +107,22 @@ pub(crate) async fn heap_profile() -> Result<Vec<u8>, String> {
         return Err("sampling of allocations is switched off".to_owned());
     }
     control.dump_pprof().map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::use_jemalloc!();
+
+    /// Too many pieces for the caches of a thread.
+    #[test]
+    fn what_was_freed_goes_back() {
+        let held: Vec<Vec<u8>> = (0..4096).map(|i| vec![i as u8; 32 << 10]).collect();
+        let full = read(stats::resident::read);
+        drop(held);
+        give_back();
+        let left = read(stats::resident::read);
+        assert!(left < full - f64::from(100 << 20), "{left} of {full}");
+    }
 }
