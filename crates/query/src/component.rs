@@ -213,7 +213,7 @@ fn querier_config(args: &QueryArgs) -> Result<QuerierConfig, Failure> {
         max_concurrent_selects: flags.max_concurrent_select,
         dedup: flags.dedup()?,
         tenancy: args.tenancy.tenancy()?,
-        telemetry: flags.telemetry(),
+        telemetry: flags.telemetry()?,
     })
 }
 

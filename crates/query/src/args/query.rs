@@ -243,16 +243,30 @@ impl QueryFlags {
         (!self.active_query_path.is_empty()).then(|| Path::new(&self.active_query_path).to_owned())
     }
 
-    pub(crate) fn telemetry(&self) -> TelemetryBounds {
+    /// # Errors
+    /// A failure for bounds that do not ascend.
+    pub(crate) fn telemetry(&self) -> Result<TelemetryBounds, Failure> {
         let TelemetryArgs {
             seconds,
             samples,
             series,
-        } = self.telemetry.clone();
-        TelemetryBounds {
-            seconds,
-            samples,
-            series,
+        } = &self.telemetry;
+        for (bounds, of) in [
+            (seconds, "duration-seconds"),
+            (samples, "samples"),
+            (series, "series-seconds"),
+        ] {
+            let ascend = bounds.is_sorted_by(|a, b| a < b);
+            if !ascend || bounds.iter().any(|bound| !bound.is_finite()) {
+                return Err(invalid(format!(
+                    "--query.telemetry.request-{of}-quantiles {bounds:?}: each must be a number above the one before"
+                )));
+            }
         }
+        Ok(TelemetryBounds {
+            seconds: seconds.clone(),
+            samples: samples.clone(),
+            series: series.clone(),
+        })
     }
 }

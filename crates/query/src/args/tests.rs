@@ -32,7 +32,7 @@ fn defaults_are_those_of_thanos() {
     );
     assert!(query.dynamic_lookback && query.partial.query && !query.auto_downsampling);
     assert!(query.replica_labels.is_empty() && query.active_query_folder().is_none());
-    assert_eq!(query.telemetry().seconds.len(), 9);
+    assert_eq!(query.telemetry().unwrap().seconds.len(), 9);
     assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 2);
     let discovery = args.endpoints.discovery().unwrap();
     assert!(
@@ -95,7 +95,7 @@ fn flags_are_read_as_thanos_reads_them() {
     let fanout = args.endpoints.fanout_config().unwrap();
     assert_eq!(fanout.selector_labels.value("cluster"), "eu");
     assert_eq!(args.endpoints.endpoints_config().connection_labels.len(), 1);
-    assert_eq!(args.query.telemetry().samples, [5.0]);
+    assert_eq!(args.query.telemetry().unwrap().samples, [5.0]);
 }
 
 #[test]
@@ -104,6 +104,13 @@ fn what_cannot_be_is_refused() {
     assert!(endpoints(&["--endpoint=a"]).starts_with("--endpoint: address \"a\" has no port"));
     assert!(endpoints(&["--endpoint-strict=dns+a:1"]).contains("must be host:port"));
     assert!(endpoints(&["--grpc-client-tls-cert=x"]).contains("go together"));
+    let telemetry = |argv: &[&str]| failure(parse(argv).unwrap().query.telemetry());
+    let samples = "--query.telemetry.request-samples-quantiles";
+    for wrong in ["NaN", "inf"] {
+        assert!(telemetry(&[&format!("{samples}={wrong}")]).starts_with(samples));
+    }
+    let falling = [&*format!("{samples}=5"), &format!("{samples}=4")];
+    assert!(telemetry(&falling).contains("[5.0, 4.0]"));
     let tenancy = |argv: &[&str]| failure(parse(argv).unwrap().tenancy.tenancy());
     assert!(tenancy(&["--query.tenant-header=a b"]).starts_with("--query.tenant-header \"a b\""));
     let no_label = &["--query.enforce-tenancy", "--query.tenant-label-name="];
