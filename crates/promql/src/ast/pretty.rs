@@ -106,7 +106,12 @@ impl Layout {
     }
 
     fn binary(&mut self, binary: &Binary, level: usize) {
-        self.write(&binary.lhs, level + 1);
+        if binary.raises_infinity() {
+            self.indent(level + 1);
+            self.out.push_str("Inf");
+        } else {
+            self.write(&binary.lhs, level + 1);
+        }
         self.out.push('\n');
         self.indent(level);
         self.push(OperatorPart(binary));

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use rutile_model::{MatchOp, PromDuration, labels::METRIC_NAME, labels::is_plain_name, quote};
 
 use super::{
-    Aggregate, At, Binary, Call, Cardinality, DurationExpr, DurationSpec, Expr, Extension,
-    FillValues, Matrix, NumberLiteral, Pick, StringLiteral, Subquery, VectorMatching,
+    Aggregate, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationSpec, Expr,
+    Extension, FillValues, Matrix, NumberLiteral, Pick, StringLiteral, Subquery, VectorMatching,
     VectorSelector,
 };
 
@@ -20,10 +20,21 @@ impl Display for Expr {
             Self::Subquery(e) => write!(f, "{}{}", e.expr, SubquerySuffix(e)),
             Self::Paren(e) => write!(f, "({})", e.expr),
             Self::Unary(e) => write!(f, "{}{}", e.op, e.expr),
+            Self::Binary(e) if e.raises_infinity() => {
+                write!(f, "Inf {} {}", OperatorPart(e), e.rhs)
+            }
             Self::Binary(e) => write!(f, "{} {} {}", e.lhs, OperatorPart(e), e.rhs),
             Self::Aggregate(e) => e.fmt(f),
             Self::Call(e) => e.fmt(f),
         }
+    }
+}
+
+impl Binary {
+    /// Whether `+Inf` is what it raises. With its sign it would be read back as the sign of the power, as the reference does.
+    pub(super) fn raises_infinity(&self) -> bool {
+        let is_infinity = |e: &NumberLiteral| !e.is_duration && e.value == f64::INFINITY;
+        self.op == BinaryOp::Pow && matches!(&*self.lhs, Expr::Number(e) if is_infinity(e))
     }
 }
 

@@ -141,6 +141,28 @@ fn point(value: &SampleValue) -> Point {
 
 /// What two evaluations must have in common to the last bit: order, errors and annotations too.
 pub(crate) fn exact(answer: &Result<Answer, Error>) -> String {
+    let remarks = answer.as_ref().map(|answer| &answer.annotations);
+    format!("{} {:?}", exact_rows(answer), remarks.ok())
+}
+
+/// The remarks of one that the other does not have.
+pub(crate) fn more_remarks(
+    one: &Result<Answer, Error>,
+    other: &Result<Answer, Error>,
+) -> Vec<String> {
+    let of = |answer: &Result<Answer, Error>| -> Vec<String> {
+        let remarks = answer.iter().flat_map(|answer| answer.annotations.iter());
+        remarks.map(|remark| format!("{remark:?}")).collect()
+    };
+    let others = of(other);
+    of(one)
+        .into_iter()
+        .filter(|remark| !others.contains(remark))
+        .collect()
+}
+
+/// The same without annotations.
+pub(crate) fn exact_rows(answer: &Result<Answer, Error>) -> String {
     match answer {
         Err(error) => format!("error: {error}"),
         Ok(answer) => {
@@ -156,7 +178,7 @@ pub(crate) fn exact(answer: &Result<Answer, Error>) -> String {
                     .collect(),
                 Value::Matrix(series) => series.iter().map(series_bits).collect(),
             };
-            format!("{rows:?} {:?} {:?}", answer.annotations, answer.warnings)
+            format!("{rows:?} {:?}", answer.warnings)
         }
     }
 }

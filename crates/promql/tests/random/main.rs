@@ -27,7 +27,7 @@ use rutile_runtime::CpuPool;
 
 use case::{QUERIES_OF_DATA, When, each, number};
 use chance::Chance;
-use compare::{Rows, TOLERANCE, exact};
+use compare::{Rows, TOLERANCE, exact, exact_rows, more_remarks};
 use data::Stored;
 use source::InMemory;
 
@@ -288,7 +288,8 @@ async fn chunks_change_nothing() {
             CpuPool::inline(),
         );
         let all = case.evaluate(&decodes_all, &source, &case.query).await;
-        if exact(&all) != exact(&theirs) {
+        // Series that an operator leaves out anyhow may not be read, and then there is no remark about them.
+        if exact_rows(&all) != exact_rows(&theirs) || !more_remarks(&theirs, &all).is_empty() {
             return Err(format!("{}\n  {}", exact(&all), exact(&theirs)));
         }
         alike(&case.answer().await, &theirs)

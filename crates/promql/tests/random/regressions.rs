@@ -70,3 +70,18 @@ async fn sorting_by_value_turns_nans_round() {
         assert_eq!(got, want, "{query}");
     }
 }
+
+/// The sign of an infinite base was read back as that of the power, once more with each turn.
+#[test]
+fn an_infinite_base_is_printed_without_its_sign() {
+    let options = ParserOptions::all();
+    let long = "min_of(-Inf ^ 0, 1) ".to_owned() + &"+ 1 ".repeat(40);
+    for query in ["-Inf ^ 0", "+Inf ^ 0", "Inf ^ 0", "(-Inf) ^ 0", &long] {
+        let expr = rutile_promql::parse_expr(query, &options).unwrap();
+        let printed = expr.to_string();
+        let again = rutile_promql::parse_expr(&printed, &options).unwrap();
+        assert_eq!(again.to_string(), printed);
+        let pretty = rutile_promql::parse_expr(&expr.pretty(), &options).unwrap();
+        assert_eq!(pretty.to_string(), printed);
+    }
+}
