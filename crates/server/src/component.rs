@@ -224,12 +224,11 @@ async fn live<C: Component>(
     mut signal: FirstSignal,
 ) -> Result<(), Failure> {
     let tasks = TaskGroup::new(C::NAME);
-    let limit = ledger.stats().limit_bytes;
     let mut context = Context::new(C::NAME, ledger, &tasks);
     context.flags = Arc::new(values);
     register_process(&context.registry);
     allocator::register(&context.registry);
-    let _allocator = allocator::keep_within(limit, &context.tasks);
+    let _allocator = allocator::keep_within(context.ledger.stats().limit_bytes, &context.tasks);
     register_tasks(&context.registry, context.tasks.clone());
     let drain_limit = C::drain_limit(&args) + DRAIN_MARGIN;
     let component = tokio::select! {

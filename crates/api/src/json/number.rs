@@ -48,9 +48,14 @@ pub fn push_time(out: &mut Vec<u8>, time_ms: i64) {
 pub fn push_seconds(out: &mut Vec<u8>, time_ms: i64) {
     push_time(out, time_ms);
     if time_ms % 1000 != 0 {
-        while out.last() == Some(&b'0') {
-            out.pop();
-        }
+        drop_zeros(out);
+    }
+}
+
+/// Takes the zeros off the end of a number that has decimals other than zero.
+fn drop_zeros(out: &mut Vec<u8>) {
+    while out.last() == Some(&b'0') {
+        out.pop();
     }
 }
 
@@ -89,9 +94,7 @@ fn push_short(out: &mut Vec<u8>, value: f64, size: f64) -> bool {
     push_json(out, &(scaled / 10_000));
     let digit = |unit| b'0' + u8::try_from(scaled / unit % 10).unwrap_or(0);
     out.extend_from_slice(&[b'.', digit(1000), digit(100), digit(10), digit(1)]);
-    while out.last() == Some(&b'0') {
-        out.pop();
-    }
+    drop_zeros(out);
     true
 }
 
