@@ -78,6 +78,12 @@ impl Failed {
         Self::new(ErrorType::BadData, message)
     }
 
+    /// The request is right, and cannot be answered.
+    #[must_use]
+    pub fn execution(error: &impl std::fmt::Display) -> Self {
+        Self::new(ErrorType::Execution, error.to_string())
+    }
+
     /// A parameter is wrong.
     #[must_use]
     pub fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {

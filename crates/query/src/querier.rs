@@ -197,7 +197,7 @@ impl Querier {
     ) -> Result<Evaluated> {
         let arrived = Instant::now();
         let turn = self.gate.turn().await;
-        let _turn = turn.map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
+        let _turn = turn.map_err(|error| Failed::execution(&error))?;
         let _active = match &self.active {
             Some(active) => Some(active.enter(query.text()).await),
             None => None,
@@ -298,8 +298,6 @@ fn failed(error: &Error) -> Failed {
         Error::Parse(_) | Error::Invalid(_) => Failed::parameter("query", error),
         Error::Canceled => timed_out(),
         Error::Source(source) if source.kind == ErrorKind::Canceled => timed_out(),
-        Error::Source(_) | Error::Execution(_) | Error::TooMany(_) => {
-            Failed::new(ErrorType::Execution, error.to_string())
-        }
+        Error::Source(_) | Error::Execution(_) | Error::TooMany(_) => Failed::execution(error),
     }
 }

@@ -48,7 +48,7 @@ async fn receive(mut body: Body, memory: &mut Reservation) -> Result<Vec<u8>> {
         }
         memory
             .grow(2 * data.len() as u64)
-            .map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
+            .map_err(|error| Failed::execution(&error))?;
         form.extend_from_slice(&data);
     }
     Ok(form)

@@ -98,7 +98,7 @@ impl Found {
             let grown = self
                 .memory
                 .grow(self.bytes - self.memory.bytes() + RESERVED_BYTES);
-            grown.map_err(|error| Failed::new(ErrorType::Execution, error.to_string()))?;
+            grown.map_err(|error| Failed::execution(&error))?;
         }
         self.labels.insert(series.labels);
         Ok(())
@@ -142,7 +142,7 @@ pub(super) fn failed(error: &Error) -> Failed {
     match error.kind() {
         ErrorKind::Invalid => Failed::bad_data(error.to_string()),
         ErrorKind::Canceled => timed_out(),
-        _ => Failed::new(ErrorType::Execution, error.to_string()),
+        _ => Failed::execution(error),
     }
 }
 
