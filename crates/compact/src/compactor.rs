@@ -15,7 +15,9 @@ use rutile_merge::Merger;
 use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_runtime::{Clock, Entropy};
+use rutile_telemetry::root_span;
 use tokio::time::Instant;
+use tracing::field::Empty;
 
 use crate::group::Groups;
 use crate::loadable::Loadable;
@@ -209,7 +211,13 @@ impl Compactor {
         }
         let steps = ready.into_iter().map(|group| async move {
             let key = group.key.clone();
-            (key, self.step(group).await)
+            // Held and not entered: a merge reads thousands of ranges, and each would be a span.
+            let span = root_span!("compaction_group", group = %key, otel.status_code = Empty);
+            let outcome = self.step(group).await;
+            if outcome.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
+            (key, outcome)
         });
         let mut steps = stream::iter(steps).buffer_unordered(self.concurrency);
         let mut progressed = false;

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rutile_model::ErrorKind;
+use rutile_telemetry::span;
+use rutile_telemetry::spans::{Instrument as _, hand_on};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tracing::field::Empty;
 use url::Url;
 
 use crate::config::Credentials;
@@ -164,6 +168,24 @@ pub(crate) async fn within<T>(
 
 /// Sends a request; what is no success is an error with the server's words.
 pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response> {
+    let span = span!(
+        "prometheus",
+        otel.name = format_args!("{} HTTP[client]", url.path()),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        http.url = shown(url),
+    );
+    let mut headers = HeaderMap::new();
+    hand_on(&span, &mut headers);
+    let sent = send_within(request.headers(headers), url);
+    let sent = sent.instrument(span.clone()).await;
+    if sent.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    sent
+}
+
+async fn send_within(request: RequestBuilder, url: &Url) -> Result<Response> {
     let sent = request.send().await;
     let response = sent.map_err(|error| {
         let message = format!(

@@ -11,7 +11,8 @@ use rutile_model::ErrorKind;
 use rutile_promql::{Answer, Engine, EngineOptions, Error, Explanation, Query, Source};
 use rutile_runtime::{Account, CpuPool, Ledger};
 use rutile_storeapi::RequestContext;
-use rutile_telemetry::Registry;
+use rutile_telemetry::spans::Instrument as _;
+use rutile_telemetry::{Registry, span};
 use tokio::time::Instant;
 
 use crate::active::ActiveQueries;
@@ -196,7 +197,8 @@ impl Querier {
         deadline: Option<Instant>,
     ) -> Result<Evaluated> {
         let arrived = Instant::now();
-        let turn = self.gate.turn().await;
+        let waiting = span!("query_gate_ismyturn");
+        let turn = self.gate.turn().instrument(waiting).await;
         let _turn = turn.map_err(|error| Failed::execution(&error))?;
         let _active = match &self.active {
             Some(active) => Some(active.enter(query.text()).await),
@@ -226,7 +228,13 @@ impl Querier {
                 }
             }
         };
-        let answer = self.cpu.apart(evaluation).await;
+        let span = match times {
+            Times::At(time) => span!("instant_query_exec", query = text, time),
+            Times::Range { start, end, step } => {
+                span!("range_query_exec", query = text, start, end, step)
+            }
+        };
+        let answer = self.cpu.apart(evaluation).instrument(span).await;
         let evaluated = begun.elapsed();
         self.metrics.selected(&tenant, &figures, evaluated);
         let answer = answer.map_err(|error| failed(&error))?;

@@ -26,6 +26,8 @@ use rutile_proto::thanos::{
 };
 use rutile_runtime::{Account, Exhausted, Reservation};
 use rutile_storeapi::{Item, ItemStream, RequestContext, Series};
+use rutile_telemetry::span;
+use rutile_telemetry::spans::{Instrument as _, Span};
 
 use crate::gate::{Gate, Turn};
 use crate::matchers::to_wire;
@@ -164,9 +166,10 @@ impl Source for StoreSource {
             account: self.account.clone(),
             figures: Arc::clone(&self.figures),
             _room: opened.place.map(Place::into_room),
+            span: opened.span,
             _turn: opened.turn,
         };
-        Ok(stream::try_unfold(parts, Parts::next).boxed())
+        Ok(stream::try_unfold(parts, Parts::next_in_span).boxed())
     }
 
     fn announce(&self, selects: Vec<Select>) {
@@ -179,16 +182,20 @@ impl StoreSource {
     /// Opens what is asked for now.
     async fn open(&self, select: &Select) -> rutile_storeapi::Result<Open> {
         let turn = self.gate.turn().await?;
-        let items = self.fanout.matching_series(
-            &self.context,
-            self.request(select),
-            select.matchers.clone(),
-            &self.selection.store_matchers,
-        )?;
+        let span = span_of(select);
+        let open = || {
+            self.fanout.matching_series(
+                &self.context,
+                self.request(select),
+                select.matchers.clone(),
+                &self.selection.store_matchers,
+            )
+        };
         Ok(Open {
-            items,
+            items: span.in_scope(open)?,
             turn,
             place: None,
+            span,
         })
     }
 
@@ -197,17 +204,21 @@ impl StoreSource {
         self.ahead.lock().go_on(|select| {
             let place = self.places.take(&self.account)?;
             let turn = self.gate.try_turn()?;
-            let items = self.fanout.series_ahead(
-                &self.context,
-                self.request(select),
-                select.matchers.clone(),
-                &self.selection.store_matchers,
-                AHEAD_BYTES,
-            );
+            let span = span_of(select);
+            let open = || {
+                self.fanout.series_ahead(
+                    &self.context,
+                    self.request(select),
+                    select.matchers.clone(),
+                    &self.selection.store_matchers,
+                    AHEAD_BYTES,
+                )
+            };
             Some(Open {
-                items: items.ok()?,
+                items: span.in_scope(open).ok()?,
                 turn,
                 place: Some(place),
+                span,
             })
         });
     }
@@ -221,6 +232,7 @@ struct Parts {
     figures: Arc<Figures>,
     /// Of what is read ahead.
     _room: Option<Reservation>,
+    span: Span,
     _turn: Turn,
 }
 
@@ -253,6 +265,11 @@ impl Gathered {
 }
 
 impl Parts {
+    async fn next_in_span(self) -> Result<Option<(Selected, Self)>, SourceError> {
+        let span = self.span.clone();
+        self.next().instrument(span).await
+    }
+
     async fn next(mut self) -> Result<Option<(Selected, Self)>, SourceError> {
         let mut next = self.items.next().await;
         if next.is_none() {
@@ -283,6 +300,20 @@ impl Parts {
             warnings: gathered.warnings,
         }
     }
+}
+
+/// The span of a select, until its series are read.
+fn span_of(select: &Select) -> Span {
+    let matchers = || {
+        let each = select.matchers.iter().map(Matcher::to_string);
+        each.collect::<Vec<_>>().join(",")
+    };
+    span!(
+        "querier_select",
+        matchers = matchers(),
+        min_time = select.min_time,
+        max_time = select.max_time,
+    )
 }
 
 fn failed(error: &rutile_storeapi::Error) -> SourceError {

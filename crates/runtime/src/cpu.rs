@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 /// Runs closures beside the async threads, at most `threads` at a time, in the order of arrival.
 ///
@@ -106,6 +107,7 @@ impl CpuPool {
             return future.await;
         }
         let threads = Handle::current();
+        let future = future.instrument(Span::current());
         let polled = tokio::task::spawn_blocking(move || {
             threads.block_on(stopped.run_until_cancelled_owned(future))
         });

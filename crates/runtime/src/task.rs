@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{Instrument as _, Span};
 
 /// Owns tasks. Dropping it aborts them.
 #[derive(Debug)]
@@ -208,6 +209,8 @@ impl Spawner {
             };
         };
         let id = live.id;
+        // What it does is done for whoever starts it.
+        let future = future.instrument(Span::current());
         let handle = tokio::spawn(async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
             let outcome = outcome.map_err(|panic| live.report_panic(&name, panic.as_ref()));

@@ -26,6 +26,7 @@ use crate::flags::CommonArgs;
 use crate::host::{Guest, Host};
 use crate::probe::Probe;
 use crate::signals::{FirstSignal, supervise};
+use crate::spans::{SpanMetrics, Traces};
 
 /// What a component may take to drain, beyond the grace periods of its servers.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
@@ -190,11 +191,17 @@ impl<A: Args> FromArgMatches for Flags<A> {
 
 fn start<C: Component>(flags: Flags<C::Args>, values: FlagValues) -> Result<(), Failure> {
     let log = flags.common.log.config()?;
-    match rutile_telemetry::init(&log) {
+    let traces = flags.common.tracing.traces(C::PROGRAM);
+    let recorder = traces
+        .as_ref()
+        .ok()
+        .and_then(|traces| Some(traces.as_ref()?.recorder()));
+    match rutile_telemetry::init(&log, recorder) {
         // Somebody else in this process logs already, which is as good.
         Ok(()) | Err(LogError::AlreadySet) => {}
         Err(error) => return Err(Failure::usage(error.to_string())),
     }
+    let traces = traces?;
     flags.common.validate()?;
     let limit = flags.common.memory_limit_bytes(MemoryLimit::detect())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -213,7 +220,7 @@ fn start<C: Component>(flags: Flags<C::Args>, values: FlagValues) -> Result<(), 
     );
     let ledger = Ledger::new(limit);
     supervise(runtime, DRAIN_MARGIN, |signal| {
-        live::<C>(flags.own, values, ledger, signal)
+        live::<C>(flags.own, values, ledger, traces, signal)
     })
 }
 
@@ -221,6 +228,7 @@ async fn live<C: Component>(
     args: C::Args,
     values: FlagValues,
     ledger: Ledger,
+    traces: Option<Traces>,
     mut signal: FirstSignal,
 ) -> Result<(), Failure> {
     let tasks = TaskGroup::new(C::NAME);
@@ -230,6 +238,11 @@ async fn live<C: Component>(
     allocator::register(&context.registry);
     let _allocator = allocator::keep_within(context.ledger.stats().limit_bytes, &context.tasks);
     register_tasks(&context.registry, context.tasks.clone());
+    let span_metrics = SpanMetrics::new(&context.registry);
+    let exporting = match traces {
+        Some(traces) => Some(traces.export(span_metrics).await?),
+        None => None,
+    };
     let drain_limit = C::drain_limit(&args) + DRAIN_MARGIN;
     let component = tokio::select! {
         biased;
@@ -242,6 +255,9 @@ async fn live<C: Component>(
     context.probe.set_healthy();
     let result = run_until_signal(component, &context, &mut signal, drain_limit).await;
     tasks.shutdown(DRAIN_MARGIN).await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
     tracing::info!("exiting");
     result
 }

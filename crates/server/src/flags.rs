@@ -10,8 +10,9 @@ use rutile_runtime::{Clock, MemoryLimit, SystemClock};
 use rutile_telemetry::{LogConfig, LogError, LogFormat, LogLevel};
 
 use crate::component::Context;
-use crate::config_flag::{ConfigFlag, PathOrContent};
+use crate::config_flag::PathOrContent;
 use crate::failure::Failure;
+use crate::spans::TracingConfig;
 use crate::tls::{Choice, Clients, Pem, Policy, TlsSettings, Version};
 use crate::web_config::WebConfig;
 
@@ -96,7 +97,7 @@ pub struct CommonArgs {
     /// Log settings.
     #[command(flatten)]
     pub log: LogArgs,
-    /// Tracing, refused for now.
+    /// Tracing settings.
     #[command(flatten)]
     pub tracing: PathOrContent<TracingConfig>,
     /// Memory that requests and caches may reserve, such as 2GB [default: 80% of what this process
@@ -113,15 +114,6 @@ pub struct CommonArgs {
         value_name = "RATIO"
     )]
     pub auto_gomemlimit_ratio: f64,
-}
-
-/// Names `--tracing.config`.
-#[derive(Debug, Clone)]
-pub struct TracingConfig;
-
-impl ConfigFlag for TracingConfig {
-    const NAME: &'static str = "tracing.config";
-    const HELP: &'static str = "tracing configuration (not supported yet)";
 }
 
 impl HttpArgs {
@@ -243,14 +235,11 @@ impl LogArgs {
 }
 
 impl CommonArgs {
-    /// Refuses what is not supported or out of range.
+    /// Refuses what is out of range.
     ///
     /// # Errors
     /// A failure that names the flag.
     pub fn validate(&self) -> Result<(), Failure> {
-        if self.tracing.is_set() {
-            return Err(Failure::unsupported_flag("--tracing.config"));
-        }
         let ratio = self.auto_gomemlimit_ratio;
         if !(ratio > 0.0 && ratio <= 1.0) {
             return Err(Failure::usage(format!(

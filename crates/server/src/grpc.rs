@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use rutile_runtime::{CancellationToken, ShutdownReport};
+use rutile_telemetry::spans::Instrument as _;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Code, Status};
@@ -242,6 +243,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let call = self.methods.begin(&request, deadline, self.peer);
         let request = request.map(|body| Body::new(CountedRequest::new(body, call.received())));
         let handler = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let handler = handler.instrument(call.span());
         let panics = self.methods.panics();
         Box::pin(async move {
             let outcome = match deadline {

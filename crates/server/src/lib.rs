@@ -23,6 +23,7 @@ mod probe;
 mod request_log;
 mod send_timeout;
 mod signals;
+mod spans;
 pub mod status;
 mod tls;
 mod web_config;

@@ -21,6 +21,8 @@ use rutile_runtime::{Clock, CpuPool, Ledger, Moment, Spawner, Task};
 use rutile_storeapi::{
     Error, Frames, RequestContext, Result, SeriesStream, StoreApi, compile_matchers_apart,
 };
+use rutile_telemetry::span;
+use rutile_telemetry::spans::{Instrument as _, Span};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -209,7 +211,7 @@ impl Gateway {
         block_matchers: Option<Vec<LabelMatcher>>,
         between: Between,
     ) -> Result<LabelCall> {
-        let turn = self.label_gate.turn().await?;
+        let turn = self.label_gate.turn().instrument(waiting()).await?;
         let serving = self.pin()?;
         let matchers = compile_matchers_apart(&self.cpu, matchers).await?;
         let hints = compile_matchers_apart(&self.cpu, &block_matchers.unwrap_or_default()).await?;
@@ -233,6 +235,11 @@ impl Gateway {
     }
 }
 
+/// The wait for a turn.
+fn waiting() -> Span {
+    span!("store_query_gate_ismyturn")
+}
+
 /// A label call that has its turn.
 struct LabelCall {
     /// The blocks to read, and what is left of the matchers for their series.
@@ -247,7 +254,7 @@ struct LabelCall {
 #[async_trait]
 impl StoreApi for Gateway {
     async fn series(&self, ctx: RequestContext, mut wire: SeriesRequest) -> Result<SeriesStream> {
-        let turn = self.gate.turn().await?;
+        let turn = self.gate.turn().instrument(waiting()).await?;
         let serving = self.pin()?;
         (wire.min_time, wire.max_time) = self.clamp(wire.min_time, wire.max_time);
         let targets = self.targets(&serving, &wire).await?;

@@ -25,6 +25,8 @@ use rutile_model::Matcher;
 use rutile_proto::thanos::SeriesRequest;
 use rutile_runtime::Spawner;
 use rutile_storeapi::FrameWriter;
+use rutile_telemetry::span;
+use rutile_telemetry::spans::Instrument as _;
 
 use self::cursor::Cursor;
 use self::merge::Merge;
@@ -68,7 +70,9 @@ impl SeriesCall {
             writer.warning(warning)?;
         }
         let symbols = Arc::new(Symbols::new(&self.request.account));
-        let cursors = self.open(tasks, &spec, &symbols).await?;
+        let opening = span!("bucket_store_preload_all", blocks = self.targets.len());
+        let cursors = self.open(tasks, &spec, &symbols);
+        let cursors = cursors.instrument(opening).await?;
         on_open();
         let limit = u64::try_from(self.wire.limit).unwrap_or(0);
         let merge = Merge {
@@ -79,7 +83,8 @@ impl SeriesCall {
             sink,
             series_done: on_series,
         };
-        let merged = merge.run(cursors, &mut writer).await?;
+        let merging = span!("bucket_store_merge_all");
+        let merged = merge.run(cursors, &mut writer).instrument(merging).await?;
         merge::send(sink, writer.finish()?).await?;
         Ok(merged)
     }
@@ -94,9 +99,11 @@ impl SeriesCall {
         let opening = self.targets.clone().into_iter().map(|(block, matchers)| {
             let (request, spec) = (Arc::clone(&self.request), Arc::clone(spec));
             let symbols = Arc::clone(symbols);
-            let opened = tasks.spawn("series-open", async move {
+            let span = span!("bucket_store_block_series", block.id = %block.meta.id);
+            let open = async move {
                 Cursor::open(Source::open(block, &matchers, request, spec, symbols).await?).await
-            });
+            };
+            let opened = tasks.spawn("series-open", open.instrument(span));
             let opened = opened.abort_on_drop();
             async move {
                 opened

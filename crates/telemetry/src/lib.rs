@@ -1,4 +1,4 @@
-//! Logs and metrics: what the process tells its operators.
+//! Logs, metrics and spans: what the process tells its operators.
 //!
 //! There are no globals but the subscriber of `tracing`: a component receives a [`Registry`],
 //! makes its handles when it is built, and passes them on. Metric names are written in full where
@@ -7,6 +7,7 @@
 mod log;
 mod process;
 mod registry;
+pub mod spans;
 
 pub use prometheus::core::Collector;
 pub use prometheus::{

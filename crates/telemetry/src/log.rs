@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use self::format::{Encoding, Lines};
 use self::journal::Journal;
+use crate::spans::Recorder;
 
 /// Tells the time in milliseconds since the Unix epoch. (This crate reads no clock.)
 pub type NowMs = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -79,25 +81,29 @@ pub enum LogError {
     AlreadySet,
 }
 
-/// Sets the log of the process up, to standard error or to the journal.
+/// Sets the log of the process up, to standard error or to the journal; `recorder` is given its spans.
 ///
 /// # Errors
 /// [`LogError::NoJournal`], and [`LogError::AlreadySet`] the second time.
-pub fn init(config: &LogConfig) -> Result<(), LogError> {
+pub fn init(config: &LogConfig, recorder: Option<Recorder>) -> Result<(), LogError> {
     let set = match config.format {
         LogFormat::Logfmt | LogFormat::Json => {
-            tracing::subscriber::set_global_default(subscriber(config, std::io::stderr))
+            tracing::subscriber::set_global_default(subscriber(config, std::io::stderr, recorder))
         }
         LogFormat::Journald => {
             let journal = Journal::open(journal::SOCKET)?;
-            tracing::subscriber::set_global_default(subscriber(config, journal))
+            tracing::subscriber::set_global_default(subscriber(config, journal, recorder))
         }
     };
     set.map_err(|_| LogError::AlreadySet)
 }
 
 /// The same without making it the process's, for tests: lines go to `writer`.
-pub fn subscriber<W>(config: &LogConfig, writer: W) -> impl Subscriber + Send + Sync + use<W>
+pub fn subscriber<W>(
+    config: &LogConfig,
+    writer: W,
+    recorder: Option<Recorder>,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -114,8 +120,9 @@ where
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .fmt_fields(encoding)
-        .event_format(lines);
-    tracing_subscriber::registry().with(targets).with(layer)
+        .event_format(lines)
+        .with_filter(targets);
+    tracing_subscriber::registry().with(recorder).with(layer)
 }
 
 impl LogLevel {

@@ -83,7 +83,7 @@ fn print_answer(answer: &Answer) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
-    rutile_telemetry::init(&cli.log.config()?)?;
+    rutile_telemetry::init(&cli.log.config()?, None)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let screen = Screen::stdout();
     let mut out = BufWriter::new(std::io::stdout());

@@ -143,7 +143,7 @@ impl Member {
         let channel = connect::channel(target, config)?;
         Ok(Self {
             target: target.to_owned(),
-            client: Client::new(channel, connect::compression(config)),
+            client: Client::new(channel, target, connect::compression(config)),
             is_down: AtomicBool::new(false),
         })
     }

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use rutile_model::ErrorKind;
 use rutile_runtime::Clock;
-use rutile_telemetry::{Counter, Gauge, Histogram, IntCounter, Registry};
+use rutile_telemetry::spans::{Instrument as _, Span};
+use rutile_telemetry::{Counter, Gauge, Histogram, IntCounter, Registry, span};
 use tokio::time::Instant;
+use tracing::field::Empty;
 
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, PutMode, Result,
@@ -46,6 +48,8 @@ struct Metrics {
 
 /// The series of one operation.
 struct Handles {
+    /// As spans are called.
+    name: String,
     operations: IntCounter,
     failures: IntCounter,
     seconds: Histogram,
@@ -128,6 +132,7 @@ impl Handles {
             )
         });
         Self {
+            name: format!("bucket_{operation}"),
             operations: operations.with_label_values(&labels),
             failures: failures.with_label_values(&labels),
             seconds: seconds.with_label_values(&labels),
@@ -137,17 +142,33 @@ impl Handles {
 
     async fn measure<T>(
         &self,
+        span: Span,
         expected: &[ErrorKind],
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         self.operations.inc();
         let start = Instant::now();
-        let result = call.await;
+        let result = call.instrument(span.clone()).await;
         match &result {
             Ok(_) => self.seconds.observe(start.elapsed().as_secs_f64()),
-            Err(error) => self.failed(expected, error),
+            Err(error) => {
+                note_failure(&span, error);
+                self.failed(expected, error);
+            }
         }
         result
+    }
+
+    /// The span of a call that is about this object, or this folder.
+    fn span(&self, key: &str) -> Span {
+        span!(
+            "bucket",
+            otel.name = self.name,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            error = Empty,
+            key
+        )
     }
 
     fn failed(&self, expected: &[ErrorKind], error: &Error) {
@@ -170,6 +191,11 @@ impl Handles {
     }
 }
 
+fn note_failure(span: &Span, error: &Error) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error", tracing::field::display(error));
+}
+
 #[async_trait]
 impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
     fn name(&self) -> &str {
@@ -183,15 +209,18 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let handles = &self.metrics.get;
         let call = self.inner.get(key, limit);
-        let body = handles.measure(&[ErrorKind::NotFound], call).await?;
+        let body = handles
+            .measure(handles.span(key), &[ErrorKind::NotFound], call)
+            .await?;
         handles.fetched(body.len());
         Ok(body)
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let handles = &self.metrics.get_range;
+        let span = handles.span(key);
         let body = handles
-            .measure(&[], self.inner.get_range(key, range))
+            .measure(span, &[], self.inner.get_range(key, range))
             .await?;
         handles.fetched(body.len());
         Ok(body)
@@ -203,25 +232,26 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
         handles
             .operations
             .inc_by((ranges.len() as u64).saturating_sub(1));
+        let span = handles.span(key);
         let bodies = handles
-            .measure(&[], self.inner.get_ranges(key, ranges))
+            .measure(span, &[], self.inner.get_ranges(key, ranges))
             .await?;
         bodies.iter().for_each(|body| handles.fetched(body.len()));
         Ok(bodies)
     }
 
     async fn attributes(&self, key: &str) -> Result<Attributes> {
+        let handles = &self.metrics.attributes;
         let call = self.inner.attributes(key);
-        self.metrics
-            .attributes
-            .measure(&[ErrorKind::NotFound], call)
+        handles
+            .measure(handles.span(key), &[ErrorKind::NotFound], call)
             .await
     }
 
     async fn exists(&self, key: &str) -> Result<bool> {
-        self.metrics
-            .exists
-            .measure(&[], self.inner.exists(key))
+        let handles = &self.metrics.exists;
+        handles
+            .measure(handles.span(key), &[], self.inner.exists(key))
             .await
     }
 
@@ -230,6 +260,7 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
         handles.operations.inc();
         let timer = ListTimer {
             handles,
+            span: handles.span(prefix),
             start: Instant::now(),
         };
         self.inner
@@ -238,6 +269,7 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
                 // The whole timer moves here, so that it ends with the listing.
                 let timer = &timer;
                 if let Err(error) = entry {
+                    note_failure(&timer.span, error);
                     timer.handles.failed(&[], error);
                 }
             })
@@ -248,6 +280,7 @@ impl<B: BucketReader + ?Sized> BucketReader for Metered<B> {
 /// Observes the duration of a listing when it is dropped.
 struct ListTimer<'a> {
     handles: &'a Handles,
+    span: Span,
     start: Instant,
 }
 
@@ -265,7 +298,9 @@ impl<B: Bucket + ?Sized> Bucket for Metered<B> {
         let handles = &self.metrics.upload;
         let size = body.len();
         let call = self.inner.put(key, body, mode);
-        handles.measure(&[ErrorKind::AlreadyExists], call).await?;
+        handles
+            .measure(handles.span(key), &[ErrorKind::AlreadyExists], call)
+            .await?;
         handles.sent(size);
         self.metrics.uploaded();
         Ok(())
@@ -275,12 +310,17 @@ impl<B: Bucket + ?Sized> Bucket for Metered<B> {
         let handles = &self.metrics.upload;
         handles.operations.inc();
         let start = Instant::now();
+        let span = handles.span(key);
         let upload = self.inner.start_multipart(key).await;
-        let upload = upload.inspect_err(|error| handles.failed(&[], error))?;
+        let upload = upload.inspect_err(|error| {
+            note_failure(&span, error);
+            handles.failed(&[], error);
+        })?;
         let metrics = Arc::clone(&self.metrics);
         Ok(Box::new(MeteredUpload {
             metrics,
             start,
+            span,
             size: 0,
             failed: false,
             upload,
@@ -288,9 +328,9 @@ impl<B: Bucket + ?Sized> Bucket for Metered<B> {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        self.metrics
-            .delete
-            .measure(&[], self.inner.delete(key))
+        let handles = &self.metrics.delete;
+        handles
+            .measure(handles.span(key), &[], self.inner.delete(key))
             .await
     }
 
@@ -308,6 +348,8 @@ impl<B: Bucket + ?Sized> Bucket for Metered<B> {
 struct MeteredUpload {
     metrics: Arc<Metrics>,
     start: Instant,
+    /// Ends with the upload.
+    span: Span,
     size: usize,
     failed: bool,
     upload: Box<dyn MultipartUpload>,
@@ -319,6 +361,7 @@ impl MeteredUpload {
             && !self.failed
         {
             self.failed = true;
+            note_failure(&self.span, error);
             self.metrics.upload.failed(&[], error);
         }
         result

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rutile_promql::Select;
 use rutile_runtime::{Account, Reservation};
 use rutile_storeapi::ItemStream;
+use rutile_telemetry::spans::Span;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gate::Turn;
@@ -39,6 +40,7 @@ pub(super) struct Open {
     pub(super) turn: Turn,
     /// None if it was opened when it was asked for.
     pub(super) place: Option<Place>,
+    pub(super) span: Span,
 }
 
 /// What the engine has announced.

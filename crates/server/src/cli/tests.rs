@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use clap::{FromArgMatches, Subcommand};
-use rutile_model::{ErrorKind, GoDuration, PromDuration};
+use rutile_model::{GoDuration, PromDuration};
 
 use super::*;
 use crate::flags::{CommonArgs, GrpcArgs, HttpArgs};
@@ -190,17 +190,8 @@ fn what_is_not_supported_or_makes_no_sense_is_refused_by_name() {
         "--grpc-server-tls-ciphers, --grpc-server-tls-curves: none of the chosen curves is there: \
          use CurveP256, CurveP384, X25519",
     );
-    check(
-        &["--tracing.config=x"],
-        "--tracing.config is not supported yet: leave it out",
-    );
     let ratio = "--auto-gomemlimit.ratio is 2: it must be more than 0 and at most 1";
     check(&["--auto-gomemlimit.ratio=2"], ratio);
-    let flags = parse_flags(&["--tracing.config=x"]).unwrap();
-    assert_eq!(
-        flags.common.validate().unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
 }
 
 #[test]

@@ -155,6 +155,8 @@ impl HttpBody for CallBody {
         if self.broken {
             return Poll::Ready(None);
         }
+        let span = self.call.span();
+        let _within = span.enter();
         let body = &mut self.body;
         match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
             Ok(polled) => {

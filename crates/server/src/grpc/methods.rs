@@ -12,6 +12,7 @@ use http::{HeaderMap, Request};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use rutile_model::ErrorKind;
+use rutile_telemetry::spans::Span;
 use rutile_telemetry::{Histogram, IntCounter, Registry};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -19,6 +20,7 @@ use tonic::{Code, Status};
 use super::grpc_code;
 use crate::failure::Failure;
 use crate::request_log::{GrpcCall, GrpcLog, GrpcMethod};
+use crate::spans::{grpc_ended, grpc_span};
 use crate::status::code_name;
 
 const SECONDS_BUCKETS: [f64; 14] = [
@@ -53,6 +55,7 @@ pub(super) struct Call {
     method: Option<Arc<Method>>,
     begun: Instant,
     logged: Option<GrpcCall>,
+    span: Span,
 }
 
 impl Methods {
@@ -106,10 +109,15 @@ impl Methods {
         }
         let log = method.as_ref().and_then(|method| method.log.as_ref());
         let logged = log.map(|log| log.begin(request.headers(), deadline, peer));
+        let span = match &method {
+            Some(_) => grpc_span(request.uri().path(), request.headers()),
+            None => Span::none(),
+        };
         Call {
             method,
             begun: Instant::now(),
             logged,
+            span,
         }
     }
 
@@ -164,6 +172,11 @@ impl Method {
 }
 
 impl Call {
+    /// What is done for the call is within this.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     pub(super) fn received(&self) -> Option<IntCounter> {
         self.method.as_ref().map(|method| method.received.clone())
     }
@@ -192,6 +205,7 @@ impl Call {
         let Some(method) = self.method.take() else {
             return;
         };
+        grpc_ended(&std::mem::replace(&mut self.span, Span::none()), code);
         method.seconds.observe(self.begun.elapsed().as_secs_f64());
         if let Some(handled) = usize::try_from(i32::from(code))
             .ok()

@@ -10,10 +10,13 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use rutile_telemetry::spans::{Instrument as _, Span};
 use rutile_telemetry::{
     Histogram, HistogramVec, IntCounterVec, IntGaugeVec, Registry, exponential_buckets,
 };
 use tokio::time::Instant;
+
+use crate::spans::{http_answered, http_span};
 
 const LABELS: [&str; 3] = ["code", "handler", "method"];
 const IN_FLIGHT_LABELS: [&str; 2] = ["handler", "method"];
@@ -104,7 +107,7 @@ impl HttpMetrics {
         }
     }
 
-    /// Counts the requests to all `routes` under the name `handler`.
+    /// Counts the requests to all `routes` under the name `handler`, and gives each a span.
     pub fn instrument<S>(&self, handler: &'static str, routes: Router<S>) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -125,7 +128,9 @@ impl HttpMetrics {
         let in_flight = InFlight::enter(self.in_flight.with_label_values(&labels));
         let request_bytes = approximate_size(&request);
         let begun = Instant::now();
-        let response = next.run(request).await;
+        let span = http_span(handler, &request);
+        let mut response = next.run(request).instrument(span.clone()).await;
+        http_answered(&span, &mut response);
         let status = response.status();
         let labels = [status.as_str(), handler, &method]
             .into_iter()
@@ -144,6 +149,7 @@ impl HttpMetrics {
                 body,
                 bytes: 0,
                 sizes,
+                span,
                 _in_flight: in_flight,
             })
         })
@@ -188,11 +194,12 @@ impl Drop for InFlight {
     }
 }
 
-/// Counts what is sent; the request is over when this is dropped.
+/// Counts what is sent; the request, and its span, is over when this is dropped.
 struct MeasuredBody {
     body: Body,
     bytes: u64,
     sizes: Histogram,
+    span: Span,
     _in_flight: InFlight,
 }
 
@@ -204,12 +211,14 @@ impl HttpBody for MeasuredBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let this = &mut *self;
+        let _within = this.span.enter();
+        let frame = std::task::ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let Some(Ok(data)) = frame
             .as_ref()
             .map(|frame| frame.as_ref().map(Frame::data_ref))
         {
-            self.bytes += data.map_or(0, |data| data.len() as u64);
+            this.bytes += data.map_or(0, |data| data.len() as u64);
         }
         Poll::Ready(frame)
     }

@@ -66,9 +66,9 @@ fn mistakes_on_the_command_line() {
     check_end(&["--reloader.method=magic"], 2, &["--reloader.method"]);
     check_end(&["--hash-func=MD5"], 2, &["--hash-func"]);
     check_end(
-        &["--tracing.config=x"],
-        2,
-        &["--tracing.config", "not supported yet"],
+        &["--tracing.config=type: JAEGER"],
+        1,
+        &["--tracing.config", "use OTLP"],
     );
     check_end(
         &["--http.config=/nowhere"],

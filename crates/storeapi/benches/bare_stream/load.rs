@@ -107,7 +107,7 @@ async fn label_names(args: &LoadArgs) -> Result<()> {
         ..ClientOptions::default()
     };
     let channel = Client::endpoint(&args.address, &options)?.connect().await?;
-    let client = Client::new(channel, args.compression);
+    let client = Client::new(channel, &args.address, args.compression);
     let request = LabelNamesRequest {
         start: args.mint,
         end: args.maxt,
@@ -139,7 +139,7 @@ pub(crate) async fn measure(request: &Request) -> Result<Report> {
     };
     let endpoint = Client::endpoint(&request.address, &options)?;
     let channel = endpoint.connect().await?;
-    let client = Client::new(channel.clone(), request.compression);
+    let client = Client::new(channel.clone(), &request.address, request.compression);
     let mut report = Report {
         bytes: 0,
         messages: 0,

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,6 +18,8 @@ use rutile_proto::thanos::{
     LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
     info::{InfoRequest, InfoResponse},
 };
+use rutile_telemetry::span;
+use rutile_telemetry::spans::{Instrument as _, Span, hand_on};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::{
     Code, Status,
@@ -24,6 +27,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::{Service, ServiceExt};
+use tracing::field::Empty;
 
 use super::{
     CONTENT_TYPE, Compression, FramesBody, GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT, MessageStream,
@@ -67,6 +71,8 @@ impl Default for ClientOptions {
 pub struct Client {
     channel: Channel,
     compression: Compression,
+    /// As traces show it.
+    address: Arc<str>,
 }
 
 impl Client {
@@ -80,15 +86,16 @@ impl Client {
             let message = format!("cannot connect to {address:?}");
             Error::new(ErrorKind::Unavailable, message).with_source(error)
         })?;
-        Ok(Self::new(channel, options.compression))
+        Ok(Self::new(channel, address, options.compression))
     }
 
-    /// Uses a channel, which should come from [`Client::endpoint`].
+    /// Uses a channel to `address`, which should come from [`Client::endpoint`].
     #[must_use]
-    pub fn new(channel: Channel, compression: Compression) -> Self {
+    pub fn new(channel: Channel, address: &str, compression: Compression) -> Self {
         Self {
             channel,
             compression,
+            address: address.into(),
         }
     }
 
@@ -140,9 +147,20 @@ impl Client {
         ctx: &RequestContext,
         message: &impl Message,
     ) -> Result<Answer> {
-        let request = self.request(path, ctx, message)?;
+        let mut request = self.request(path, ctx, message)?;
+        let span = span!(
+            "grpc_call",
+            otel.name = path,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            server.address = &*self.address,
+            rpc.system = "grpc",
+            error = Empty,
+        );
+        hand_on(&span, request.headers_mut());
         let mut channel = self.channel.clone();
         let call = async { channel.ready().await?.call(request).await };
+        let call = call.instrument(span.clone());
         let result = match ctx.deadline {
             Some(deadline) => timeout_at(deadline, call)
                 .await
@@ -152,7 +170,7 @@ impl Client {
         let response = result.map_err(|error| {
             Error::new(ErrorKind::Unavailable, format!("call of {path} failed")).with_source(error)
         })?;
-        Answer::new(response, ctx.deadline)
+        Answer::new(response, ctx.deadline, span)
     }
 
     async fn unary<M: Message + Default>(
@@ -242,10 +260,12 @@ struct Answer {
     deframer: Deframer,
     deadline: Option<Pin<Box<Sleep>>>,
     ended: bool,
+    /// Ends with the answer.
+    span: Span,
 }
 
 impl Answer {
-    fn new(response: Response<Body>, deadline: Option<Instant>) -> Result<Self> {
+    fn new(response: Response<Body>, deadline: Option<Instant>, span: Span) -> Result<Self> {
         let (head, body) = response.into_parts();
         // An answer without messages has its status here.
         let status = Status::from_header_map(&head.headers);
@@ -266,6 +286,7 @@ impl Answer {
             deframer,
             deadline,
             ended: status.is_some(),
+            span,
         })
     }
 
@@ -325,6 +346,13 @@ impl Stream for Answer {
         }
         let item = ready!(this.poll_frames(cx)).transpose();
         this.ended = !matches!(item, Some(Ok(_)));
+        if this.ended {
+            let span = std::mem::replace(&mut this.span, Span::none());
+            if let Some(Err(error)) = &item {
+                span.record("otel.status_code", "ERROR");
+                span.record("error", tracing::field::display(error));
+            }
+        }
         Poll::Ready(item)
     }
 }

@@ -32,7 +32,7 @@ fn config(format: LogFormat, name: &str) -> LogConfig {
 fn written(config: &LogConfig, log: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = sink.clone();
-    let subscriber = subscriber(config, move || writer.clone());
+    let subscriber = subscriber(config, move || writer.clone(), None);
     tracing::subscriber::with_default(subscriber, log);
     let text = String::from_utf8(sink.0.lock().clone()).unwrap();
     let mut parts = text.split("tests.rs:");
@@ -136,7 +136,7 @@ fn the_journal_gets_an_entry_for_each_event() {
     );
     let server = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     let journal = Journal::open(path.to_str().unwrap()).unwrap();
-    let subscriber = subscriber(&config(LogFormat::Journald, "eu1"), journal);
+    let subscriber = subscriber(&config(LogFormat::Journald, "eu1"), journal, None);
     tracing::subscriber::with_default(subscriber, || {
         events();
         tracing::warn!(path.of = "a\nb", long = "ä".repeat(10_000), "two\nlines");

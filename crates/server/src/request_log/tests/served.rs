@@ -63,7 +63,7 @@ impl Servers {
             name: String::new(),
             now_ms: Arc::new(|| 0),
         };
-        let subscriber = rutile_telemetry::subscriber(&config, move || writer.clone());
+        let subscriber = rutile_telemetry::subscriber(&config, move || writer.clone(), None);
         let subscriber = tracing::subscriber::set_default(subscriber);
         let tasks = TaskGroup::new("test");
         let mut context = Context::new("test", Ledger::new(1 << 20), &tasks);
