@@ -8,17 +8,49 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use parking_lot::Mutex;
 use prost::Message as _;
-use rutile_testkit::collector::Collector;
+use rutile_runtime::TaskGroup;
 use rutile_testkit::golden;
 use rutile_testkit::process::Process;
+use tokio::net::TcpListener;
 
 /// Within the data of `raw`.
 const QUERY: &str = "/api/v1/query?query=sum(http_requests_0_total)&time=1767355200";
+
+/// Takes what is posted to it by OTLP over HTTP.
+#[derive(Debug, Clone, Default)]
+struct Collector {
+    address: String,
+    messages: Arc<Mutex<Vec<Bytes>>>,
+}
+
+impl Collector {
+    async fn start(tasks: &TaskGroup) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let collector = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            ..Self::default()
+        };
+        let take = |State(collector): State<Self>, message: Bytes| async move {
+            collector.messages.lock().push(message);
+        };
+        let routes = Router::new()
+            .route("/v1/traces", post(take))
+            .with_state(collector.clone());
+        drop(tasks.spawn("collector", async { axum::serve(listener, routes).await }));
+        collector
+    }
+}
 
 fn start(command: &str, collector: &Collector, args: &[String]) -> Process {
     let tracing = format!(
@@ -51,10 +83,10 @@ fn ask(query: &Process, headers: &str) -> String {
 
 /// All spans that came, each with its service, by id.
 fn spans(collector: &Collector) -> BTreeMap<Vec<u8>, (String, Span)> {
-    let messages = collector.messages().into_iter();
+    let messages = collector.messages.lock().clone();
     let mut spans = BTreeMap::new();
     for message in messages {
-        let request = ExportTraceServiceRequest::decode(message.as_slice()).unwrap();
+        let request = ExportTraceServiceRequest::decode(message).unwrap();
         for of in request.resource_spans {
             let attributes = of.resource.unwrap().attributes;
             let name = attributes.iter().find(|one| one.key == "service.name");
@@ -70,9 +102,10 @@ fn spans(collector: &Collector) -> BTreeMap<Vec<u8>, (String, Span)> {
     spans
 }
 
-#[test]
-fn a_query_is_one_trace_from_the_querier_to_the_bucket() {
-    let collector = Collector::start();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_one_trace_from_the_querier_to_the_bucket() {
+    let tasks = TaskGroup::new("test");
+    let collector = Collector::start(&tasks).await;
     let data = tempfile::tempdir().unwrap();
     let bucket = golden().join("raw");
     let store = start(

@@ -236,7 +236,7 @@ async fn live<C: Component>(
     context.flags = Arc::new(values);
     register_process(&context.registry);
     allocator::register(&context.registry);
-    let _allocator = allocator::keep_within(context.ledger.stats().limit_bytes, &context.tasks);
+    let keeping_memory = allocator::keep_within(context.ledger.stats().limit_bytes, &context.tasks);
     register_tasks(&context.registry, context.tasks.clone());
     let span_metrics = SpanMetrics::new(&context.registry);
     let exporting = match traces {
@@ -254,6 +254,7 @@ async fn live<C: Component>(
     };
     context.probe.set_healthy();
     let result = run_until_signal(component, &context, &mut signal, drain_limit).await;
+    drop(keeping_memory);
     tasks.shutdown(DRAIN_MARGIN).await;
     if let Some(exporting) = exporting {
         exporting.finish().await;

@@ -115,10 +115,20 @@ impl Running {
     }
 
     fn wait_for(&mut self, text: &str) {
-        assert!(
-            self.lines.any(|line| line.unwrap().contains(text)),
-            "no line has {text}"
-        );
+        self.log_until(text);
+    }
+
+    /// The log up to the line that has this text.
+    fn log_until(&mut self, text: &str) -> String {
+        let mut log = String::new();
+        for line in self.lines.by_ref() {
+            let line = line.unwrap();
+            log.push_str(&line);
+            if line.contains(text) {
+                return log;
+            }
+        }
+        panic!("no line has {text}: {log}");
     }
 
     fn get(&self, path: &str) -> String {
@@ -178,7 +188,8 @@ fn a_process_starts_serves_and_drains() {
         let profile = process.get("/debug/pprof/heap");
         assert!(profile.starts_with("HTTP/1.1 200 OK"), "{profile}");
         process.signal(signal);
-        process.wait_for("exiting");
+        let log = process.log_until("exiting");
+        assert!(!log.contains("outlived the grace period"), "{log}");
         assert_eq!(process.child.wait().unwrap().code(), Some(0));
     }
 }

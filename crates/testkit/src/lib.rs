@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub mod certificates;
-pub mod collector;
 pub mod dumps;
 pub mod metrics;
 pub mod process;

@@ -19,7 +19,7 @@ pub(crate) fn http_span<B>(handler: &str, request: &Request<B>) -> Span {
     let headers = request.headers();
     let forced = headers.get(FORCE).filter(|value| !value.is_empty());
     let span = root_span!(
-        "http_request",
+        "request",
         otel.name = format_args!("/{handler} HTTP[server]"),
         otel.kind = "server",
         otel.status_code = Empty,
@@ -39,7 +39,7 @@ pub(crate) fn grpc_span(path: &str, headers: &HeaderMap) -> Span {
         return Span::none();
     }
     let span = root_span!(
-        "grpc_call",
+        "call",
         otel.name = path,
         otel.kind = "server",
         otel.status_code = Empty,

@@ -149,7 +149,7 @@ impl Client {
     ) -> Result<Answer> {
         let mut request = self.request(path, ctx, message)?;
         let span = span!(
-            "grpc_call",
+            "call",
             otel.name = path,
             otel.kind = "client",
             otel.status_code = Empty,

@@ -65,7 +65,7 @@ impl TraceService for Collected {
 }
 
 /// A collector of gRPC; its address.
-async fn grpc(collected: &Collected, tls: Option<ServerTlsConfig>) -> String {
+async fn grpc(collected: &Collected, tls: Option<ServerTlsConfig>, tasks: &TaskGroup) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let service = TraceServiceServer::new(collected.clone());
@@ -75,12 +75,13 @@ async fn grpc(collected: &Collected, tls: Option<ServerTlsConfig>) -> String {
         server = server.tls_config(tls).unwrap();
     }
     let serving = server.add_service(service);
-    tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+    let serving = serving.serve_with_incoming(TcpIncoming::from(listener));
+    drop(tasks.spawn("collector", serving));
     address
 }
 
 /// A collector of HTTP at `/otlp`; its address.
-async fn http(collected: &Collected) -> String {
+async fn http(collected: &Collected, tasks: &TaskGroup) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let take = |State(collected): State<Collected>, headers: HeaderMap, body: bytes::Bytes| async move {
@@ -91,7 +92,7 @@ async fn http(collected: &Collected) -> String {
     let routes = Router::new()
         .route("/otlp", post(take))
         .with_state(collected.clone());
-    tokio::spawn(async move { axum::serve(listener, routes).await });
+    drop(tasks.spawn("collector", async { axum::serve(listener, routes).await }));
     address
 }
 
@@ -119,8 +120,8 @@ async fn send(config: &str, names: &[&'static str]) -> [u64; 3] {
 
 #[tokio::test]
 async fn spans_are_sent_by_grpc() {
-    let collected = Collected::default();
-    let address = grpc(&collected, None).await;
+    let (collected, tasks) = (Collected::default(), TaskGroup::new("test"));
+    let address = grpc(&collected, None, &tasks).await;
     let config = format!("client_type: grpc, insecure: true, endpoint: \"{address}\"");
     assert_eq!(send(&config, &["a", "b"]).await, [2, 0, 0]);
     let zipped = format!("{config}, compression: gzip");
@@ -132,8 +133,8 @@ async fn spans_are_sent_by_grpc() {
 
 #[tokio::test]
 async fn spans_are_sent_by_http() {
-    let collected = Collected::default();
-    let address = http(&collected).await;
+    let (collected, tasks) = (Collected::default(), TaskGroup::new("test"));
+    let address = http(&collected, &tasks).await;
     let config =
         format!("client_type: http, insecure: true, endpoint: \"{address}\", url_path: /otlp");
     assert_eq!(send(&config, &["a", "b"]).await, [2, 0, 0]);
@@ -150,8 +151,8 @@ async fn certificates_of_both_sides_are_asked_for() {
     let tls = ServerTlsConfig::new()
         .identity(identity)
         .client_ca_root(Certificate::from_pem(text(&authority.certificate())));
-    let collected = Collected::default();
-    let address = grpc(&collected, Some(tls)).await;
+    let (collected, tasks) = (Collected::default(), TaskGroup::new("test"));
+    let address = grpc(&collected, Some(tls), &tasks).await;
     let config = format!(
         "client_type: grpc, endpoint: \"{}\", retry_config: {{retry_enabled: false}}, timeout: 5s",
         address.replace("127.0.0.1", "localhost")
