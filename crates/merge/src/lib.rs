@@ -10,6 +10,7 @@
 mod batch;
 mod combine;
 mod digest;
+mod downsample;
 mod entries;
 mod error;
 mod frames;
@@ -36,8 +37,9 @@ use rutile_lifecycle::{HashFunc, Lifecycle};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, Spawner};
 
+pub use downsample::Downsample;
 pub use error::{Error, Fault, Reason, Result};
-pub use function::{ChunkSink, Concatenate, Conflict, MergeFunction, Piece};
+pub use function::{ChunkSink, Concatenate, MergeFunction, Piece, Refusal};
 pub use progress::{Progress, ProgressSnapshot};
 pub use verify::Contents;
 

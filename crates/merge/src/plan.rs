@@ -36,16 +36,26 @@ pub(crate) fn by_time(inputs: &[Meta], output: BlockId) -> Result<Vec<&Meta>> {
     Ok(sorted)
 }
 
-/// The metadata of the output, as the reference's compactor writes it.
+/// The metadata of the output at a resolution, ms, as the reference's compactor writes it.
 pub(crate) fn output_meta(
     inputs: &[&Meta],
     output: BlockId,
+    resolution: i64,
     tally: &Tally,
     segments: u32,
     index_stats: IndexStats,
     extensions: Option<RawJson>,
 ) -> Meta {
+    let downsampled = match inputs {
+        [input] if input.thanos.downsample.resolution != resolution => Some(input),
+        _ => None,
+    };
     let mut meta = Meta::new(output);
+    // The same data once more descends from whatever the input does, and replaces nothing.
+    meta.compaction = match downsampled {
+        Some(input) => input.compaction.clone(),
+        None => merged(inputs),
+    };
     meta.min_time = inputs.iter().map(|m| m.min_time).min().unwrap_or_default();
     meta.max_time = inputs.iter().map(|m| m.max_time).max().unwrap_or_default();
     meta.stats = Stats {
@@ -56,28 +66,35 @@ pub(crate) fn output_meta(
         num_chunks: tally.chunks,
         num_tombstones: 0,
     };
-    let sources: BTreeSet<BlockId> = inputs
-        .iter()
-        .flat_map(|m| m.compaction.sources.iter().copied())
-        .collect();
-    let level = inputs.iter().map(|m| m.compaction.level).max();
-    meta.compaction = Compaction {
-        level: level.unwrap_or_default() + 1,
-        sources: sources.into_iter().collect(),
-        parents: inputs.iter().map(|m| parent(m)).collect(),
-        ..Compaction::default()
-    };
+    if let Some(input) = downsampled {
+        // What an aggregate chunk holds is neither: these stay those of the raw samples, as in the reference.
+        meta.stats.num_float_samples = input.stats.num_float_samples;
+        meta.stats.num_histogram_samples = input.stats.num_histogram_samples;
+    }
     if let Some(first) = inputs.first() {
         meta.thanos.labels = first.thanos.labels.clone();
-        meta.thanos.downsample = Downsample {
-            resolution: first.thanos.downsample.resolution,
-        };
     }
+    meta.thanos.downsample = Downsample { resolution };
     meta.thanos.source = Source::Compactor;
     meta.thanos.segment_files = (0..segments).map(segment_name).collect();
     meta.thanos.index_stats = index_stats;
     meta.thanos.extensions = extensions;
     meta
+}
+
+/// What inputs that become one block have behind them.
+fn merged(inputs: &[&Meta]) -> Compaction {
+    let sources: BTreeSet<BlockId> = inputs
+        .iter()
+        .flat_map(|m| m.compaction.sources.iter().copied())
+        .collect();
+    let level = inputs.iter().map(|m| m.compaction.level).max();
+    Compaction {
+        level: level.unwrap_or_default() + 1,
+        sources: sources.into_iter().collect(),
+        parents: inputs.iter().map(|m| parent(m)).collect(),
+        ..Compaction::default()
+    }
 }
 
 fn parent(meta: &Meta) -> BlockDesc {

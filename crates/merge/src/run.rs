@@ -178,9 +178,11 @@ impl Job<'_> {
         if tally.series == 0 {
             return Ok(None);
         }
+        let of_inputs = { self.metas.first() }.map_or(0, |m| m.thanos.downsample.resolution);
         let meta = plan::output_meta(
             self.metas,
             self.plan.output,
+            self.plan.function.resolution(of_inputs),
             &tally,
             segments,
             stats,
