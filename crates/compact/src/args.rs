@@ -169,10 +169,10 @@ struct MergeArgs {
     /// Label that tells replicas apart, repeatable (not supported yet).
     #[arg(long = "deduplication.replica-label", value_name = "NAME")]
     replica_label: Vec<String>,
-    /// Do not expect that blocks are downsampled: retention waits for nothing.
+    /// Downsample nothing, and do not expect that anybody does: retention waits for nothing.
     #[arg(long = "downsampling.disable")]
     downsampling_disable: bool,
-    /// Accepted for compatibility: blocks are not downsampled yet.
+    /// Blocks that are downsampled at a time.
     #[arg(long = "downsample.concurrency", default_value_t = 1, value_name = "N")]
     downsample_concurrency: usize,
     /// Accepted for compatibility: nothing halts.
@@ -320,6 +320,7 @@ impl CompactArgs {
             planner: Planner::new(self.merge.max_level, self.merge.max_index_size.bytes()),
             retention: self.retention()?,
             concurrency: self.merge.concurrency,
+            downsample_concurrency: self.merge.downsample_concurrency,
             hash: match self.data.hash_func.as_str() {
                 "SHA256" => HashFunc::Sha256,
                 _ => HashFunc::None,
@@ -444,7 +445,7 @@ impl CompactArgs {
             ms => Ok(Some(ms)),
         };
         let keep = &self.keep;
-        let retention = Retention {
+        Ok(Retention {
             raw: kept("--retention.resolution-raw", keep.raw, DOWNSAMPLE_RAW_MS)?,
             five_minutes: kept(
                 "--retention.resolution-5m",
@@ -453,14 +454,7 @@ impl CompactArgs {
             )?,
             one_hour: kept("--retention.resolution-1h", keep.one_hour, 0)?,
             downsampling,
-        };
-        if downsampling && (retention.raw.is_some() || retention.five_minutes.is_some()) {
-            tracing::warn!(
-                "blocks are not downsampled yet: retention keeps those that are to be downsampled; \
-                 set --downsampling.disable if nobody downsamples them"
-            );
-        }
-        Ok(retention)
+        })
     }
 
     pub(crate) fn pace(&self) -> Pace {

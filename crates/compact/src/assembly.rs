@@ -41,6 +41,8 @@ pub struct CompactConfig {
     pub retention: Retention,
     /// Groups that are worked on at a time.
     pub concurrency: usize,
+    /// Blocks that are downsampled at a time.
+    pub downsample_concurrency: usize,
     /// Which hashes the outputs record.
     pub hash: HashFunc,
 }
@@ -76,6 +78,10 @@ impl Compactor {
     pub fn build(parts: Parts, config: CompactConfig) -> Result<Self> {
         if config.concurrency == 0 {
             let message = "--compact.concurrency must be at least 1";
+            return Err(Error::Setting(message.to_owned()));
+        }
+        if config.downsample_concurrency == 0 {
+            let message = "--downsample.concurrency must be at least 1";
             return Err(Error::Setting(message.to_owned()));
         }
         let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&parts.bucket);
@@ -129,6 +135,7 @@ impl Compactor {
             retention: config.retention,
             contract: config.contract,
             concurrency: config.concurrency,
+            downsample_concurrency: config.downsample_concurrency,
             metrics: Metrics::new(&parts.registry, &config.contract),
             tracker: Tracker::new(&parts.registry),
             seen: Seen::default(),

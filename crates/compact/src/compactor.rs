@@ -1,4 +1,4 @@
-//! The loop: look, collect garbage, merge until there is nothing to merge, apply retention, sweep.
+//! The loop: look, collect garbage, merge until there is nothing to merge, downsample, apply retention, sweep.
 //!
 //! One writer for each block is assumed until there are leases; two compactors on one bucket lose no
 //! data, since each reads its inputs again around a merge, but do the same work twice (BC-14).
@@ -48,6 +48,8 @@ pub struct Compactor {
     pub(crate) contract: Contract,
     /// Groups that are worked on at a time.
     pub(crate) concurrency: usize,
+    /// Blocks that are downsampled at a time.
+    pub(crate) downsample_concurrency: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Arc<Metrics>,
@@ -62,6 +64,8 @@ pub struct Compactor {
 pub struct Report {
     /// Merges that yielded a block.
     pub merged: usize,
+    /// Blocks that were downsampled.
+    pub downsampled: usize,
     /// Blocks that were marked no-compact because they are damaged or would become too large.
     pub quarantined: usize,
     /// Blocks that were marked for deletion: sources, outdated ones, expired ones.
@@ -77,7 +81,7 @@ impl Compactor {
     /// from being done.
     pub async fn iterate(&self) -> Report {
         let mut report = Report::default();
-        let mut unsettled = BTreeSet::new();
+        let (mut unsettled, mut not_downsampled) = (BTreeSet::new(), BTreeSet::new());
         let mut first = true;
         loop {
             let (view, selection) = match self.look().await {
@@ -97,7 +101,11 @@ impl Compactor {
             if is_first {
                 tell_of_conflicts(&groups);
             }
-            if self.compact(groups, &mut unsettled, &mut report).await {
+            if self.compact(groups, &mut unsettled, &mut report).await
+                || self
+                    .downsample(&view, &selection, &mut not_downsampled, &mut report)
+                    .await
+            {
                 continue;
             }
             self.show(&view, &selection);
@@ -274,6 +282,7 @@ impl Report {
     pub(crate) fn log(&self) {
         let Self {
             merged,
+            downsampled,
             quarantined,
             marked,
             deleted,
@@ -282,6 +291,7 @@ impl Report {
         let failed = errors.len();
         tracing::info!(
             merged,
+            downsampled,
             quarantined,
             marked,
             deleted,

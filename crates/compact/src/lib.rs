@@ -19,6 +19,7 @@ mod args;
 mod assembly;
 mod compactor;
 mod component;
+mod downsampling;
 mod error;
 mod loadable;
 mod metrics;

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use rutile_block::{Contract, Mark, MarkKind, reason};
 use rutile_fetcher::{BadReason, View};
 use rutile_merge::Reason;
-use rutile_telemetry::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use rutile_telemetry::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 use crate::times::WRONG_TIMES;
 
 const GARBAGE_SECONDS: [f64; 12] = [
     0.25, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0, 360.0,
 ];
+const DOWNSAMPLE_SECONDS: [f64; 7] = [60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0];
 /// For reasons that somebody else invented: the label has a bounded set of values.
 const OTHER: &str = "other";
 
@@ -25,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) runs_completed: IntCounterVec,
     pub(crate) compactions: IntCounterVec,
     pub(crate) failures: IntCounterVec,
+    pub(crate) downsampling: DownsampleMetrics,
     pub(crate) garbage: GarbageMetrics,
     pub(crate) marked: IntCounterVec,
     pub(crate) cleaned: IntCounter,
@@ -36,6 +40,14 @@ pub(crate) struct Metrics {
     pub(crate) overlapping: IntGauge,
     pub(crate) retention_waiting: IntGauge,
     quarantined: IntGaugeVec,
+}
+
+/// Downsampling.
+#[derive(Debug)]
+pub(crate) struct DownsampleMetrics {
+    pub(crate) blocks: IntCounterVec,
+    pub(crate) failures: IntCounterVec,
+    pub(crate) seconds: HistogramVec,
 }
 
 /// Marking what another block replaces.
@@ -95,6 +107,16 @@ impl Metrics {
             runs_completed: by_resolution("group_compaction_runs_completed_total", "Runs of a group that ended well."),
             compactions: by_resolution("group_compactions_total", "Merges that yielded a block."),
             failures: by_resolution("group_compactions_failures_total", "Merges that failed."),
+            downsampling: DownsampleMetrics {
+                blocks: by_resolution("downsample_total", "Blocks whose turn to be downsampled came, by the resolution that they have."),
+                failures: by_resolution("downsample_failures_total", "Those of which nothing was made."),
+                seconds: r.histogram_vec(
+                    "downsample_duration_seconds",
+                    "Time that a block took.",
+                    &["resolution"],
+                    &DOWNSAMPLE_SECONDS,
+                ),
+            },
             garbage: GarbageMetrics::new(registry),
             marked,
             cleaned: r.int_counter("blocks_cleaned_total", "Blocks that were deleted."),

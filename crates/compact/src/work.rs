@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rutile_block::{BlockId, MarkKind, Meta, RawJson, details, index_key, reason};
 use rutile_lifecycle::Standing;
-use rutile_merge::{Concatenate, Fault, MergePlan, Merged};
+use rutile_merge::{Concatenate, Fault, MergeFunction, MergePlan, Merged};
 use rutile_model::ErrorKind;
 use serde_json::value::RawValue;
 
@@ -110,9 +110,11 @@ impl Compactor {
 
     async fn merge(&self, inputs: &[Arc<Meta>]) -> Result<Outcome> {
         self.require_live(inputs).await?;
-        let merged = match self.try_merge(inputs).await {
+        let concatenate: Arc<dyn MergeFunction> = Arc::new(Concatenate);
+        let try_merge = || self.try_merge(inputs, Arc::clone(&concatenate));
+        let merged = match try_merge().await {
             // What a bad line or a proxy damaged is well when it is read again.
-            Err((_, Some(fault))) => match self.try_merge(inputs).await {
+            Err((_, Some(fault))) => match try_merge().await {
                 Err((error, again)) if again == Some(fault) => {
                     return self.quarantine(fault, &error).await;
                 }
@@ -125,13 +127,7 @@ impl Compactor {
             Merged::Empty => (None, EMPTY),
             Merged::Block(meta) => (Some(meta.id), details::COMPACTED),
         };
-        if let Some(input) = self.given_up(inputs).await? {
-            if let Some(output) = output {
-                tracing::warn!(%output, %input, "an input was marked during the merge: its output goes again");
-                self.mark(output, details::TAINTED).await?;
-            }
-            return Err(Error::InputGone(input));
-        }
+        self.keep_wanted(inputs, output).await?;
         for input in inputs {
             match self.mark(input.id, details).await {
                 // Another compactor has marked and deleted it, for the sake of this output.
@@ -146,7 +142,30 @@ impl Compactor {
         })
     }
 
-    async fn try_merge(&self, inputs: &[Arc<Meta>]) -> Result<Merged, (Error, Option<Fault>)> {
+    /// Marks the output of a merge if an input was given up meanwhile.
+    ///
+    /// # Errors
+    /// The input that is gone then.
+    pub(crate) async fn keep_wanted(
+        &self,
+        inputs: &[Arc<Meta>],
+        output: Option<BlockId>,
+    ) -> Result<()> {
+        let Some(input) = self.given_up(inputs).await? else {
+            return Ok(());
+        };
+        if let Some(output) = output {
+            tracing::warn!(%output, %input, "an input was marked during the merge: its output goes again");
+            self.mark(output, details::TAINTED).await?;
+        }
+        Err(Error::InputGone(input))
+    }
+
+    pub(crate) async fn try_merge(
+        &self,
+        inputs: &[Arc<Meta>],
+        function: Arc<dyn MergeFunction>,
+    ) -> Result<Merged, (Error, Option<Fault>)> {
         let output = BlockId::generate(self.clock.now_ms(), &*self.entropy);
         let metas: Vec<Meta> = inputs.iter().map(|meta| Meta::clone(meta)).collect();
         let names: Vec<String> = inputs.iter().map(|meta| meta.id.to_string()).collect();
@@ -155,7 +174,7 @@ impl Compactor {
         let plan = MergePlan {
             inputs: &metas,
             output,
-            function: Arc::new(Concatenate),
+            function,
             extensions: common_extensions(&metas),
         };
         let merged = self.merger.merge(plan, &shown.progress).await;
@@ -174,7 +193,7 @@ impl Compactor {
     }
 
     /// Every input must be there and carry no deletion mark.
-    async fn require_live(&self, inputs: &[Arc<Meta>]) -> Result<()> {
+    pub(crate) async fn require_live(&self, inputs: &[Arc<Meta>]) -> Result<()> {
         for input in inputs {
             if self.lifecycle.standing(input.id).await? != Standing::Unmarked {
                 return Err(Error::InputGone(input.id));

@@ -235,6 +235,7 @@ pub(crate) fn start(bucket: Arc<dyn Bucket>, clock: Arc<dyn Clock>, settings: Se
         planner: settings.planner,
         retention: settings.retention,
         concurrency: settings.concurrency,
+        downsample_concurrency: 1,
         hash: HashFunc::None,
     };
     Process {
@@ -264,7 +265,8 @@ pub(crate) fn id(block: &str) -> BlockId {
 
 /// The objects of a golden block below its folder, without the mark.
 pub(crate) fn objects(block: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = golden().join("raw").join(block);
+    let folders = ["raw", "long"].map(|bucket| golden().join(bucket).join(block));
+    let folder = folders.into_iter().find(|folder| folder.is_dir()).unwrap();
     let mut found = Vec::new();
     for inner in ["", "chunks"] {
         for entry in std::fs::read_dir(folder.join(inner)).unwrap() {

@@ -59,6 +59,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
             ..Retention::default()
         },
         concurrency: 1,
+        downsample_concurrency: 1,
         hash: HashFunc::None,
     };
     let compactor = Compactor::build(parts, config).expect("settings that can be");

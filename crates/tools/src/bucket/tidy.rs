@@ -158,6 +158,7 @@ impl CommonArgs {
             planner: Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
             retention,
             concurrency: 1,
+            downsample_concurrency: 1,
             hash: HashFunc::None,
         };
         Ok(Compactor::build(parts, config)?)

@@ -1,0 +1,132 @@
+//! Downsampling what has become long enough: raw blocks to five minutes, these to an hour.
+//!
+//! Nothing is marked: a downsampled block stands beside the block that it was made of, names the same sources, and is what
+//! retention of that block waits for (BC-12). What a crash interrupts is a partial upload; what two compactors make at the same
+//! time is one block and one duplicate of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use rutile_block::{BlockId, MarkKind, Meta};
+use rutile_fetcher::{Selection, View};
+use rutile_merge::{Downsample, Fault, Merged};
+use rutile_telemetry::root_span;
+use tokio::time::Instant;
+use tracing::field::Empty;
+
+use crate::retention::due_downsamples;
+use crate::{Compactor, Error, Report, Result};
+
+/// The reason of a no-downsample mark, and its details.
+const EMPTY: (&str, &str) = (
+    "no-samples",
+    "nothing is left of the block at a lower resolution: its samples are stale markers or NaN",
+);
+
+/// A block that is due, and the resolution that it is to have next, ms.
+#[derive(Debug, Clone)]
+struct Due {
+    meta: Arc<Meta>,
+    target: i64,
+}
+
+impl Compactor {
+    /// Downsamples all that is due; whether there is anything new, so that the bucket is to be looked at again. Blocks in
+    /// `failed` are left alone, and those whose turn fails are added.
+    pub(crate) async fn downsample(
+        &self,
+        view: &View,
+        selection: &Selection,
+        failed: &mut BTreeSet<BlockId>,
+        report: &mut Report,
+    ) -> bool {
+        // A block that could not be read may be just the one that is missing (BC-11).
+        if !self.retention.downsampling || !selection.unread.is_empty() {
+            return false;
+        }
+        let due = due(view, selection).into_iter();
+        let turns = due.filter(|due| !failed.contains(&due.meta.id));
+        let turns = turns.map(|due| async move { (due.meta.id, self.turn(&due).await) });
+        let turns: Vec<_> = turns.collect();
+        let mut turns = stream::iter(turns).buffer_unordered(self.downsample_concurrency);
+        let mut progressed = false;
+        while let Some((block, outcome)) = turns.next().await {
+            match outcome {
+                Ok(()) => {
+                    report.downsampled += 1;
+                    progressed = true;
+                }
+                Err(error) => {
+                    tracing::warn!(%block, %error, "a block could not be downsampled; the others go on");
+                    failed.insert(block);
+                    report.errors.push(error);
+                }
+            }
+        }
+        progressed
+    }
+
+    async fn turn(&self, due: &Due) -> Result<()> {
+        let from = due.meta.thanos.downsample.resolution.to_string();
+        let span = root_span!("downsample_block", block = %due.meta.id, resolution = due.target, otel.status_code = Empty);
+        let begun = Instant::now();
+        let outcome = self.make(due).await;
+        let metrics = &self.metrics.downsampling;
+        metrics.blocks.with_label_values(&[&from]).inc();
+        match &outcome {
+            Ok(()) => {
+                let seconds = Self::seconds_since(begun);
+                metrics.seconds.with_label_values(&[&from]).observe(seconds);
+            }
+            Err(_) => {
+                span.record("otel.status_code", "ERROR");
+                metrics.failures.with_label_values(&[&from]).inc();
+            }
+        }
+        outcome
+    }
+
+    /// Makes the block, and makes sure that what it was made of is still wanted.
+    async fn make(&self, due: &Due) -> Result<()> {
+        let inputs = std::slice::from_ref(&due.meta);
+        self.require_live(inputs).await?;
+        let made = match self.try_downsample(due).await {
+            // What a bad line or a proxy damaged is well when it is read again.
+            Err((_, Some(_))) => self.try_downsample(due).await,
+            other => other,
+        };
+        let Merged::Block(output) = made.map_err(|(error, _)| error)? else {
+            let (reason, details) = EMPTY;
+            let marked = self
+                .lifecycle
+                .mark_no_downsample(due.meta.id, reason, details);
+            marked.await?;
+            self.metrics.count_mark(MarkKind::NoDownsample, reason);
+            return Ok(());
+        };
+        self.keep_wanted(inputs, Some(output.id)).await
+    }
+
+    async fn try_downsample(&self, due: &Due) -> Result<Merged, (Error, Option<Fault>)> {
+        let from = due.meta.thanos.downsample.resolution;
+        let function = Arc::new(Downsample::new(from, due.target));
+        self.try_merge(std::slice::from_ref(&due.meta), function)
+            .await
+    }
+}
+
+/// What is due, in order of the blocks' ULIDs, as in the reference. A block that is to be deleted lives on in nothing (BC-15).
+fn due(view: &View, selection: &Selection) -> Vec<Due> {
+    let is_marked = |id| {
+        let info = view.blocks.get(&id);
+        info.is_some_and(|info| info.marks.get(MarkKind::Deletion).is_there())
+    };
+    let due = due_downsamples(selection).into_iter();
+    let due = due.filter(|(id, _, _)| !is_marked(*id));
+    due.filter_map(|(id, target, _)| {
+        let meta = Arc::clone(selection.wanted.get(&id)?);
+        Some(Due { meta, target })
+    })
+    .collect()
+}
