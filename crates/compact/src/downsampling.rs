@@ -26,9 +26,9 @@ const EMPTY: (&str, &str) = (
 
 /// A block that is due, and the resolution that it is to have next, ms.
 #[derive(Debug, Clone)]
-struct Due {
-    meta: Arc<Meta>,
-    target: i64,
+pub(crate) struct Due {
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) target: i64,
 }
 
 impl Compactor {
@@ -117,7 +117,7 @@ impl Compactor {
 }
 
 /// What is due, in order of the blocks' ULIDs, as in the reference. A block that is to be deleted lives on in nothing (BC-15).
-fn due(view: &View, selection: &Selection) -> Vec<Due> {
+pub(crate) fn due(view: &View, selection: &Selection) -> Vec<Due> {
     let is_marked = |id| {
         let info = view.blocks.get(&id);
         info.is_some_and(|info| info.marks.get(MarkKind::Deletion).is_there())

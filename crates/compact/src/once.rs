@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::group::Groups;
-use crate::{Compactor, Report};
+use crate::{Compactor, Error, Report};
 
 impl Compactor {
     /// Marks what another block replaces, deletes what was marked long enough ago, and removes what
@@ -18,6 +18,30 @@ impl Compactor {
             Err(error) => report.errors.push(error),
         }
         report
+    }
+
+    /// Downsamples all that is due, and what becomes due by that. Neither merges nor marks.
+    pub async fn downsample_once(&self) -> Report {
+        let (mut report, mut failed) = (Report::default(), BTreeSet::new());
+        loop {
+            let (view, selection) = match self.look().await {
+                Ok(looked) => looked,
+                Err(error) => {
+                    report.errors.push(error);
+                    return report;
+                }
+            };
+            if !view.complete {
+                report
+                    .errors
+                    .push(Error::Incomplete(selection.unread.len()));
+                return report;
+            }
+            let more = self.downsample(&view, &selection, &mut failed, &mut report);
+            if !more.await {
+                return report;
+            }
+        }
     }
 
     /// Marks what has outlived its retention. Blocks of a group that has merges to do, or that could

@@ -36,6 +36,7 @@ enum BucketCommand {
     Verify(verify::VerifyArgs),
     Cleanup(tidy::CleanupArgs),
     Retention(tidy::RetentionArgs),
+    Downsample(tidy::DownsampleArgs),
     UploadBlocks(upload::UploadArgs),
 }
 
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         BucketCommand::Verify(args) => verify::run(args, &source, screen, out).await,
         BucketCommand::Cleanup(args) => tidy::cleanup(args, &source).await,
         BucketCommand::Retention(args) => tidy::retention(args, &source).await,
+        BucketCommand::Downsample(args) => tidy::downsample(args, &source).await,
         BucketCommand::UploadBlocks(args) => upload::run(args, &source).await,
     }
 }

@@ -408,6 +408,30 @@ fn retention_marks_what_is_too_old() {
 }
 
 #[test]
+fn downsample_makes_what_is_due() {
+    let tools = Tools::on_raw();
+    let due = "01M820Q9SJYFHMNPJJ06KPJ51B";
+    let made = "01M820Q9TTYVEY9S7VQHAQVG39";
+    let blocks = || block_dirs(&tools.bucket()).len();
+    let before = blocks();
+    let flags = ["downsample", "--wait-interval=0s", "--consistency-delay=0s"];
+    tools.ok(&flags);
+    assert_eq!(blocks(), before, "it is there already");
+    fs::remove_dir_all(tools.bucket().join(made)).unwrap();
+    let plan = tools.ok(&["inspect", "-o", "json"]);
+    assert!(plan.contains("a block of 5m is due"), "{plan}");
+    tools.ok(&flags);
+    assert_eq!(blocks(), before);
+    let index = |block: &Path| fs::read(block.join("index")).unwrap();
+    let recorded = index(&golden().join("raw").join(made));
+    let alike = block_dirs(&tools.bucket()).into_iter();
+    let alike = alike.filter(|block| index(block) == recorded).count();
+    assert_eq!(alike, 1, "of {due}");
+    assert_eq!(tools.ok(&["verify"]), "no issues\n");
+    tools.fails(&["downsample", "--downsample.concurrency=0"], 2, "0");
+}
+
+#[test]
 fn verify_finds_what_is_damaged_and_what_overlaps() {
     let tools = Tools::on_raw();
     assert_eq!(tools.ok(&["verify"]), "no issues\n");

@@ -7,7 +7,7 @@ use rutile_fetcher::{BlockInfo, MarkState, Selection, View};
 
 use super::{Compaction, age};
 use crate::group::{Group, Groups};
-use crate::{Plan, Planner, sweep};
+use crate::{Plan, Planner, downsampling, sweep};
 
 /// What a compactor would do with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,8 @@ pub enum Action {
     Wait,
     /// Leave it alone, although it might be merged.
     Hold,
+    /// Make a block of a lower resolution of it.
+    Downsample,
 }
 
 /// An action and its reason.
@@ -51,6 +53,7 @@ impl Action {
             Self::Remove => "remove",
             Self::Wait => "wait",
             Self::Hold => "hold",
+            Self::Downsample => "downsample",
         }
     }
 }
@@ -85,9 +88,29 @@ pub(super) fn next_steps(view: &View, compaction: Compaction<'_>) -> BTreeMap<Bl
     for expired in verdict.expired {
         steps.add(expired.id, Action::Mark, expired.details);
     }
+    let due: BTreeMap<BlockId, String> = match retention.downsampling {
+        true => downsampling::due(view, selection),
+        false => Vec::new(),
+    }
+    .into_iter()
+    .map(|due| {
+        (
+            due.meta.id,
+            format!("a block of {} is due", age(due.target)),
+        )
+    })
+    .collect();
     for id in verdict.waiting {
-        let reason = "outlived its retention, but is to be downsampled first";
-        steps.add(id, Action::Hold, reason);
+        match due.get(&id) {
+            Some(due) => {
+                let reason = format!("outlived its retention, but {due}");
+                steps.add(id, Action::Downsample, reason);
+            }
+            None => {
+                let reason = "outlived its retention, but is to be downsampled first";
+                steps.add(id, Action::Hold, reason);
+            }
+        }
     }
     for group in &groups {
         if !unplaced.is_empty() || group.unread {
@@ -98,6 +121,9 @@ pub(super) fn next_steps(view: &View, compaction: Compaction<'_>) -> BTreeMap<Bl
         } else {
             steps.add_group(group, planner, view);
         }
+    }
+    for (id, reason) in due {
+        steps.add(id, Action::Downsample, reason);
     }
     steps.of
 }

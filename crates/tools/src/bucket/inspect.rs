@@ -254,7 +254,7 @@ fn style_of_state(state: State) -> Style {
 
 fn style_of_action(action: Action) -> Style {
     match action {
-        Action::Merge => Style::Good,
+        Action::Merge | Action::Downsample => Style::Good,
         Action::Mark | Action::Delete | Action::Remove | Action::Exclude => Style::Warning,
         Action::Wait => Style::Faint,
         Action::Hold => Style::Bad,

@@ -1,5 +1,6 @@
-//! `bucket cleanup` and `bucket retention`: one step of a compactor's iteration, once.
+//! `bucket cleanup`, `bucket retention` and `bucket downsample`: one step of a compactor's iteration.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -37,6 +38,28 @@ pub(crate) struct RetentionArgs {
     common: CommonArgs,
     #[command(flatten)]
     keep: KeepArgs,
+}
+
+/// Make blocks of five minutes and of one hour of those that are long enough, again and again.
+#[derive(Debug, Args)]
+pub(crate) struct DownsampleArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Blocks that are downsampled at a time.
+    #[arg(long = "downsample.concurrency", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    downsample_concurrency: u16,
+    /// Time between two rounds; 0s: one is all.
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    wait_interval: GoDuration,
+    /// Folder for what does not fit into memory; nothing in it is needed later. By default a temporary one.
+    #[arg(long, value_name = "PATH", default_value = "")]
+    data_dir: String,
+    /// Accepted for compatibility: blocks are not copied.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    block_files_concurrency: usize,
+    /// Hash that the files of new blocks are recorded with.
+    #[arg(long, default_value = "", value_parser = ["", "SHA256"], value_name = "FUNC")]
+    hash_func: String,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +150,37 @@ pub(super) async fn retention(args: RetentionArgs, source: &Source) -> Result<()
     told(compactor.await?.retain_once().await)
 }
 
+pub(super) async fn downsample(args: DownsampleArgs, source: &Source) -> Result<()> {
+    let tasks = TaskGroup::new("downsample");
+    let temporary = tempfile::tempdir()?;
+    let scratch = match args.data_dir.as_str() {
+        "" => temporary.path(),
+        folder => Path::new(folder),
+    };
+    let retention = Retention {
+        downsampling: true,
+        ..Retention::default()
+    };
+    let mut config = args.common.config(retention)?;
+    config.downsample_concurrency = args.downsample_concurrency.into();
+    if args.hash_func == "SHA256" {
+        config.hash = HashFunc::Sha256;
+    }
+    let compactor = build(source, scratch, &tasks, config).await?;
+    let interval = args.wait_interval.to_std();
+    loop {
+        let report = compactor.downsample_once().await;
+        if interval.is_zero() {
+            return told(report);
+        }
+        // The next round tries again.
+        if let Err(error) = told(report) {
+            tracing::warn!(%error, "some blocks could not be downsampled");
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
 impl CommonArgs {
     async fn compactor(
         &self,
@@ -135,20 +189,12 @@ impl CommonArgs {
         tasks: &TaskGroup,
         retention: Retention,
     ) -> Result<Compactor> {
-        let cpu = CpuPool::for_this_machine();
-        let parts = Parts {
-            bucket: source.writable("bucket").await?,
-            disk: Arc::new(OsDisk::open(scratch.path())?),
-            clock: source.clock(),
-            entropy: Arc::new(SystemEntropy),
-            files: cpu.clone(),
-            cpu,
-            ledger: Ledger::new(MEMORY),
-            tasks: tasks.spawner(),
-            registry: Registry::new(),
-        };
+        build(source, scratch.path(), tasks, self.config(retention)?).await
+    }
+
+    fn config(&self, retention: Retention) -> Result<CompactConfig> {
         let all = TimePartition::default();
-        let config = CompactConfig {
+        Ok(CompactConfig {
             fetcher: FetcherConfig {
                 concurrency: self.concurrency.into(),
                 ..FetcherConfig::default()
@@ -160,9 +206,29 @@ impl CommonArgs {
             concurrency: 1,
             downsample_concurrency: 1,
             hash: HashFunc::None,
-        };
-        Ok(Compactor::build(parts, config)?)
+        })
     }
+}
+
+async fn build(
+    source: &Source,
+    scratch: &Path,
+    tasks: &TaskGroup,
+    config: CompactConfig,
+) -> Result<Compactor> {
+    let cpu = CpuPool::for_this_machine();
+    let parts = Parts {
+        bucket: source.writable("bucket").await?,
+        disk: Arc::new(OsDisk::open(scratch)?),
+        clock: source.clock(),
+        entropy: Arc::new(SystemEntropy),
+        files: cpu.clone(),
+        cpu,
+        ledger: Ledger::new(MEMORY),
+        tasks: tasks.spawner(),
+        registry: Registry::new(),
+    };
+    Ok(Compactor::build(parts, config)?)
 }
 
 /// Says what was done, and fails if something could not be.
@@ -170,10 +236,11 @@ fn told(report: Report) -> Result<()> {
     let Report {
         marked,
         deleted,
+        downsampled,
         errors,
         ..
     } = report;
-    tracing::info!(marked, deleted, failed = errors.len(), "done");
+    tracing::info!(marked, deleted, downsampled, failed = errors.len(), "done");
     let failed = errors.len();
     match errors.into_iter().next() {
         None => Ok(()),
