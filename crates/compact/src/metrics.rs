@@ -74,13 +74,7 @@ pub(crate) const RESOLUTIONS: [&str; 3] = ["0", "300000", "3600000"];
 impl Metrics {
     pub(crate) fn new(registry: &Registry, contract: &Contract) -> Arc<Self> {
         let r = registry.with_prefix("thanos_compact_");
-        let by_resolution = |name: &str, help: &str| {
-            let counter = r.int_counter_vec(name, help, &["resolution"]);
-            for resolution in RESOLUTIONS {
-                counter.with_label_values(&[resolution]).inc_by(0);
-            }
-            counter
-        };
+        let by_resolution = |name: &str, help: &str| by_resolution(&r, name, help);
         r.int_gauge("halted", "Always 0: nothing halts this compactor.")
             .set(0);
         by_resolution(
@@ -107,16 +101,7 @@ impl Metrics {
             runs_completed: by_resolution("group_compaction_runs_completed_total", "Runs of a group that ended well."),
             compactions: by_resolution("group_compactions_total", "Merges that yielded a block."),
             failures: by_resolution("group_compactions_failures_total", "Merges that failed."),
-            downsampling: DownsampleMetrics {
-                blocks: by_resolution("downsample_total", "Blocks whose turn to be downsampled came, by the resolution that they have."),
-                failures: by_resolution("downsample_failures_total", "Those of which nothing was made."),
-                seconds: r.histogram_vec(
-                    "downsample_duration_seconds",
-                    "Time that a block took.",
-                    &["resolution"],
-                    &DOWNSAMPLE_SECONDS,
-                ),
-            },
+            downsampling: DownsampleMetrics::new(registry),
             garbage: GarbageMetrics::new(registry),
             marked,
             cleaned: r.int_counter("blocks_cleaned_total", "Blocks that were deleted."),
@@ -218,6 +203,35 @@ fn bad_meta(reason: BadReason) -> &'static str {
         BadReason::UnknownVersion => "meta-unknown-version",
         BadReason::TooLarge => "meta-too-large",
         BadReason::Unreadable => "meta-unreadable",
+    }
+}
+
+/// A counter with the label `resolution`, all of them there from the start.
+fn by_resolution(registry: &Registry, name: &str, help: &str) -> IntCounterVec {
+    let counter = registry.int_counter_vec(name, help, &["resolution"]);
+    for resolution in RESOLUTIONS {
+        counter.with_label_values(&[resolution]).inc_by(0);
+    }
+    counter
+}
+
+impl DownsampleMetrics {
+    fn new(registry: &Registry) -> Self {
+        let r = registry.with_prefix("thanos_compact_downsample_");
+        Self {
+            blocks: by_resolution(
+                &r,
+                "total",
+                "Blocks whose turn to be downsampled came, by the resolution that they have.",
+            ),
+            failures: by_resolution(&r, "failures_total", "Those of which nothing was made."),
+            seconds: r.histogram_vec(
+                "duration_seconds",
+                "Time that a block took.",
+                &["resolution"],
+                &DOWNSAMPLE_SECONDS,
+            ),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ async fn only_what_is_due_is_downsampled() {
     check(&|_| {}, Settings::default(), 0).await;
     let shorter = |world: &World| {
         world.add_changed(TWO_DAYS, |meta| {
-            meta.max_time = meta.min_time + 40 * HOUR - 1
+            meta.max_time = meta.min_time + 40 * HOUR - 1;
         });
     };
     check(&shorter, settings(), 0).await;
@@ -125,7 +125,7 @@ async fn bc_11_nothing_is_downsampled_while_a_block_cannot_be_read() {
     settle(&world).await;
     let [made] = live(&world, 300_000).try_into().unwrap();
     let rule = Rule::new(Fault::FailBefore(ErrorKind::Unavailable)).on([Operation::Get]);
-    world.bucket.add(rule.key(&file_key(made.id, "meta.json")));
+    world.bucket.add(rule.key(file_key(made.id, "meta.json")));
     let report = world.start(settings()).compactor.iterate().await;
     assert_eq!(report.downsampled, 0);
     world.bucket.heal();
