@@ -246,8 +246,9 @@ impl BitWriter {
             left -= self.free;
         }
         let whole = left.div_ceil(8);
+        let bytes = bits.to_be_bytes();
         self.bytes
-            .extend(bits.to_be_bytes().iter().take(whole as usize));
+            .extend_from_slice(bytes.get(..whole as usize).unwrap_or_default());
         self.free = whole * 8 - left;
     }
 

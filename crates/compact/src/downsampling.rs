@@ -10,13 +10,13 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, MarkKind, Meta};
 use rutile_fetcher::{Selection, View};
-use rutile_merge::{Downsample, Fault, Merged};
+use rutile_merge::Merged;
 use rutile_telemetry::root_span;
 use tokio::time::Instant;
 use tracing::field::Empty;
 
 use crate::retention::due_downsamples;
-use crate::{Compactor, Error, Report, Result};
+use crate::{Compactor, Report, Result};
 
 /// The reason of a no-downsample mark, and its details.
 const EMPTY: (&str, &str) = (
@@ -91,9 +91,9 @@ impl Compactor {
     async fn make(&self, due: &Due) -> Result<()> {
         let inputs = std::slice::from_ref(&due.meta);
         self.require_live(inputs).await?;
-        let made = match self.try_downsample(due).await {
+        let made = match self.try_merge(inputs, Some(due.target)).await {
             // What a bad line or a proxy damaged is well when it is read again.
-            Err((_, Some(_))) => self.try_downsample(due).await,
+            Err((_, Some(_))) => self.try_merge(inputs, Some(due.target)).await,
             other => other,
         };
         let Merged::Block(output) = made.map_err(|(error, _)| error)? else {
@@ -106,13 +106,6 @@ impl Compactor {
             return Ok(());
         };
         self.keep_wanted(inputs, Some(output.id)).await
-    }
-
-    async fn try_downsample(&self, due: &Due) -> Result<Merged, (Error, Option<Fault>)> {
-        let from = due.meta.thanos.downsample.resolution;
-        let function = Arc::new(Downsample::new(from, due.target));
-        self.try_merge(std::slice::from_ref(&due.meta), function)
-            .await
     }
 }
 

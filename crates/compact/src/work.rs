@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rutile_block::{BlockId, MarkKind, Meta, RawJson, details, index_key, reason};
 use rutile_lifecycle::Standing;
-use rutile_merge::{Concatenate, Fault, MergeFunction, MergePlan, Merged};
+use rutile_merge::{Concatenate, Fault, MergePlan, Merged};
 use rutile_model::ErrorKind;
 use serde_json::value::RawValue;
 
@@ -110,11 +110,9 @@ impl Compactor {
 
     async fn merge(&self, inputs: &[Arc<Meta>]) -> Result<Outcome> {
         self.require_live(inputs).await?;
-        let concatenate: Arc<dyn MergeFunction> = Arc::new(Concatenate);
-        let try_merge = || self.try_merge(inputs, Arc::clone(&concatenate));
-        let merged = match try_merge().await {
+        let merged = match self.try_merge(inputs, None).await {
             // What a bad line or a proxy damaged is well when it is read again.
-            Err((_, Some(fault))) => match try_merge().await {
+            Err((_, Some(fault))) => match self.try_merge(inputs, None).await {
                 Err((error, again)) if again == Some(fault) => {
                     return self.quarantine(fault, &error).await;
                 }
@@ -164,7 +162,7 @@ impl Compactor {
     pub(crate) async fn try_merge(
         &self,
         inputs: &[Arc<Meta>],
-        function: Arc<dyn MergeFunction>,
+        downsample_to: Option<i64>,
     ) -> Result<Merged, (Error, Option<Fault>)> {
         let output = BlockId::generate(self.clock.now_ms(), &*self.entropy);
         let metas: Vec<Meta> = inputs.iter().map(|meta| Meta::clone(meta)).collect();
@@ -174,7 +172,8 @@ impl Compactor {
         let plan = MergePlan {
             inputs: &metas,
             output,
-            function,
+            downsample_to,
+            function: Arc::new(Concatenate),
             extensions: common_extensions(&metas),
         };
         let merged = self.merger.merge(plan, &shown.progress).await;

@@ -209,8 +209,8 @@ impl Buffers {
                 Aggregate::Count => Kind::Floats,
                 _ => input.kind,
             };
-            match self.read(part)? {
-                Some(kind) if kind == wanted => self.take(kind),
+            match self.open(part)? {
+                Some(kind) if kind == wanted => self.read(part)?,
                 None => {}
                 Some(_) => {
                     return Err(Error::Corrupt {

@@ -36,14 +36,14 @@ pub(crate) fn downsample<'c>(
     buffers.clear();
     let mut present = None;
     for chunk in chunks {
-        let Some(kind) = buffers.read(chunk)? else {
+        let Some(kind) = buffers.open(chunk)? else {
             continue;
         };
         if present.is_some_and(|present| present != kind) {
             buffers.flush(resolution, out)?;
         }
         present = Some(kind);
-        buffers.take(kind);
+        buffers.read(chunk)?;
     }
     buffers.flush(resolution, out)
 }
@@ -55,18 +55,14 @@ impl Buffers {
         self.histograms.clear();
     }
 
-    /// Reads a chunk, without stale markers and what goes back in time; none if nothing is left.
-    pub(crate) fn read(&mut self, chunk: Chunk<'_>) -> Result<Option<Kind>> {
+    /// What a chunk holds; none if it holds nothing. All but floats are decoded for that.
+    pub(crate) fn open(&mut self, chunk: Chunk<'_>) -> Result<Option<Kind>> {
+        if chunk.encoding == Encoding::Xor {
+            return Ok(Some(Kind::Floats));
+        }
         let samples = &mut self.chunk;
         samples.clear();
-        if chunk.encoding == Encoding::Xor {
-            decode_floats(chunk.data, &mut samples.times, &mut samples.floats)?;
-        } else {
-            decode_samples(chunk, samples)?;
-        }
-        if !is_clean(samples) {
-            clean(samples);
-        }
+        decode_samples(chunk, samples)?;
         Ok(match (samples.times.is_empty(), samples.histogram(0)) {
             (true, _) => None,
             (false, None) => Some(Kind::Floats),
@@ -75,16 +71,60 @@ impl Buffers {
         })
     }
 
-    /// Appends what was read.
-    pub(crate) fn take(&mut self, kind: Kind) {
-        self.times.append(&mut self.chunk.times);
-        match kind {
-            Kind::Floats => self.floats.append(&mut self.chunk.floats),
-            Kind::Exponential | Kind::Custom => {
-                self.histograms
-                    .extend(self.chunk.histograms.drain(..).flatten());
+    /// Appends the samples of the chunk that was opened, without those that do not count.
+    pub(crate) fn read(&mut self, chunk: Chunk<'_>) -> Result<()> {
+        let from = self.times.len();
+        if chunk.encoding == Encoding::Xor {
+            decode_floats(chunk.data, &mut self.times, &mut self.floats)?;
+        } else {
+            self.times.append(&mut self.chunk.times);
+            let histograms = self.chunk.histograms.drain(..).flatten();
+            self.histograms.extend(histograms);
+            if self.histograms.is_empty() {
+                self.floats.append(&mut self.chunk.floats);
             }
         }
+        if !self.all_count(from) {
+            self.drop_others(from);
+        }
+        Ok(())
+    }
+
+    /// Whether all samples from a place on count, as most do, which is found out quickly.
+    fn all_count(&self, from: usize) -> bool {
+        let times = self.times.get(from..).unwrap_or_default();
+        let floats = self.floats.get(from..).unwrap_or_default();
+        self.histograms.is_empty()
+            && times.first().is_none_or(|first| *first >= 0)
+            && times.is_sorted()
+            // All are looked at: without an early end several are compared at a time.
+            && !{ floats.iter() }.fold(false, |any, value| any | is_stale_nan(*value))
+    }
+
+    /// Drops stale markers from a place on, and what is earlier than what went before it there, or than 1970, as the
+    /// reference does.
+    fn drop_others(&mut self, from: usize) {
+        let (mut kept, mut latest) = (from, 0);
+        for at in from..self.times.len() {
+            let sum = self.histograms.get(at).map(|histogram| histogram.sum);
+            let value = sum.or(self.floats.get(at).copied()).unwrap_or_default();
+            let Some(t) = { self.times.get(at).copied() }.filter(|t| *t >= latest) else {
+                continue;
+            };
+            if is_stale_nan(value) {
+                continue;
+            }
+            latest = t;
+            self.times.swap(kept, at);
+            match self.histograms.is_empty() {
+                true => self.floats.swap(kept, at),
+                false => self.histograms.swap(kept, at),
+            }
+            kept += 1;
+        }
+        self.times.truncate(kept);
+        self.floats.truncate(kept);
+        self.histograms.truncate(kept);
     }
 
     fn flush(&mut self, resolution: i64, out: &mut Vec<Aggregated>) -> Result<()> {
@@ -96,33 +136,4 @@ impl Buffers {
         self.clear();
         Ok(())
     }
-}
-
-/// Whether nothing is to be left out: the common case, which is found out quickly.
-fn is_clean(samples: &Samples) -> bool {
-    samples.histograms.is_empty()
-        && samples.times.first().is_none_or(|first| *first >= 0)
-        && samples.times.is_sorted()
-        // All are looked at: without an early end several are compared at a time.
-        && !{ samples.floats.iter() }.fold(false, |any, value| any | is_stale_nan(*value))
-}
-
-/// Leaves out stale markers, and what is earlier than what went before, or than 1970, as the reference does.
-fn clean(samples: &mut Samples) {
-    samples.drop_stale();
-    let mut latest = 0;
-    let mut kept = 0;
-    for at in 0..samples.len() {
-        let Some(t) = samples.times.get(at).copied().filter(|t| *t >= latest) else {
-            continue;
-        };
-        latest = t;
-        samples.times.swap(kept, at);
-        samples.floats.swap(kept, at);
-        if !samples.histograms.is_empty() {
-            samples.histograms.swap(kept, at);
-        }
-        kept += 1;
-    }
-    samples.truncate(kept);
 }

@@ -57,6 +57,7 @@ async fn main() {
     let plan = MergePlan {
         inputs: &metas,
         output: BlockId::generate(SystemClock.now_ms(), &SystemEntropy),
+        downsample_to: None,
         function: Arc::new(Concatenate),
         extensions: None,
     };

@@ -1,65 +1,81 @@
-//! Downsampling as a merge of one block.
+//! Batches of a block that is downsampled, while they are read.
+//!
+//! Each series by itself, so that as many batches are under way as are read at a time. What the merge sees of the block is
+//! what is left of it.
+
+use std::fmt;
 
 use parking_lot::Mutex;
 use rutile_chunk::{Chunk, Encoding};
-use rutile_downsample::Downsampler;
+use rutile_downsample::{Downsampler, Piece};
 
-use crate::function::{ChunkSink, MergeFunction, Piece, Refusal};
+use crate::batch::Batch;
+use crate::error::{Reason, Result};
+use crate::input::Input;
+use crate::rewrite::put_frame;
 
-/// Puts out what is left of each series at a lower resolution. Of one input.
-#[derive(Debug)]
-pub struct Downsample {
+/// From one resolution to a lower one.
+pub(crate) struct Downsample {
+    /// Of the input, ms; 0 for raw samples.
     from_ms: i64,
+    /// Of the output, ms.
     to_ms: i64,
-    /// Those that nobody uses now, for their buffers.
+    /// Those that nobody uses now, for their buffers: as many as were ever used at a time.
     idle: Mutex<Vec<Downsampler>>,
 }
 
 impl Downsample {
-    /// From the resolution of the input, ms, 0 for raw samples, to that of the output.
-    #[must_use]
-    pub fn new(from_ms: i64, to_ms: i64) -> Self {
+    pub(crate) fn new(from_ms: i64, to_ms: i64) -> Self {
         Self {
             from_ms,
             to_ms,
             idle: Mutex::default(),
         }
     }
-}
 
-impl MergeFunction for Downsample {
-    fn resolution(&self, _: i64) -> i64 {
-        self.to_ms
-    }
-
-    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Refusal> {
-        let [piece] = pieces else {
-            let input = pieces.first().map_or(0, |piece| piece.input);
-            let what = "blocks are downsampled one by one".to_owned();
-            return Err(Refusal::Damaged { input, what });
-        };
+    /// What is left of a batch. A series of which nothing is left has no chunks.
+    pub(crate) fn batch(&self, input: &Input, batch: Batch) -> Result<Batch> {
         let idle = self.idle.lock().pop();
         let mut downsampler = idle.unwrap_or_else(|| Downsampler::new(self.from_ms, self.to_ms));
-        let chunks: Vec<rutile_downsample::Piece<'_>> = { piece.chunks() }
-            .map(|(min_time, max_time, chunk)| rutile_downsample::Piece {
-                min_time,
-                max_time,
-                chunk,
-            })
-            .collect();
-        let made = downsampler.series(&chunks);
-        self.idle.lock().push(downsampler);
-        let made = made.map_err(|error| Refusal::Damaged {
-            input: piece.input,
-            what: error.to_string(),
-        })?;
-        for made in made {
-            let chunk = Chunk {
-                encoding: Encoding::Aggregate,
-                data: &made.data,
-            };
-            out.put(made.min_time, made.max_time, chunk);
+        let (mut bytes, mut chunks) = (Vec::new(), Vec::new());
+        let mut pieces = Vec::new();
+        let mut series = batch.series.clone();
+        let failed = |what: &dyn fmt::Display| {
+            let message = format!("a series cannot be downsampled: {what}");
+            input.fault(Reason::ChunkChecksum, message)
+        };
+        for (at, series) in series.iter_mut().enumerate() {
+            pieces.clear();
+            pieces.extend(batch.chunks_of(at).iter().map(|chunk| Piece {
+                min_time: chunk.min_time,
+                max_time: chunk.max_time,
+                chunk: chunk.content(&batch.bytes),
+            }));
+            for made in downsampler.series(&pieces).map_err(|e| failed(&e))? {
+                let content = Chunk {
+                    encoding: Encoding::Aggregate,
+                    data: &made.data,
+                };
+                let frame = put_frame(&mut bytes, made.min_time, made.max_time, content);
+                chunks.push(frame.ok_or_else(|| failed(&"its chunks are longer than 4 GiB"))?);
+            }
+            series.chunks_end = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         }
-        Ok(())
+        self.idle.lock().push(downsampler);
+        Ok(Batch {
+            series,
+            chunks,
+            bytes: bytes.into(),
+            ..batch
+        })
+    }
+}
+
+impl fmt::Debug for Downsample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Downsample")
+            .field("from_ms", &self.from_ms)
+            .field("to_ms", &self.to_ms)
+            .finish_non_exhaustive()
     }
 }

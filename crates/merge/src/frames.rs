@@ -1,16 +1,17 @@
 //! The chunks of a batch: which ranges to read, and every frame checked.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rutile_chunk::segment::{self, Verify};
 use rutile_chunk::{ChunkRef, Encoding};
-use rutile_runtime::CpuPool;
 
 use crate::batch::{Batch, Chunk, Entries};
 use crate::error::{Error, Reason, Result};
 use crate::input::Input;
 use crate::rewrite;
+use crate::source::Settings;
 
 /// What is read for a chunk of unknown length. Chunks are far shorter; one that is longer is read
 /// again.
@@ -27,23 +28,28 @@ struct Run {
     chunks: Range<usize>,
 }
 
-/// Reads and checks the chunks of `entries`.
+/// Reads and checks the chunks of `entries`, and makes of them what the settings say.
 pub(crate) async fn read(
-    input: &std::sync::Arc<Input>,
+    input: &Arc<Input>,
     entries: Entries,
-    pool: &CpuPool,
-    read: impl Fn(u64),
+    settings: &Settings,
 ) -> Result<Batch> {
     let runs = plan(input, &entries)?;
     let mut parts = Vec::with_capacity(runs.len());
     for run in &runs {
         let bytes = fetch(input, run.segment, run.bytes.clone()).await?;
-        read(bytes.len() as u64);
+        (settings.count)(&settings.progress, bytes.len() as u64);
         parts.push(complete(input, run, &entries, bytes).await?);
     }
-    let input = std::sync::Arc::clone(input);
-    pool.run(move || check(&input, entries, &runs, &parts))
-        .await
+    let (input, downsample) = (Arc::clone(input), settings.downsample.clone());
+    let check = move || {
+        let batch = check(&input, entries, &runs, &parts)?;
+        match downsample {
+            Some(downsample) => downsample.batch(&input, batch),
+            None => Ok(batch),
+        }
+    };
+    settings.pool.run(check).await
 }
 
 /// The ranges that hold the chunks of `entries`. One, in blocks whose chunks lie in the order of

@@ -12,13 +12,8 @@ pub trait MergeFunction: Debug + Send + Sync + 'static {
     /// start of the input's range, never none. What is put out must be in order of time.
     ///
     /// # Errors
-    /// Inputs of which nothing can be made.
-    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Refusal>;
-
-    /// The resolution of the output, ms, given that of the inputs.
-    fn resolution(&self, of_inputs: i64) -> i64 {
-        of_inputs
-    }
+    /// Two inputs whose chunks cannot stand beside each other.
+    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Conflict>;
 }
 
 /// Takes the chunks of the output series.
@@ -42,26 +37,16 @@ pub struct Piece<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// Why nothing can be made of the chunks of a series. Inputs are counted as in [`Piece::input`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// One input has a chunk where another one has one.
-    Overlap {
-        /// The input with the earlier chunk.
-        first: usize,
-        /// The input whose chunk starts before the other ends.
-        second: usize,
-    },
-    /// The chunks of an input are not what they claim to be.
-    Damaged {
-        /// Which one.
-        input: usize,
-        /// What is wrong with them.
-        what: String,
-    },
+/// Two inputs of which one has a chunk where the other has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// The input with the earlier chunk.
+    pub first: usize,
+    /// The input whose chunk starts before the other ends.
+    pub second: usize,
 }
 
-/// Puts the pieces one behind the other. An overlap is refused.
+/// Puts the pieces one behind the other. An overlap is a conflict.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Concatenate;
 
@@ -100,12 +85,12 @@ impl<'a> Piece<'a> {
 }
 
 impl MergeFunction for Concatenate {
-    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Refusal> {
+    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Conflict> {
         for (i, piece) in pieces.iter().enumerate() {
             if let Some(before) = i.checked_sub(1).and_then(|before| pieces.get(before))
                 && before.max_time() >= piece.min_time()
             {
-                return Err(Refusal::Overlap {
+                return Err(Conflict {
                     first: before.input,
                     second: piece.input,
                 });

@@ -37,9 +37,8 @@ use rutile_lifecycle::{HashFunc, Lifecycle};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, Spawner};
 
-pub use downsample::Downsample;
 pub use error::{Error, Fault, Reason, Result};
-pub use function::{ChunkSink, Concatenate, MergeFunction, Piece, Refusal};
+pub use function::{ChunkSink, Concatenate, Conflict, MergeFunction, Piece};
 pub use progress::{Progress, ProgressSnapshot};
 pub use verify::Contents;
 
@@ -69,6 +68,8 @@ pub struct MergePlan<'a> {
     pub inputs: &'a [Meta],
     /// The output.
     pub output: BlockId,
+    /// The resolution that the only input is downsampled to, ms; none: the output has that of the inputs.
+    pub downsample_to: Option<i64>,
     /// What becomes of the chunks of a series.
     pub function: Arc<dyn MergeFunction>,
     /// What the output's metadata says under `extensions`.

@@ -7,18 +7,28 @@ use rutile_block::{
 };
 use rutile_model::ErrorKind;
 
+use crate::MergePlan;
 use crate::digest::Tally;
 use crate::error::{Error, Result};
 use crate::output::segment_name;
 
 /// The inputs by the start of their ranges, if they can be merged.
-pub(crate) fn by_time(inputs: &[Meta], output: BlockId) -> Result<Vec<&Meta>> {
-    let refused = |message: String| Err(Error::passing(output, ErrorKind::Invalid, message));
-    let mut sorted: Vec<&Meta> = inputs.iter().collect();
+pub(crate) fn by_time<'a>(plan: &MergePlan<'a>) -> Result<Vec<&'a Meta>> {
+    let refused = |message: String| Err(Error::passing(plan.output, ErrorKind::Invalid, message));
+    let mut sorted: Vec<&Meta> = plan.inputs.iter().collect();
     sorted.sort_by_key(|meta| (meta.min_time, meta.max_time, meta.id));
     let Some(first) = sorted.first() else {
         return refused("there is nothing to merge".to_owned());
     };
+    let resolution = first.thanos.downsample.resolution;
+    if let Some(to) = plan.downsample_to
+        && (sorted.len() > 1 || to <= resolution)
+    {
+        return refused(format!(
+            "{} is downsampled alone, and to more than {resolution} ms",
+            first.id
+        ));
+    }
     let group = first.group_key();
     for pair in sorted.windows(2) {
         if let [before, after] = pair {

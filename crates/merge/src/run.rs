@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::combine::Stage;
 use crate::digest::Tally;
+use crate::downsample::Downsample;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::progress::Progress;
@@ -43,12 +44,16 @@ pub(crate) async fn merge(
 ) -> Result<Merged> {
     // Tasks of the merge end with it, whichever way it ends.
     let group = merger.spawner.child(format!("merge {}", plan.output));
-    let metas = plan::by_time(plan.inputs, plan.output)?;
+    let metas = plan::by_time(&plan)?;
     let inputs = open(merger, &group, &metas, &plan).await?;
     let bytes = inputs.iter().map(|input| input.bytes()).sum();
     let series = metas.iter().map(|meta| meta.stats.num_series).sum();
     progress.expect(bytes, series);
-    let settings = settings(merger, &group, inputs.len(), progress);
+    let mut settings = settings(merger, &group, inputs.len(), progress);
+    let resolution = metas.first().map_or(0, |m| m.thanos.downsample.resolution);
+    settings.downsample = plan
+        .downsample_to
+        .map(|to| Arc::new(Downsample::new(resolution, to)));
     let account = merger.ledger.account(format!("merge {}", plan.output));
     // Of a segment and of the index: parts that are sent, and those before and behind the queue.
     let parts = PARTS + 2 * (PARTS_IN_FLIGHT + 1);
@@ -121,6 +126,7 @@ pub(crate) fn settings(
         batch: *BATCH.end(),
         count: Progress::read,
         sum_postings: false,
+        downsample: None,
     };
     while settings.memory() * inputs as u64 > SOURCES && settings.batch > *BATCH.start() {
         settings.batch /= 2;
@@ -179,10 +185,11 @@ impl Job<'_> {
             return Ok(None);
         }
         let of_inputs = { self.metas.first() }.map_or(0, |m| m.thanos.downsample.resolution);
+        let resolution = self.plan.downsample_to.unwrap_or(of_inputs);
         let meta = plan::output_meta(
             self.metas,
             self.plan.output,
-            self.plan.function.resolution(of_inputs),
+            resolution,
             &tally,
             segments,
             stats,
@@ -192,6 +199,7 @@ impl Job<'_> {
             batch: *BATCH.end(),
             count: Progress::verified,
             sum_postings: true,
+            downsample: None,
             ..self.settings
         };
         verify::verify(self.merger, &meta, &tally, &settings, memory).await?;

@@ -7,6 +7,7 @@ use rutile_runtime::{CpuPool, Spawner, Task};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Entries};
+use crate::downsample::Downsample;
 use crate::entries::Decoder;
 use crate::error::{Reason, Result};
 use crate::frames;
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) count: fn(&Progress, u64),
     /// Whether batches sum up their postings.
     pub(crate) sum_postings: bool,
+    /// What is made of each batch, if it is not to stay as it is.
+    pub(crate) downsample: Option<Arc<Downsample>>,
 }
 
 /// The checked batches of a block. Dropping it ends the reading.
@@ -114,10 +117,7 @@ async fn read(
         let (input, settings) = (Arc::clone(&input), settings.clone());
         let spawner = settings.spawner.clone();
         let reading = Arc::clone(&input);
-        let work = async move {
-            let count = |bytes| (settings.count)(&settings.progress, bytes);
-            frames::read(&reading, entries?, &settings.pool, count).await
-        };
+        let work = async move { frames::read(&reading, entries?, &settings).await };
         let task = spawner.spawn("read chunks", work).abort_on_drop();
         async move { task.await.unwrap_or_else(|e| Err(input.ended(&e))) }
     });

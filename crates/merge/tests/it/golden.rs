@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rutile_block::{BlockId, Meta};
-use rutile_merge::{Downsample, Merged};
+use rutile_merge::Merged;
 
 use crate::world::{World, id};
 
@@ -97,9 +97,7 @@ async fn the_recorded_downsampled_blocks_come_out_byte_for_byte() {
             });
             let world = World::new();
             let input = world.add_dir(&bucket.join(source.unwrap().id.to_string()));
-            let merged = world
-                .merge_by(Downsample::new(from, to), &[input], id(1))
-                .await;
+            let merged = world.make(&[input], id(1), Some(to)).await;
             let Merged::Block(merged) = merged.unwrap() else {
                 panic!("nothing was left");
             };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rutile_block::{BlockId, Contract, Meta, file_key};
 use rutile_disk::{AsyncDisk, MemoryDisk};
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_merge::{Concatenate, Error, MergeFunction, MergePlan, Merged, Merger, Progress};
+use rutile_merge::{Concatenate, Error, MergePlan, Merged, Merger, Progress};
 use rutile_objstore::BucketReader as _;
 use rutile_objstore::fake::{FaultyBucket, MemoryBucket};
 use rutile_runtime::{CpuPool, Ledger, ManualClock, TaskGroup};
@@ -76,19 +76,21 @@ impl World {
     }
 
     pub(crate) async fn merge(&self, inputs: &[Meta], output: BlockId) -> Result<Merged, Error> {
-        self.merge_by(Concatenate, inputs, output).await
+        self.make(inputs, output, None).await
     }
 
-    pub(crate) async fn merge_by(
+    /// Merges, or downsamples.
+    pub(crate) async fn make(
         &self,
-        function: impl MergeFunction,
         inputs: &[Meta],
         output: BlockId,
+        downsample_to: Option<i64>,
     ) -> Result<Merged, Error> {
         let plan = MergePlan {
             inputs,
             output,
-            function: Arc::new(function),
+            downsample_to,
+            function: Arc::new(Concatenate),
             extensions: None,
         };
         self.merger.merge(plan, &self.progress).await
