@@ -125,6 +125,7 @@ stop_store
 say "fetcher: filter chain of 100,000 blocks, cold and warm load of 10,000"
 cargo bench --locked --quiet --profile "$PROFILE" --package rutile-fetcher --bench filter_chain --bench cold_load
 
+compactor=("$(program rutile-compact "$PROFILE")")
 # compact NAME FOLDER: copies the folder, then compacts the copy; each is timed from start to end, without a sync. The
 # files are older than the consistency delay.
 compact() {
@@ -138,15 +139,15 @@ compact() {
   sync
   printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$bucket" >"$HOME_DIR/compact.yml"
   begin=$(date +%s%N)
-  "$(program rutile-compact "$PROFILE")" --objstore.config-file "$HOME_DIR/compact.yml" --data-dir "$bucket-data" \
+  "${compactor[@]}" --objstore.config-file "$HOME_DIR/compact.yml" --data-dir "$bucket-data" \
     --http-address "$HTTP" >"$HOME_DIR/compact.log" 2>&1 &
   job=$!
   while now=$(grep -o 'VmHWM:.*' "/proc/$job/status" 2>/dev/null); do
     peak=$now
     sleep 0.05
   done
-  wait "$job" || fail "rutile-compact failed; its log is $HOME_DIR/compact.log"
-  printf '%s: cp -r %d ms, rutile-compact %d ms, %s, scratch %s, %d merges\n' "$1" "$copied" \
+  wait "$job" || fail "${compactor[*]} failed; its log is $HOME_DIR/compact.log"
+  printf '%s: cp -r %d ms, %s %d ms, %s, scratch %s, %d merges\n' "$1" "$copied" "${compactor[0]##*/}" \
     $((($(date +%s%N) - begin) / 1000000)) "$peak" "$(du -sh "$bucket-data" | cut -f1)" \
     "$(grep -c 'msg="merged blocks"' "$HOME_DIR/compact.log")"
   rm -rf "$bucket" "$bucket-data"
@@ -174,3 +175,16 @@ if [ ! -d "$WIDE" ]; then
   mv "$WIDE.new" "$WIDE"
 fi
 compact "5,000,000 series" "$WIDE"
+
+say "downsampling: a block of two days to five minutes"
+LONG=$HOME_DIR/two-days
+[ -d "$LONG" ] || { genblocks -out "$LONG.new" -series 20000 -blocks 1 -block-hours 48 && mv "$LONG.new" "$LONG"; }
+for _ in 1 2 3; do
+  compact "20,000 series" "$LONG"
+  # By hand: Thanos's in the same run.
+  if [ -n "${THANOS:-}" ]; then
+    ours=("${compactor[@]}") compactor=("$THANOS" compact)
+    compact "20,000 series" "$LONG"
+    compactor=("${ours[@]}")
+  fi
+done

@@ -246,9 +246,10 @@ impl BitWriter {
             left -= self.free;
         }
         let whole = left.div_ceil(8);
-        let bytes = bits.to_be_bytes();
-        self.bytes
-            .extend_from_slice(bytes.get(..whole as usize).unwrap_or_default());
+        // All eight bytes are one store; as many as are wanted would be a call.
+        let len = self.bytes.len() + whole as usize;
+        self.bytes.extend_from_slice(&bits.to_be_bytes());
+        self.bytes.truncate(len);
         self.free = whole * 8 - left;
     }
 

@@ -118,16 +118,15 @@ impl Step {
         times: &mut Ends,
         mut each: impl FnMut(i64, &Window) -> Result<()>,
     ) -> Result<()> {
-        let samples = buffers
-            .times
-            .iter()
-            .copied()
-            .zip(buffers.floats.iter().copied());
-        let last = buffers.times.last().copied().unwrap_or_default();
-        floats::windows(samples, last, self.to_ms, |end, window| {
-            times.see(end);
-            each(end, window)
-        })
+        floats::windows(
+            &buffers.times,
+            &buffers.floats,
+            self.to_ms,
+            |end, window| {
+                times.see(end);
+                each(end, window)
+            },
+        )
     }
 
     fn histograms(

@@ -39,50 +39,58 @@ impl Window {
         };
     }
 
-    #[inline]
-    fn add(&mut self, value: f64) {
-        self.counter = match self.last {
-            Some(last) if value < last => self.counter + value,
-            Some(last) => self.counter + (value - last),
-            None => value,
+    /// Adds samples, one at least.
+    fn add(&mut self, values: &[f64]) {
+        let Some((first, _)) = values.split_first() else {
+            return;
         };
-        self.last = Some(value);
-        self.count += 1.0;
-        self.sum += value;
-        // Of a NaN neither holds, as in the reference.
-        if value < self.min {
-            self.min = value;
+        let (mut counter, mut last) = match self.last {
+            Some(last) => (self.counter, last),
+            None => (*first, *first),
+        };
+        let is_first = self.last.is_none();
+        let (mut sum, mut min, mut max) = (self.sum, self.min, self.max);
+        for (at, &value) in values.iter().enumerate() {
+            if at > 0 || !is_first {
+                counter += if value < last { value } else { value - last };
+            }
+            last = value;
+            sum += value;
+            // Of a NaN neither holds, as in the reference.
+            min = if value < min { value } else { min };
+            max = if value > max { value } else { max };
         }
-        if value > self.max {
-            self.max = value;
-        }
+        *self = Self {
+            count: self.count + values.len() as f64,
+            sum,
+            min,
+            max,
+            counter,
+            last: Some(last),
+        };
     }
 }
 
-/// Hands on each window of the samples with its end, which is not beyond `last`, the time of the last sample.
-#[inline]
+/// Hands on each window of the samples with its end, which is not beyond the time of the last sample.
 pub(crate) fn windows(
-    samples: impl Iterator<Item = (i64, f64)>,
-    last: i64,
+    times: &[i64],
+    values: &[f64],
     resolution: i64,
     mut each: impl FnMut(i64, &Window) -> Result<()>,
 ) -> Result<()> {
     let mut window = Window::new();
-    let mut open: Option<i64> = None;
-    for (t, value) in samples {
-        if open.is_none_or(|end| t > end) {
-            if let Some(end) = open {
-                each(end, &window)?;
-                window.clear();
-            }
-            open = Some(window_end(t, resolution).min(last));
-        }
-        window.add(value);
+    let last = times.last().copied().unwrap_or_default();
+    let (mut times, mut values) = (times, values);
+    while let Some(first) = times.first() {
+        let end = window_end(*first, resolution).min(last);
+        let count = times.iter().take_while(|t| **t <= end).count();
+        let (these, others) = values.split_at_checked(count).unwrap_or((values, &[]));
+        window.add(these);
+        each(end, &window)?;
+        window.clear();
+        (times, values) = (times.get(count..).unwrap_or_default(), others);
     }
-    match open {
-        Some(end) => each(end, &window),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Downsamples raw samples.
@@ -96,31 +104,39 @@ pub(crate) fn raw(
         let (Some(times), Some(values)) = (times.get(batch.clone()), values.get(batch)) else {
             break;
         };
-        let mut samples = times.iter().copied().zip(values.iter().copied());
-        let is_number = |sample: &(i64, f64)| !sample.1.is_nan();
-        // Both are there, or none is.
-        let (first, last) = (
-            samples.clone().find(is_number),
-            samples.clone().rfind(is_number),
-        );
-        let (Some(first), Some(last)) = (first, last) else {
-            continue;
-        };
-        let mut chunk = FloatChunk::default();
-        chunk.counter.append(first.0, first.1)?;
-        let numbers = samples.by_ref().filter(is_number);
-        windows(numbers, last.0, resolution, |end, window| {
-            chunk.times.see(end);
-            chunk.count.append(end, window.count)?;
-            chunk.sum.append(end, window.sum)?;
-            chunk.min.append(end, window.min)?;
-            chunk.max.append(end, window.max)?;
-            Ok(chunk.counter.append(end, window.counter)?)
-        })?;
-        chunk.counter.append(chunk.times.last, last.1)?;
-        out.extend(chunk.finish());
+        // All are looked at: without an early end several are compared at a time.
+        if values.iter().fold(false, |any, value| any | value.is_nan()) {
+            let numbers = times
+                .iter()
+                .zip(values)
+                .filter(|(_, value)| !value.is_nan());
+            let (times, values): (Vec<i64>, Vec<f64>) = numbers.unzip();
+            out.extend(chunk(&times, &values, resolution)?);
+        } else {
+            out.extend(chunk(times, values, resolution)?);
+        }
     }
     Ok(())
+}
+
+/// The chunk of samples of which none is NaN; none of no samples.
+fn chunk(times: &[i64], values: &[f64], resolution: i64) -> Result<Option<Aggregated>> {
+    let ends = times.first().zip(values.first()).zip(values.last());
+    let Some(((first_time, first), last)) = ends else {
+        return Ok(None);
+    };
+    let mut chunk = FloatChunk::default();
+    chunk.counter.append(*first_time, *first)?;
+    windows(times, values, resolution, |end, window| {
+        chunk.times.see(end);
+        chunk.count.append(end, window.count)?;
+        chunk.sum.append(end, window.sum)?;
+        chunk.min.append(end, window.min)?;
+        chunk.max.append(end, window.max)?;
+        Ok(chunk.counter.append(end, window.counter)?)
+    })?;
+    chunk.counter.append(chunk.times.last, *last)?;
+    Ok(chunk.finish())
 }
 
 /// The first and the last end of a window.

@@ -30,6 +30,9 @@ pub(crate) struct Window {
     counter: Option<FloatHistogram>,
     /// The last sample, at the schema of all.
     previous: FloatHistogram,
+    /// For its memory: a sample at that schema, and what it adds to the counter.
+    reduced: FloatHistogram,
+    increase: FloatHistogram,
 }
 
 /// Downsamples raw histograms of one kind: all with exponential buckets, or all with custom ones.
@@ -99,32 +102,37 @@ pub(crate) fn windows(
 
 impl Window {
     fn add(&mut self, original: &FloatHistogram, schema: i32) -> Result<()> {
-        let histogram = original.copy_to_schema(schema)?;
+        let histogram = if original.schema == schema {
+            original
+        } else {
+            self.reduced.copy_from_at(original, schema)?;
+            &self.reduced
+        };
         match &mut self.counter {
             None => self.counter = Some(histogram.clone()),
             Some(counter) => {
                 let is_gauge = histogram.counter_reset_hint == CounterResetHint::Gauge;
                 // A schema that rises is a reset, so it is the sample as it was that is asked.
                 if !is_gauge && original.detect_reset(&self.previous) {
-                    counter.add(&histogram)?;
+                    counter.add(histogram)?;
                 } else {
-                    let mut increase = histogram.clone();
-                    increase.sub(&self.previous)?;
-                    counter.add(&increase)?;
+                    self.increase.copy_from(histogram);
+                    self.increase.sub(&self.previous)?;
+                    counter.add(&self.increase)?;
                 }
             }
         }
         match &mut self.sum {
             None => self.sum = Some(histogram.clone()),
             Some(sum) => {
-                sum.add(&histogram)?;
+                sum.add(histogram)?;
             }
         }
         if let Some(sum) = &mut self.sum {
             // A sum may be less than the one before it, which is no reset.
             sum.counter_reset_hint = CounterResetHint::Gauge;
         }
-        self.previous = histogram;
+        self.previous.copy_from(histogram);
         self.count += 1.0;
         Ok(())
     }

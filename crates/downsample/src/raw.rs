@@ -52,7 +52,11 @@ impl Buffers {
     pub(crate) fn clear(&mut self) {
         self.times.clear();
         self.floats.clear();
-        self.histograms.clear();
+        // The next chunks are decoded into the memory of these.
+        self.chunk
+            .histograms
+            .extend(self.histograms.drain(..).map(Some));
+        self.chunk.clear();
     }
 
     /// What a chunk holds; none if it holds nothing. All but floats are decoded for that.

@@ -18,7 +18,7 @@ use crate::downsample::Downsample;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::progress::Progress;
-use crate::source::{Settings, Source};
+use crate::source::{IN_FLIGHT, Settings, Source};
 use crate::spill::Scratch;
 use crate::symbols::{SymbolMap, unite};
 use crate::{MergePlan, Merged, Merger, output, plan, verify};
@@ -29,6 +29,8 @@ const OPENING: usize = 8;
 const SOURCES: u64 = 64 << 20;
 /// Bytes of a batch's chunks: no range read is longer, and none shorter for its own sake.
 const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=1 << 20;
+/// Batches that are downsampled at a time for each thread: while one takes long, such as one of histograms, the others go on.
+const DOWNSAMPLING_PER_THREAD: usize = 3;
 /// Bytes of compressed postings that stay in memory.
 const POSTINGS: usize = 64 << 20;
 /// Full parts that wait to be uploaded.
@@ -51,9 +53,10 @@ pub(crate) async fn merge(
     progress.expect(bytes, series);
     let mut settings = settings(merger, &group, inputs.len(), progress);
     let resolution = metas.first().map_or(0, |m| m.thanos.downsample.resolution);
-    settings.downsample = plan
-        .downsample_to
-        .map(|to| Arc::new(Downsample::new(resolution, to)));
+    if let Some(to) = plan.downsample_to {
+        settings.downsample = Some(Arc::new(Downsample::new(resolution, to)));
+        settings.in_flight = merger.pool.threads() * DOWNSAMPLING_PER_THREAD;
+    }
     let account = merger.ledger.account(format!("merge {}", plan.output));
     // Of a segment and of the index: parts that are sent, and those before and behind the queue.
     let parts = PARTS + 2 * (PARTS_IN_FLIGHT + 1);
@@ -124,6 +127,7 @@ pub(crate) fn settings(
         spawner: group.spawner(),
         progress: Arc::clone(progress),
         batch: *BATCH.end(),
+        in_flight: IN_FLIGHT,
         count: Progress::read,
         sum_postings: false,
         downsample: None,
@@ -200,6 +204,7 @@ impl Job<'_> {
             count: Progress::verified,
             sum_postings: true,
             downsample: None,
+            in_flight: IN_FLIGHT,
             ..self.settings
         };
         verify::verify(self.merger, &meta, &tally, &settings, memory).await?;

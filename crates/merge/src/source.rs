@@ -15,9 +15,9 @@ use crate::input::{Input, windows};
 use crate::progress::Progress;
 use crate::symbols::SymbolMap;
 
-/// Batches of one block whose chunks are being read or checked.
-const IN_FLIGHT: usize = 2;
-/// Checked batches that wait to be merged.
+/// Batches of one block whose chunks are being read or checked at a time.
+pub(crate) const IN_FLIGHT: usize = 2;
+/// Parts of the series section that wait to be read.
 const QUEUED: usize = 1;
 /// Windows of the index in memory: one read ahead, one being read, one being decoded.
 const WINDOWS: u64 = 3;
@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) progress: Arc<Progress>,
     /// Bytes of the chunks of a batch.
     pub(crate) batch: u64,
+    /// Batches that are read, checked or downsampled at a time.
+    pub(crate) in_flight: usize,
     /// What counts the bytes that are read.
     pub(crate) count: fn(&Progress, u64),
     /// Whether batches sum up their postings.
@@ -52,8 +54,13 @@ pub(crate) struct Source {
 impl Settings {
     /// Bytes that one source keeps in memory: windows, and batches with what was decoded of them.
     pub(crate) fn memory(&self) -> u64 {
-        let batches = (IN_FLIGHT + QUEUED + 2) as u64;
+        let batches = (self.in_flight + self.queued() + 2) as u64;
         batches * self.batch * 5 / 4 + WINDOWS * self.window()
+    }
+
+    /// Checked batches that wait to be merged.
+    fn queued(&self) -> usize {
+        self.in_flight.div_ceil(2)
     }
 
     fn window(&self) -> u64 {
@@ -64,7 +71,7 @@ impl Settings {
 impl Source {
     pub(crate) fn start(input: Arc<Input>, symbols: SymbolMap, settings: &Settings) -> Self {
         let (decoding, decoded) = entries(&input, symbols, settings);
-        let (sender, batches) = mpsc::channel(QUEUED);
+        let (sender, batches) = mpsc::channel(settings.queued());
         let name = format!("read {}", input.id);
         let read = read(Arc::clone(&input), decoded, settings.clone(), sender);
         let reading = settings.spawner.spawn(name, read).abort_on_drop();
@@ -121,7 +128,7 @@ async fn read(
         let task = spawner.spawn("read chunks", work).abort_on_drop();
         async move { task.await.unwrap_or_else(|e| Err(input.ended(&e))) }
     });
-    let mut batches = std::pin::pin!(batches.buffered(IN_FLIGHT));
+    let mut batches = std::pin::pin!(batches.buffered(settings.in_flight));
     while let Some(batch) = batches.next().await {
         let ended = batch.is_err();
         if sender.send(batch).await.is_err() || ended {
