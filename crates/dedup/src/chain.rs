@@ -1,9 +1,10 @@
 //! Every sample of all replicas, one for each time.
 //!
 //! Source: Prometheus 3.9, `storage/merge.go`, `chainSampleIterator`. Which replica wins a tie is an
-//! accident of its heap, and differs from sample to sample; since values may differ, the heap is Go's
-//! `container/heap`, step by step.
+//! accident of its heap, and differs from sample to sample; since values may differ, the heap is Go's,
+//! step by step.
 
+use crate::heap::Heap;
 use crate::runs::Run;
 use crate::series::Series;
 
@@ -23,7 +24,8 @@ struct Chain<'a> {
     next: Vec<usize>,
     /// The replica that is being read; the heap has the others.
     present: usize,
-    heap: Heap,
+    /// By the time of the sample at which a replica stands.
+    heap: Heap<i64>,
     last_time: i64,
     started: bool,
 }
@@ -40,7 +42,7 @@ impl<'a> Chain<'a> {
         };
         for replica in 1..times.len() {
             if let Some(time) = chain.read(replica) {
-                chain.heap.push(Head { time, replica });
+                chain.heap.push(time, replica);
             }
         }
         chain
@@ -62,17 +64,16 @@ impl<'a> Chain<'a> {
                 if time == self.last_time {
                     continue;
                 }
-                if self.heap.first().is_none_or(|first| time < first.time) {
+                if self.heap.first().is_none_or(|first| time < first) {
                     return Some(self.take(time, changed));
                 }
-                let replica = self.present;
-                self.heap.push(Head { time, replica });
+                self.heap.push(time, self.present);
             }
-            let head = self.heap.pop()?;
-            self.present = head.replica;
+            let (time, replica) = self.heap.pop()?;
+            self.present = replica;
             changed = true;
-            if head.time != self.last_time {
-                return Some(self.take(head.time, changed));
+            if time != self.last_time {
+                return Some(self.take(time, changed));
             }
         }
     }
@@ -84,55 +85,5 @@ impl<'a> Chain<'a> {
             forgets,
             ..Run::one(self.present, at)
         }
-    }
-}
-
-/// The sample at which a replica stands.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    time: i64,
-    replica: usize,
-}
-
-/// Go's `container/heap`, by time alone.
-#[derive(Debug, Default)]
-struct Heap(Vec<Head>);
-
-impl Heap {
-    fn first(&self) -> Option<&Head> {
-        self.0.first()
-    }
-
-    fn push(&mut self, head: Head) {
-        self.0.push(head);
-        let mut child = self.0.len() - 1;
-        while child > 0 {
-            let parent = (child - 1) / 2;
-            if self.0[child].time >= self.0[parent].time {
-                break;
-            }
-            self.0.swap(child, parent);
-            child = parent;
-        }
-    }
-
-    fn pop(&mut self) -> Option<Head> {
-        let len = self.0.len().checked_sub(1)?;
-        self.0.swap(0, len);
-        let mut parent = 0;
-        loop {
-            let (left, right) = (2 * parent + 1, 2 * parent + 2);
-            if left >= len {
-                break;
-            }
-            let right_is_less = right < len && self.0[right].time < self.0[left].time;
-            let child = if right_is_less { right } else { left };
-            if self.0[child].time >= self.0[parent].time {
-                break;
-            }
-            self.0.swap(child, parent);
-            parent = child;
-        }
-        self.0.pop()
     }
 }

@@ -11,6 +11,7 @@
 
 mod chain;
 mod function;
+mod heap;
 mod penalty;
 mod pseudo;
 mod replica;
@@ -22,7 +23,9 @@ mod series;
 mod tests;
 
 pub use function::{Function, UnknownFunction, is_counter_function};
+pub use heap::Heap;
 pub use pseudo::pseudo_replicas;
+pub use replica::tolerance;
 pub use runs::{Run, take};
 pub use samples::dedup;
 pub use series::Series;

@@ -64,8 +64,10 @@ impl Piece {
     }
 }
 
-/// How far apart samples of different replicas must lie, ms.
-pub(crate) fn tolerance(interval: i64) -> i64 {
+/// How far apart samples of different replicas must lie for [`Function::Replica`](crate::Function::Replica),
+/// ms, given the scrape interval, ms.
+#[must_use]
+pub fn tolerance(interval: i64) -> i64 {
     (interval / TOLERANCE_DIVISOR).clamp(1, MAX_TOLERANCE_MS)
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::batch::{Batch, Chunk, Label};
 use crate::digest::{self, Tally};
 use crate::error::{Error, Reason, Result};
-use crate::function::{ChunkSink, Conflict, MergeFunction, Piece};
+use crate::function::{ChunkSink, MergeFunction, Piece, Refusal};
 use crate::input::Input;
 use crate::layout::{Layout, Part};
 use crate::progress::Progress;
@@ -239,7 +239,7 @@ impl Combiner {
         }
         self.selection.clear();
         let merged = self.function.merge(&pieces, &mut self.selection);
-        merged.map_err(|conflict| self.conflict(conflict))?;
+        merged.map_err(|refusal| self.refused(refusal))?;
         let slices: SmallVec<[(&[Chunk], &[u8]); FEW]> = self.selection.slices(&pieces).collect();
         let mut state = labels_digest;
         let (tally, chunks) = (&mut self.tally, &mut rows.chunks);
@@ -279,19 +279,24 @@ impl Combiner {
         }
     }
 
-    fn conflict(&self, conflict: Conflict) -> Error {
-        let (Some(first), Some(second)) = (
-            self.inputs.get(conflict.first),
-            self.inputs.get(conflict.second),
-        ) else {
-            let message = "the merge function names an input that is not there";
-            return Error::passing(self.output, ErrorKind::Internal, message);
+    fn refused(&self, refusal: Refusal) -> Error {
+        let (input, reason, message) = match refusal {
+            Refusal::Overlap { first, second } => {
+                let first = self.inputs.get(first).map(|first| first.id);
+                let first = first.unwrap_or(self.output);
+                let message =
+                    format!("a series has a chunk that overlaps with one of block {first}");
+                (second, Reason::OverlappingChunks, message)
+            }
+            Refusal::Damaged { input, what } => (input, Reason::ChunkChecksum, what),
         };
-        let message = format!(
-            "a series has a chunk that overlaps with one of block {}",
-            first.id
-        );
-        second.fault(Reason::OverlappingChunks, message)
+        match self.inputs.get(input) {
+            Some(input) => input.fault(reason, message),
+            None => {
+                let message = "the merge function names an input that is not there";
+                Error::passing(self.output, ErrorKind::Internal, message)
+            }
+        }
     }
 }
 

@@ -12,8 +12,13 @@ pub trait MergeFunction: Debug + Send + Sync + 'static {
     /// start of the input's range, never none. What is put out must be in order of time.
     ///
     /// # Errors
-    /// Two inputs whose chunks cannot stand beside each other.
-    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Conflict>;
+    /// Inputs of which nothing can be made.
+    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Refusal>;
+
+    /// Whether it makes something of inputs that overlap in time.
+    fn takes_overlaps(&self) -> bool {
+        false
+    }
 }
 
 /// Takes the chunks of the output series.
@@ -37,16 +42,26 @@ pub struct Piece<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// Two inputs of which one has a chunk where the other has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conflict {
-    /// The input with the earlier chunk.
-    pub first: usize,
-    /// The input whose chunk starts before the other ends.
-    pub second: usize,
+/// Why nothing can be made of the chunks of a series. Inputs are counted as in [`Piece::input`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// One input has a chunk where another one has one.
+    Overlap {
+        /// The input with the earlier chunk.
+        first: usize,
+        /// The input whose chunk starts before the other ends.
+        second: usize,
+    },
+    /// The chunks of an input are not what they claim to be.
+    Damaged {
+        /// Which one.
+        input: usize,
+        /// What is wrong with them.
+        what: String,
+    },
 }
 
-/// Puts the pieces one behind the other. An overlap is a conflict.
+/// Puts the pieces one behind the other. An overlap is refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Concatenate;
 
@@ -85,12 +100,12 @@ impl<'a> Piece<'a> {
 }
 
 impl MergeFunction for Concatenate {
-    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Conflict> {
+    fn merge(&self, pieces: &[Piece<'_>], out: &mut dyn ChunkSink) -> Result<(), Refusal> {
         for (i, piece) in pieces.iter().enumerate() {
             if let Some(before) = i.checked_sub(1).and_then(|before| pieces.get(before))
                 && before.max_time() >= piece.min_time()
             {
-                return Err(Conflict {
+                return Err(Refusal::Overlap {
                     first: before.input,
                     second: piece.input,
                 });

@@ -1,8 +1,8 @@
 //! The streaming merge of blocks: from range reads to a multipart upload, without a local copy.
 //!
-//! Owns the pipeline that reads blocks which do not overlap in time, checks every series and chunk,
-//! puts the chunks of equal series one behind the other undecoded, writes one block, and reads it
-//! back before it commits it. Promises: what is committed holds exactly what the inputs hold (BC-13);
+//! Owns the pipeline that reads blocks, checks every series and chunk, puts the chunks of equal series
+//! one behind the other undecoded, or makes one series of those that overlap ([`Overlapping`]), writes
+//! one block, and reads it back before it commits it. Promises: what is committed holds exactly what the inputs hold (BC-13);
 //! memory is bounded by the buffers, which the ledger knows; a damaged input is an error that names
 //! the block and the reason; a merge that is dropped leaves nothing that anybody takes for a block.
 //! Never marks or deletes a block, never decides what to merge.
@@ -18,6 +18,7 @@ mod function;
 mod input;
 mod layout;
 mod output;
+mod overlap;
 mod plan;
 mod postings;
 mod progress;
@@ -38,7 +39,8 @@ use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, Spawner};
 
 pub use error::{Error, Fault, Reason, Result};
-pub use function::{ChunkSink, Concatenate, Conflict, MergeFunction, Piece};
+pub use function::{ChunkSink, Concatenate, MergeFunction, Piece, Refusal};
+pub use overlap::Overlapping;
 pub use progress::{Progress, ProgressSnapshot};
 pub use verify::Contents;
 
@@ -64,7 +66,8 @@ pub struct Merger {
 /// What to merge into what.
 #[derive(Debug, Clone)]
 pub struct MergePlan<'a> {
-    /// The inputs, in any order: one at least, of one group, not overlapping in time.
+    /// The inputs, in any order: one at least, of one group, not overlapping in time unless the
+    /// function takes overlaps.
     pub inputs: &'a [Meta],
     /// The output.
     pub output: BlockId,

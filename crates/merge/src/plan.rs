@@ -12,7 +12,8 @@ use crate::digest::Tally;
 use crate::error::{Error, Result};
 use crate::output::segment_name;
 
-/// The inputs by the start of their ranges, if they can be merged.
+/// The inputs by the start of their ranges, if they can be merged: if they overlap in time, only by a
+/// function that takes overlaps.
 pub(crate) fn by_time<'a>(plan: &MergePlan<'a>) -> Result<Vec<&'a Meta>> {
     let refused = |message: String| Err(Error::passing(plan.output, ErrorKind::Invalid, message));
     let mut sorted: Vec<&Meta> = plan.inputs.iter().collect();
@@ -29,6 +30,7 @@ pub(crate) fn by_time<'a>(plan: &MergePlan<'a>) -> Result<Vec<&'a Meta>> {
             first.id
         ));
     }
+    let overlaps = plan.function.takes_overlaps();
     let group = first.group_key();
     for pair in sorted.windows(2) {
         if let [before, after] = pair {
@@ -38,7 +40,7 @@ pub(crate) fn by_time<'a>(plan: &MergePlan<'a>) -> Result<Vec<&'a Meta>> {
                     before.id, after.id
                 ));
             }
-            if before.max_time > after.min_time {
+            if !overlaps && before.max_time > after.min_time {
                 return refused(format!("{} and {} overlap in time", before.id, after.id));
             }
         }

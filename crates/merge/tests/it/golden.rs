@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use rutile_block::{BlockId, Meta};
-use rutile_merge::Merged;
+use rutile_dedup::Function;
+use rutile_merge::{Merged, Overlapping};
 
 use crate::world::{World, id};
 
@@ -109,4 +110,46 @@ async fn the_recorded_downsampled_blocks_come_out_byte_for_byte() {
         made,
         [("raw", 300_000), ("long", 300_000), ("long", 3_600_000)]
     );
+}
+
+/// Merges replicas by a function, then the results into a longer block.
+async fn check_replicas(name: &str, function: Function) {
+    let ha = rutile_testkit::golden().join("ha");
+    let recorded = metas(&ha.join(name));
+    let mut lengths = Vec::new();
+    for recorded in &recorded {
+        let world = World::new();
+        let parents = &recorded.compaction.parents;
+        let mut inputs: Vec<Meta> = Vec::new();
+        for parent in parents {
+            let folder = match recorded.compaction.level {
+                2 => "input",
+                _ => name,
+            };
+            let mut meta = world.add_dir(&ha.join(folder).join(parent.id.to_string()));
+            meta.thanos.labels = meta.thanos.labels.without(&["replica"]);
+            inputs.push(meta);
+        }
+        inputs.reverse();
+        let merged = world
+            .merge_by(Overlapping::new(function), &inputs, id(1))
+            .await;
+        let Merged::Block(merged) = merged.unwrap() else {
+            panic!("nothing was left");
+        };
+        // The reference lists parents with the same times in any order.
+        let mut recorded = recorded.clone();
+        { &mut recorded.compaction.parents }.sort_by_key(|parent| (parent.min_time, parent.id));
+        compare(&world, &ha.join(name), &recorded, &merged).await;
+        lengths.push((parents.len(), recorded.duration_ms() / 3_600_000));
+    }
+    lengths.sort_unstable();
+    let pairs = [(2, 2); 6];
+    assert_eq!(lengths, [&pairs[..], &[(4, 8)]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_become_the_recorded_blocks_byte_for_byte() {
+    check_replicas("penalty", Function::Penalty).await;
+    check_replicas("chain", Function::Chain).await;
 }

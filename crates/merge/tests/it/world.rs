@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rutile_block::{BlockId, Contract, Meta, file_key};
 use rutile_disk::{AsyncDisk, MemoryDisk};
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_merge::{Concatenate, Error, MergePlan, Merged, Merger, Progress};
+use rutile_merge::{Concatenate, Error, MergeFunction, MergePlan, Merged, Merger, Progress};
 use rutile_objstore::BucketReader as _;
 use rutile_objstore::fake::{FaultyBucket, MemoryBucket};
 use rutile_runtime::{CpuPool, Ledger, ManualClock, TaskGroup};
@@ -91,6 +91,22 @@ impl World {
             output,
             downsample_to,
             function: Arc::new(Concatenate),
+            extensions: None,
+        };
+        self.merger.merge(plan, &self.progress).await
+    }
+
+    pub(crate) async fn merge_by(
+        &self,
+        function: impl MergeFunction,
+        inputs: &[Meta],
+        output: BlockId,
+    ) -> Result<Merged, Error> {
+        let plan = MergePlan {
+            inputs,
+            output,
+            downsample_to: None,
+            function: Arc::new(function),
             extensions: None,
         };
         self.merger.merge(plan, &self.progress).await
