@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rutile_block::{Contract, InvariantId};
+use rutile_dedup::Function;
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
@@ -144,7 +145,7 @@ struct MergeArgs {
         value_name = "N"
     )]
     fetch_concurrency: usize,
-    /// Merge blocks that overlap (not supported yet).
+    /// Merge blocks that overlap. With --deduplication.replica-label they are merged anyway.
     #[arg(long = "compact.enable-vertical-compaction", hide = true)]
     vertical: bool,
     /// Largest index that a compaction may yield; a block with which it would is marked no-compact.
@@ -158,15 +159,17 @@ struct MergeArgs {
     /// Accepted for compatibility: such blocks are always marked no-compact.
     #[arg(long = "compact.skip-block-with-out-of-order-chunks", hide = true)]
     skip_out_of_order: bool,
-    /// How blocks of replicas are merged (not supported yet).
+    /// How blocks that overlap are merged: empty: all samples of all of them; penalty, replica: those of one
+    /// replica at a time (see docs/deduplication.md).
     #[arg(
         long = "deduplication.func",
         default_value = "",
-        value_parser = ["", "penalty"],
+        value_parser = ["", "penalty", "replica"],
         value_name = "FUNC"
     )]
     dedup_func: String,
-    /// Label that tells replicas apart, repeatable (not supported yet).
+    /// Label that tells replicas apart, repeatable, with commas: blocks that differ only there are merged, and
+    /// lose it. What was merged cannot be taken apart again.
     #[arg(long = "deduplication.replica-label", value_name = "NAME")]
     replica_label: Vec<String>,
     /// Downsample nothing, and do not expect that anybody does: retention waits for nothing.
@@ -189,6 +192,24 @@ struct MergeArgs {
         value_name = "LEVEL"
     )]
     max_level: usize,
+}
+
+impl MergeArgs {
+    /// How blocks that overlap are merged, if they are.
+    fn vertical(&self) -> Option<Function> {
+        let vertical = self.vertical || !self.replica_labels().is_empty();
+        vertical.then(|| match self.dedup_func.as_str() {
+            "penalty" => Function::Penalty,
+            "replica" => Function::Replica,
+            _ => Function::Chain,
+        })
+    }
+
+    fn replica_labels(&self) -> Vec<String> {
+        let names = self.replica_label.iter().flat_map(|text| text.split(','));
+        let names = names.map(str::trim).filter(|name| !name.is_empty());
+        names.map(str::to_owned).collect()
+    }
 }
 
 /// How long things are kept.
@@ -298,7 +319,7 @@ impl CompactArgs {
         self.refuse()?;
         self.check(now_ms)?;
         let yaml = self.blocks.selector.expanded_content()?.unwrap_or_default();
-        let shard = LabelShard::from_yaml(&yaml, Vec::new())
+        let shard = LabelShard::from_yaml(&yaml, self.merge.replica_labels())
             .map_err(|error| Failure::new(error.kind(), &error))?;
         Ok(CompactConfig {
             fetcher: FetcherConfig {
@@ -318,6 +339,8 @@ impl CompactArgs {
             },
             contract: self.contract()?,
             planner: Planner::new(self.merge.max_level, self.merge.max_index_size.bytes()),
+            vertical: self.merge.vertical(),
+            replica_labels: self.merge.replica_labels(),
             retention: self.retention()?,
             concurrency: self.merge.concurrency,
             downsample_concurrency: self.merge.downsample_concurrency,
@@ -331,23 +354,7 @@ impl CompactArgs {
     /// Refuses what is known and not supported yet.
     fn refuse(&self) -> Result<(), Failure> {
         let merge = &self.merge;
-        let overlapping = "blocks that overlap are left alone and reported until then";
         for (set, flag, instead) in [
-            (
-                merge.vertical,
-                "--compact.enable-vertical-compaction",
-                overlapping,
-            ),
-            (
-                !merge.dedup_func.is_empty(),
-                "--deduplication.func",
-                overlapping,
-            ),
-            (
-                !merge.replica_label.is_empty(),
-                "--deduplication.replica-label",
-                "blocks of replicas are kept apart until then",
-            ),
             (
                 merge.accept_malformed_index,
                 "--debug.accept-malformed-index",
@@ -378,6 +385,12 @@ impl CompactArgs {
         ];
         if let Some((_, flag)) = at_least_one.iter().find(|(value, _)| *value == 0) {
             return Err(invalid(format!("{flag} must be at least 1")));
+        }
+        let func = &self.merge.dedup_func;
+        if !func.is_empty() && self.merge.replica_labels().is_empty() {
+            return Err(invalid(format!(
+                "--deduplication.func={func} needs to know what replicas are: set --deduplication.replica-label"
+            )));
         }
         if self.merge.max_level > Planner::MAX_LEVEL {
             let (level, most) = (self.merge.max_level, Planner::MAX_LEVEL);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rutile_block::{Contract, MarkKind};
 use rutile_blockio::{BlockEnv, HeaderBudget, NoCache};
+use rutile_dedup::Function;
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_merge::Merger;
+use rutile_merge::{Concatenate, Merger, Overlapping};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, CpuPool, Entropy, Ledger, Spawner};
 use rutile_telemetry::Registry;
@@ -37,6 +38,11 @@ pub struct CompactConfig {
     pub contract: Contract,
     /// What to merge.
     pub planner: Planner,
+    /// How blocks that overlap are merged; none: they are left alone.
+    pub vertical: Option<Function>,
+    /// Labels that tell replicas apart: blocks of a group have the same others, outputs have only
+    /// these.
+    pub replica_labels: Vec<String>,
     /// What to keep.
     pub retention: Retention,
     /// Groups that are worked on at a time.
@@ -125,13 +131,17 @@ impl Compactor {
         fetcher.metrics().show_delays(&config.contract);
         Ok(Self {
             fetcher,
-            chain: FilterChain::for_compact(config.scope, config.contract, Vec::new()),
+            chain: FilterChain::for_compact(config.scope, config.contract, config.replica_labels),
             bucket: parts.bucket,
             lifecycle,
             merger,
             loadable: Loadable::new(headers),
             acquitted: Acquitted::default(),
-            planner: config.planner,
+            planner: config.planner.with_vertical(config.vertical.is_some()),
+            function: match config.vertical {
+                Some(function) => Arc::new(Overlapping::new(function)),
+                None => Arc::new(Concatenate),
+            },
             retention: config.retention,
             contract: config.contract,
             concurrency: config.concurrency,

@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use rutile_block::{BlockId, Contract, GroupKey};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_lifecycle::Lifecycle;
-use rutile_merge::Merger;
+use rutile_merge::{MergeFunction, Merger};
 use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_runtime::{Clock, Entropy};
@@ -44,6 +44,8 @@ pub struct Compactor {
     pub(crate) loadable: Loadable,
     pub(crate) acquitted: Acquitted,
     pub(crate) planner: Planner,
+    /// How blocks are merged.
+    pub(crate) function: Arc<dyn MergeFunction>,
     pub(crate) retention: Retention,
     pub(crate) contract: Contract,
     /// Groups that are worked on at a time.
@@ -97,7 +99,7 @@ impl Compactor {
                 self.show(&view, &selection);
             }
             self.collect_garbage(&view, &selection, &mut report).await;
-            let groups = Groups::of(&view, &selection);
+            let groups = Groups::of(&view, &selection, self.planner.is_vertical());
             if is_first {
                 tell_of_conflicts(&groups);
             }
@@ -172,7 +174,7 @@ impl Compactor {
     }
 
     fn show(&self, view: &View, selection: &Selection) {
-        let groups = Groups::of(view, selection).groups;
+        let groups = Groups::of(view, selection, self.planner.is_vertical()).groups;
         let todo = &self.metrics.todo;
         let (mut compactions, mut blocks, mut overlapping) = (0, 0, 0);
         for group in &groups {

@@ -46,7 +46,8 @@ pub enum Hold {
     NoCompact,
     /// It has a deletion mark, of whatever state (BC-15).
     MarkedForDeletion,
-    /// It overlaps that block in time: only a vertical compaction could merge them.
+    /// It overlaps that block in time, and there is no vertical compaction, or that block is marked
+    /// for deletion.
     Overlaps(BlockId),
     /// It and that block name a common source, though they do not overlap: one of the two lies.
     SharesSource(BlockId),
@@ -73,9 +74,10 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Sorts the wanted blocks of a selection into groups.
+    /// Sorts the wanted blocks of a selection into groups. With `vertical` compaction blocks that
+    /// overlap are not held for that.
     #[must_use]
-    pub fn of(view: &View, selection: &Selection) -> Self {
+    pub fn of(view: &View, selection: &Selection, vertical: bool) -> Self {
         let mut members: BTreeMap<GroupKey, Vec<Member>> = BTreeMap::new();
         for (id, meta) in &selection.wanted {
             let proven = view.blocks.get(id).and_then(times::proven);
@@ -89,7 +91,7 @@ impl Groups {
         }
         let mut groups: Vec<(String, Group)> = members
             .into_iter()
-            .map(|(key, blocks)| (key.to_string(), Group::new(key, blocks)))
+            .map(|(key, blocks)| (key.to_string(), Group::new(key, blocks, vertical)))
             .collect();
         groups.sort_by(|a, b| a.0.cmp(&b.0));
         let mut unread = BTreeSet::new();
@@ -129,11 +131,17 @@ fn hold(id: BlockId, view: &View, selection: &Selection) -> Option<Hold> {
 
 impl Group {
     /// A group of these blocks, in any order; holds back what must not be merged with the others.
+    /// With `vertical` compaction that is what overlaps a block that is marked for deletion: an
+    /// output would hold its place in time, too (BC-15).
     #[must_use]
-    pub fn new(key: GroupKey, mut blocks: Vec<Member>) -> Self {
+    pub fn new(key: GroupKey, mut blocks: Vec<Member>, vertical: bool) -> Self {
         blocks.sort_by_key(|member| (member.times.start, member.meta.id));
-        hold_overlapping(&mut blocks);
-        hold_entangled(&mut blocks);
+        if vertical {
+            hold_beside_marked(&mut blocks);
+        } else {
+            hold_overlapping(&mut blocks);
+            hold_entangled(&mut blocks);
+        }
         Self {
             key,
             blocks,
@@ -177,6 +185,35 @@ fn hold_overlapping(blocks: &mut [Member]) {
         }
         if blocks[at].times.end > reach {
             furthest = Some(at);
+        }
+    }
+}
+
+/// Holds the blocks that share time with one that is marked for deletion.
+fn hold_beside_marked(blocks: &mut [Member]) {
+    let marked = |member: &&mut Member| member.held == Some(Hold::MarkedForDeletion);
+    // The marked block that reaches furthest so far, then, backwards, the one that starts first.
+    let mut furthest: Option<(i64, BlockId)> = None;
+    for member in blocks.iter_mut() {
+        let end = member.times.end;
+        match furthest {
+            _ if marked(&member) => {
+                furthest = furthest.max(Some((end, member.meta.id)));
+            }
+            Some((reach, id)) if member.times.start < reach => {
+                member.held.get_or_insert(Hold::Overlaps(id));
+            }
+            _ => {}
+        }
+    }
+    let mut next: Option<(i64, BlockId)> = None;
+    for member in blocks.iter_mut().rev() {
+        match next {
+            _ if marked(&member) => next = Some((member.times.start, member.meta.id)),
+            Some((start, id)) if start < member.times.end => {
+                member.held.get_or_insert(Hold::Overlaps(id));
+            }
+            _ => {}
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) runs_started: IntCounterVec,
     pub(crate) runs_completed: IntCounterVec,
     pub(crate) compactions: IntCounterVec,
+    pub(crate) vertical_compactions: IntCounterVec,
     pub(crate) failures: IntCounterVec,
     pub(crate) downsampling: DownsampleMetrics,
     pub(crate) garbage: GarbageMetrics,
@@ -77,11 +78,6 @@ impl Metrics {
         let by_resolution = |name: &str, help: &str| by_resolution(&r, name, help);
         r.int_gauge("halted", "Always 0: nothing halts this compactor.")
             .set(0);
-        by_resolution(
-            "group_vertical_compactions_total",
-            "Always 0: not supported yet.",
-        )
-        .reset();
         let marked = r.int_counter_vec(
             "blocks_marked_total",
             "Blocks that were marked.",
@@ -91,6 +87,7 @@ impl Metrics {
             (MarkKind::Deletion, ""),
             (MarkKind::NoCompact, reason::INDEX_SIZE_EXCEEDING),
             (MarkKind::NoCompact, reason::OUT_OF_ORDER_CHUNKS),
+            (MarkKind::NoCompact, reason::DOWNSAMPLE_VERTICAL_COMPACTION),
         ] {
             marked.with_label_values(&[kind.file_name(), why]).inc_by(0);
         }
@@ -100,6 +97,7 @@ impl Metrics {
             runs_started: by_resolution("group_compaction_runs_started_total", "Runs of a group that began."),
             runs_completed: by_resolution("group_compaction_runs_completed_total", "Runs of a group that ended well."),
             compactions: by_resolution("group_compactions_total", "Merges that yielded a block."),
+            vertical_compactions: by_resolution("group_vertical_compactions_total", "Merges of blocks that overlap."),
             failures: by_resolution("group_compactions_failures_total", "Merges that failed."),
             downsampling: DownsampleMetrics::new(registry),
             garbage: GarbageMetrics::new(registry),

@@ -55,7 +55,7 @@ impl Compactor {
                 return report;
             }
         };
-        let Groups { groups, unplaced } = Groups::of(&view, &selection);
+        let Groups { groups, unplaced } = Groups::of(&view, &selection, self.planner.is_vertical());
         let unsettled: BTreeSet<_> = groups
             .into_iter()
             .filter(|group| {

@@ -2,9 +2,11 @@
 //!
 //! Levels are ranges of time aligned to the epoch. Blocks that together fill such a range are merged
 //! into one, the smallest ranges first; the newest block of a group waits, so that a late neighbour
-//! still finds its place. Pure: the same group gives the same plan.
+//! still finds its place. With vertical compaction blocks that overlap come first, the newest one
+//! included. Pure: the same group gives the same plan.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta};
@@ -24,6 +26,7 @@ const INDEX_PERCENT: u128 = 85;
 pub struct Planner {
     ranges: Vec<i64>,
     max_index_bytes: u64,
+    vertical: bool,
 }
 
 /// What to do with a group.
@@ -33,6 +36,8 @@ pub struct Plan {
     pub merge: Vec<Arc<Meta>>,
     /// Blocks to mark no-compact first: with them the index of the output would become too large.
     pub too_large: Vec<BlockId>,
+    /// Blocks to mark no-compact first: they are downsampled, and overlap others.
+    pub downsampled: Vec<BlockId>,
 }
 
 /// What is still to be done, summed up.
@@ -52,7 +57,20 @@ impl Planner {
         Self {
             ranges: RANGES.iter().take(max_level + 1).copied().collect(),
             max_index_bytes,
+            vertical: false,
         }
+    }
+
+    /// The same that also plans merges of blocks that overlap, if `vertical`.
+    #[must_use]
+    pub fn with_vertical(self, vertical: bool) -> Self {
+        Self { vertical, ..self }
+    }
+
+    /// Whether blocks that overlap are merged.
+    #[must_use]
+    pub fn is_vertical(&self) -> bool {
+        self.vertical
     }
 
     /// The highest level there is.
@@ -73,21 +91,21 @@ impl Planner {
             .filter(|member| member.held.is_some())
             .map(|member| member.meta.id)
             .collect();
-        let mut too_large = Vec::new();
+        let mut plan = Plan::default();
         loop {
             let merge = self.select(&group.blocks, &held);
-            match self.over_limit(merge) {
-                None => {
-                    return Plan {
-                        merge: merge.iter().map(|m| Arc::clone(&m.meta)).collect(),
-                        too_large,
-                    };
-                }
-                Some(block) => {
-                    too_large.push(block);
-                    held.insert(block);
-                }
+            if let Some(block) = self.over_limit(&merge) {
+                plan.too_large.push(block);
+                held.insert(block);
+                continue;
             }
+            let downsampled = unmergeable(&merge);
+            if downsampled.is_empty() {
+                plan.merge = merge.iter().map(|m| Arc::clone(&m.meta)).collect();
+                return plan;
+            }
+            held.extend(&downsampled);
+            plan.downsampled.extend(downsampled);
         }
     }
 
@@ -113,7 +131,7 @@ impl Planner {
         loop {
             let plan = self.plan(&group);
             for member in &mut group.blocks {
-                if plan.too_large.contains(&member.meta.id) {
+                if plan.excluded().any(|id| id == member.meta.id) {
                     member.held = Some(crate::Hold::NoCompact);
                 }
             }
@@ -134,8 +152,19 @@ impl Planner {
         }
     }
 
+    /// Blocks to merge; fewer than two: none.
+    fn select<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> Vec<&'a Member> {
+        if self.vertical {
+            let overlapping = first_overlapping(blocks, held);
+            if !overlapping.is_empty() {
+                return overlapping;
+            }
+        }
+        self.select_range(blocks, held).iter().collect()
+    }
+
     /// Consecutive blocks to merge; fewer than two: none.
-    fn select<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> &'a [Member] {
+    fn select_range<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> &'a [Member] {
         // The newest block is left out: the next one may still come.
         let blocks = blocks.split_last().map_or(&[][..], |(_, older)| older);
         let Some(newest) = blocks.last() else {
@@ -163,7 +192,7 @@ impl Planner {
     }
 
     /// The block with the largest index among the first ones that together exceed the limit.
-    fn over_limit(&self, merge: &[Member]) -> Option<BlockId> {
+    fn over_limit(&self, merge: &[&Member]) -> Option<BlockId> {
         let limit = u128::from(self.max_index_bytes) * INDEX_PERCENT / 100;
         let mut total = 0;
         let mut largest: Option<&Member> = None;
@@ -178,6 +207,54 @@ impl Planner {
         }
         None
     }
+}
+
+impl Plan {
+    /// Blocks to mark no-compact first.
+    pub(crate) fn excluded(&self) -> impl Iterator<Item = BlockId> {
+        self.too_large.iter().chain(&self.downsampled).copied()
+    }
+}
+
+/// The first blocks each of which overlaps one before it, with that one.
+///
+/// Source: Thanos 0.43, `pkg/compact/planner.go`, `selectOverlappingMetas`.
+fn first_overlapping<'a>(blocks: &'a [Member], held: &BTreeSet<BlockId>) -> Vec<&'a Member> {
+    let mut run: Vec<&Member> = Vec::new();
+    let mut reach = i64::MIN;
+    let free = |member: &&Member| !held.contains(&member.meta.id);
+    for member in blocks.iter().filter(free) {
+        if member.times.start >= reach {
+            if run.len() > 1 {
+                return run;
+            }
+            run.clear();
+        }
+        run.push(member);
+        reach = reach.max(member.times.end);
+    }
+    if run.len() > 1 { run } else { Vec::new() }
+}
+
+/// Whether any of these, which come in order of time, overlap.
+pub(crate) fn overlap<'a>(times: impl IntoIterator<Item = &'a Range<i64>>) -> bool {
+    let mut reach = i64::MIN;
+    times.into_iter().any(|times| {
+        let overlaps = times.start < reach;
+        reach = reach.max(times.end);
+        overlaps
+    })
+}
+
+/// Downsampled blocks that are to be merged with some that they overlap: windows of replicas cannot
+/// be told apart any more.
+fn unmergeable(merge: &[&Member]) -> Vec<BlockId> {
+    if !overlap(merge.iter().map(|member| &member.times)) {
+        return Vec::new();
+    }
+    let downsampled = |member: &&&Member| member.meta.thanos.downsample.resolution != 0;
+    let merge = merge.iter().filter(downsampled);
+    merge.map(|member| member.meta.id).collect()
 }
 
 /// Cuts blocks into those of one aligned range each. A block that reaches beyond its range belongs

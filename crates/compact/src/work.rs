@@ -4,16 +4,18 @@
 //! inputs are looked at again before and after (BC-14), and only then are they marked, one by one;
 //! what a crash leaves unmarked is superseded and marked by the next garbage collection.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rutile_block::{BlockId, MarkKind, Meta, RawJson, details, index_key, reason};
 use rutile_lifecycle::Standing;
-use rutile_merge::{Concatenate, Fault, MergePlan, Merged};
+use rutile_merge::{Fault, MergePlan, Merged};
 use rutile_model::ErrorKind;
 use serde_json::value::RawValue;
 
 use crate::group::Group;
-use crate::plan::Plan;
+use crate::plan::{Plan, overlap};
 use crate::{Compactor, Error, Result};
 
 /// In the deletion mark of blocks that hold no sample. It names no replacement: there is none.
@@ -91,7 +93,13 @@ impl Compactor {
     }
 
     async fn carry_out(&self, plan: Plan) -> Result<Outcome> {
-        let blocks = plan.too_large.len();
+        let blocks = plan.excluded().count();
+        for block in plan.downsampled {
+            let details = "verticalCompactionDownsampleFilter: Downsampled block, see \
+                           https://github.com/thanos-io/thanos/issues/6775";
+            self.exclude(block, reason::DOWNSAMPLE_VERTICAL_COMPACTION, details)
+                .await?;
+        }
         for block in plan.too_large {
             let limit = self.planner.max_index_bytes();
             let details = format!(
@@ -110,6 +118,7 @@ impl Compactor {
 
     async fn merge(&self, inputs: &[Arc<Meta>]) -> Result<Outcome> {
         self.require_live(inputs).await?;
+        tell_of_common_sources(inputs);
         let merged = match self.try_merge(inputs, None).await {
             // What a bad line or a proxy damaged is well when it is read again.
             Err((_, Some(fault))) => match self.try_merge(inputs, None).await {
@@ -125,6 +134,9 @@ impl Compactor {
             Merged::Empty => (None, EMPTY),
             Merged::Block(meta) => (Some(meta.id), details::COMPACTED),
         };
+        if output.is_some() {
+            self.count_vertical(inputs);
+        }
         self.keep_wanted(inputs, output).await?;
         for input in inputs {
             match self.mark(input.id, details).await {
@@ -138,6 +150,17 @@ impl Compactor {
             Some(_) => Outcome::Merged { sources },
             None => Outcome::Emptied { sources },
         })
+    }
+
+    fn count_vertical(&self, inputs: &[Arc<Meta>]) {
+        let times: Vec<Range<i64>> = { inputs.iter() }
+            .map(|meta| meta.min_time..meta.max_time)
+            .collect();
+        if let (true, Some(first)) = (overlap(&times), inputs.first()) {
+            let resolution = first.thanos.downsample.resolution.to_string();
+            let vertical = &self.metrics.vertical_compactions;
+            vertical.with_label_values(&[resolution.as_str()]).inc();
+        }
     }
 
     /// Marks the output of a merge if an input was given up meanwhile.
@@ -173,7 +196,7 @@ impl Compactor {
             inputs: &metas,
             output,
             downsample_to,
-            function: Arc::new(Concatenate),
+            function: Arc::clone(&self.function),
             extensions: common_extensions(&metas),
         };
         let merged = self.merger.merge(plan, &shown.progress).await;
@@ -246,9 +269,22 @@ impl Compactor {
     }
 }
 
+/// Merged they yield each sample once all the same, but one of the blocks is not what it says.
+fn tell_of_common_sources(inputs: &[Arc<Meta>]) {
+    let mut holder: BTreeMap<BlockId, BlockId> = BTreeMap::new();
+    for input in inputs {
+        for source in &input.compaction.sources {
+            if let Some(other) = holder.insert(*source, input.id) {
+                let block = input.id;
+                tracing::warn!(%block, %other, %source, "blocks that are merged have a source in common");
+                return;
+            }
+        }
+    }
+}
+
 /// The extensions that all inputs have, with the values of the first one, as Thanos keeps them.
 fn common_extensions(inputs: &[Meta]) -> Option<RawJson> {
-    use std::collections::BTreeMap;
     type Extensions = BTreeMap<String, Box<RawValue>>;
     let parsed = inputs.iter().map(|meta| {
         let text = meta.thanos.extensions.as_ref()?.as_str();

@@ -48,7 +48,7 @@ fn blocks_of_one_resolution_and_one_set_of_labels_are_a_group() {
         meta(5, &[], resolution::RAW),
     ];
     let (view, selection) = world(metas);
-    let groups = Groups::of(&view, &selection).groups;
+    let groups = Groups::of(&view, &selection, false).groups;
     let names: Vec<String> = groups.iter().map(|group| group.key.to_string()).collect();
     assert!(names.is_sorted(), "{names:?}");
     let mut all: Vec<Vec<BlockId>> = groups.iter().map(members).collect();
@@ -79,7 +79,7 @@ fn marks_hold_a_block_whatever_their_state() {
     }
     view.blocks.get_mut(&id(4)).unwrap().marks.no_compact = MarkState::Torn;
     selection.no_compact.insert(id(4));
-    let groups = Groups::of(&view, &selection).groups;
+    let groups = Groups::of(&view, &selection, false).groups;
     let holds: Vec<Option<Hold>> = groups[0].blocks.iter().map(|member| member.held).collect();
     let marked = Some(Hold::MarkedForDeletion);
     assert_eq!(holds, [marked, marked, marked, Some(Hold::NoCompact)]);
@@ -90,7 +90,7 @@ fn bc_11_a_group_that_may_hold_an_unread_block_waits() {
     let metas = vec![meta(1, &[("a", "b")], 0), meta(2, &[("a", "c")], 0)];
     let (view, mut selection) = world(metas);
     selection.unread.insert(id(1));
-    let groups = Groups::of(&view, &selection);
+    let groups = Groups::of(&view, &selection, false);
     let waits = |n: u8| {
         let mut groups = groups.groups.iter();
         groups
@@ -102,7 +102,7 @@ fn bc_11_a_group_that_may_hold_an_unread_block_waits() {
     assert!(groups.unplaced.is_empty());
     selection.unread.insert(id(9));
     assert_eq!(
-        Groups::of(&view, &selection).unplaced,
+        Groups::of(&view, &selection, false).unplaced,
         BTreeSet::from([id(9)])
     );
 }

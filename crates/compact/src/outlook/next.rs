@@ -1,12 +1,14 @@
 //! What a compactor would do next with each block, and why.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rutile_block::{BlockId, Contract, Mark, Meta};
 use rutile_fetcher::{BlockInfo, MarkState, Selection, View};
 
 use super::{Compaction, age};
 use crate::group::{Group, Groups};
+use crate::plan::overlap;
 use crate::{Plan, Planner, downsampling, sweep};
 
 /// What a compactor would do with a block.
@@ -16,7 +18,7 @@ pub enum Action {
     Merge,
     /// Mark it for deletion.
     Mark,
-    /// Mark it no-compact: it would make an index too large.
+    /// Mark it no-compact: it would make an index too large, or is downsampled and overlaps others.
     Exclude,
     /// Delete it.
     Delete,
@@ -79,7 +81,7 @@ pub(super) fn next_steps(view: &View, compaction: Compaction<'_>) -> BTreeMap<Bl
         let reason = format!("its data is in {}", outdated.winner);
         steps.add(outdated.id, Action::Mark, reason);
     }
-    let Groups { groups, unplaced } = Groups::of(view, selection);
+    let Groups { groups, unplaced } = Groups::of(view, selection, planner.is_vertical());
     let unsettled = groups
         .iter()
         .filter(|_| !unplaced.is_empty())
@@ -205,12 +207,22 @@ impl Steps {
             let reason = "with it the index of the merged block would become too large";
             self.add(*id, Action::Exclude, reason);
         }
+        for id in &plan.downsampled {
+            let reason = "it is downsampled, and overlaps others of its group";
+            self.add(*id, Action::Exclude, reason);
+        }
         let metas: Vec<&Meta> = plan.merge.iter().map(|meta| &**meta).collect();
-        let [first, .., last] = metas.as_slice() else {
+        let [first, _, ..] = metas.as_slice() else {
             return;
         };
-        let span = age(last.max_time.saturating_sub(first.min_time));
-        let mut reason = format!("{} blocks into one of {span}", metas.len());
+        let end = metas.iter().map(|meta| meta.max_time).max();
+        let span = age(end.unwrap_or_default().saturating_sub(first.min_time));
+        let times: Vec<Range<i64>> = metas.iter().map(|m| m.min_time..m.max_time).collect();
+        let what = match overlap(&times) {
+            true => "overlapping blocks",
+            false => "blocks",
+        };
+        let mut reason = format!("{} {what} into one of {span}", metas.len());
         match before {
             0 => {}
             1 => reason += ", after another merge",

@@ -36,7 +36,7 @@ fn group(blocks: Vec<Member>) -> Group {
         resolution: resolution::RAW,
         labels: Labels::from([("cluster", "eu1")]),
     };
-    Group::new(key, blocks)
+    Group::new(key, blocks, false)
 }
 
 /// Blocks from one hour to another, as `0..2 2..4`.
@@ -47,6 +47,13 @@ fn of(ranges: &str) -> Vec<Member> {
         block(n, from.parse().unwrap(), to.parse().unwrap())
     });
     blocks.collect()
+}
+
+fn vertical(blocks: Vec<Member>) -> Plan {
+    let key = group(Vec::new()).key;
+    planner()
+        .with_vertical(true)
+        .plan(&Group::new(key, blocks, true))
 }
 
 fn planner() -> Planner {
@@ -357,7 +364,7 @@ fn index_sizes_come_from_the_metadata() {
     let view = rutile_fetcher::View::default();
     let mut selection = rutile_fetcher::Selection::default();
     selection.wanted.insert(meta.id, Arc::new(meta));
-    let groups = crate::Groups::of(&view, &selection).groups;
+    let groups = crate::Groups::of(&view, &selection, false).groups;
     assert_eq!(groups[0].blocks[0].index_bytes, 77);
 }
 
@@ -395,4 +402,71 @@ fn metadata_that_lies_about_times_does_no_harm() {
             assert!(planner().outstanding(&group).blocks < 10);
         }
     }
+}
+
+#[test]
+fn blocks_that_overlap_come_first_with_vertical_compaction() {
+    let cases: [(&str, &str, &[u64]); 7] = [
+        ("two of the same time", "0..2 0..2 2..4", &[1, 2]),
+        ("the newest", "0..2 2..4 2..4", &[2, 3]),
+        ("the first run only", "0..2 0..2 2..4 2..4 4..6", &[1, 2]),
+        (
+            "one across two",
+            "0..2 2..4 3..5 4..6 6..8 8..10",
+            &[2, 3, 4],
+        ),
+        (
+            "a late one beside a large one",
+            "0..8 2..4 8..10 10..12",
+            &[1, 2],
+        ),
+        (
+            "what a small one hides",
+            "0..20 2..4 18..22 24..26",
+            &[1, 2, 3],
+        ),
+        (
+            "none: as without",
+            "0..2 2..4 4..6 6..8 8..10",
+            &[1, 2, 3, 4],
+        ),
+    ];
+    for (name, ranges, expected) in cases {
+        assert_eq!(numbers(&vertical(of(ranges)).merge), expected, "{name}");
+    }
+}
+
+#[test]
+fn held_blocks_are_left_out_of_vertical_compaction() {
+    let ranges = "0..2 0..2 0..2 2..4 2..4 4..6";
+    let mut blocks = of(ranges);
+    blocks[1].held = Some(Hold::NoCompact);
+    assert_eq!(numbers(&vertical(blocks).merge), [1, 3]);
+    // Whatever overlaps a block that is going to be deleted waits for that.
+    let mut blocks = of(ranges);
+    blocks[1].held = Some(Hold::MarkedForDeletion);
+    assert_eq!(numbers(&vertical(blocks).merge), [4, 5]);
+    let mut blocks = of("0..4 1..3 3..6 7..8");
+    blocks[1].held = Some(Hold::MarkedForDeletion);
+    assert_eq!(numbers(&vertical(blocks).merge), [0; 0]);
+}
+
+#[test]
+fn downsampled_blocks_that_overlap_are_left_out() {
+    let mut blocks = of("0..8 0..8 8..10 10..12");
+    blocks[..2].iter_mut().for_each(|block| {
+        change(block, |meta| meta.thanos.downsample.resolution = 300_000);
+    });
+    let plan = vertical(blocks);
+    let ids = plan.downsampled.iter().map(|id| id.time_ms());
+    assert_eq!(ids.collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(numbers(&plan.merge), [0; 0]);
+}
+
+#[test]
+fn a_common_source_is_no_obstacle_with_vertical_compaction() {
+    let mut blocks = of("0..2 2..4 4..6 6..8 8..10");
+    let source = blocks[0].meta.id;
+    change(&mut blocks[1], |meta| meta.compaction.sources.push(source));
+    assert_eq!(numbers(&vertical(blocks).merge), [1, 2, 3, 4]);
 }

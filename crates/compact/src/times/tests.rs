@@ -38,7 +38,7 @@ fn group(blocks: &str, parents: &[(u8, &str)]) -> Group {
         resolution: resolution::RAW,
         labels: Labels::default(),
     };
-    Group::new(key, members.collect())
+    Group::new(key, members.collect(), false)
 }
 
 fn id(n: u8) -> BlockId {

@@ -14,7 +14,7 @@ fn blocks() -> &'static [&'static str] {
 }
 
 /// Iterates until nothing is left to do; the last iteration must find nothing.
-async fn settle(process: &Process) {
+pub(crate) async fn settle(process: &Process) {
     for _ in 0..10 {
         let report = process.compactor.iterate().await;
         assert!(report.errors.is_empty(), "{:?}", report.errors);
@@ -62,9 +62,9 @@ async fn check_garbage(world: &World, context: &str) {
 
 /// Starts a compactor and kills it when it makes its `n`-th request (from 0), before that takes
 /// effect. Whether there was such a request.
-async fn run_until_request(world: &World, n: u64) -> bool {
+pub(crate) async fn run_until_request(world: &World, settings: Settings, n: u64) -> bool {
     let gate = world.bucket.pause(|fault| Rule::new(fault).after(n));
-    let process = world.start(Settings::default());
+    let process = world.start(settings);
     let killed = tokio::select! {
         biased;
         () = gate.reached() => true,
@@ -84,7 +84,7 @@ async fn bc_10_killed_at_every_request_it_goes_on_where_it_was() {
     loop {
         let world = World::with(blocks());
         let context = format!("killed at request {n}");
-        let killed = run_until_request(&world, n).await;
+        let killed = run_until_request(&world, Settings::default(), n).await;
         world.check_readable(blocks(), &context).await;
         let next = world.start(Settings::default());
         settle(&next).await;
@@ -124,7 +124,7 @@ async fn bc_10_any_request_may_fail_before_or_after_its_effect() {
 async fn bc_16_what_many_crashes_leave_is_gone_in_the_end() {
     let world = World::with(blocks());
     for n in (0..200).step_by(7) {
-        run_until_request(&world, n).await;
+        run_until_request(&world, Settings::default(), n).await;
     }
     settle(&world.start(Settings::default())).await;
     check_end(&world, "after many crashes").await;
@@ -139,7 +139,7 @@ async fn p7_an_interrupted_deletion_is_finished() {
         world.iterate().await;
         world.clock.set(NOW_MS + 49 * HOUR);
         let context = format!("deleting, killed at request {n}");
-        let killed = run_until_request(&world, n).await;
+        let killed = run_until_request(&world, Settings::default(), n).await;
         world.check_readable(blocks(), &context).await;
         settle(&world.start(Settings::default())).await;
         check_end(&world, &context).await;

@@ -12,4 +12,5 @@ mod golden;
 mod process;
 mod prometheus;
 mod reader;
+mod vertical;
 mod world;

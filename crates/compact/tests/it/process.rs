@@ -95,6 +95,13 @@ fn settings_that_cannot_be() {
         &["--contract.strict", "--delete-delay=5m"],
         &["BC-9", "--delete-delay"],
     );
+    check(
+        &["--deduplication.func=penalty"],
+        &[
+            "--deduplication.func=penalty",
+            "--deduplication.replica-label",
+        ],
+    );
     // What may stand in a file is no mistake of the command line.
     let relabel = "--selector.relabel-config=[{action: replace, target_label: a}]";
     check_end(&[&bucket, relabel], 1, &["replace"]);
@@ -104,13 +111,7 @@ fn settings_that_cannot_be() {
 fn flags_that_are_not_supported_yet_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let bucket = filesystem(folder.path());
-    for flag in [
-        "--compact.enable-vertical-compaction",
-        "--deduplication.func=penalty",
-        "--deduplication.replica-label=replica",
-        "--debug.accept-malformed-index",
-        "--web.route-prefix=/x",
-    ] {
+    for flag in ["--debug.accept-malformed-index", "--web.route-prefix=/x"] {
         let name = flag.split('=').next().unwrap();
         check_end(&[&bucket, flag], 2, &[name, "not supported yet"]);
     }
@@ -121,6 +122,8 @@ fn flags_that_are_not_supported_yet_say_so() {
         "--downsample.concurrency=2",
         "--bucket-web-label=cluster",
         "--hash-func=SHA256",
+        "--compact.enable-vertical-compaction",
+        "--deduplication.replica-label=replica,rule_replica",
         "-w=false",
     ] {
         check_end(&[&bucket, flag], 0, &["iteration ended"]);

@@ -7,6 +7,7 @@ use rutile_block::{
     BlockId, Contract, Mark, MarkKind, Meta, details, mark_key, meta_key, parse_key,
 };
 use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Report, Retention};
+use rutile_dedup::Function;
 use rutile_disk::MemoryDisk;
 use rutile_fetcher::{FetcherConfig, Scope};
 use rutile_lifecycle::HashFunc;
@@ -78,6 +79,8 @@ pub(crate) struct Process {
 pub(crate) struct Settings {
     pub(crate) contract: Contract,
     pub(crate) planner: Planner,
+    pub(crate) vertical: Option<Function>,
+    pub(crate) replica_labels: Vec<String>,
     pub(crate) retention: Retention,
     pub(crate) concurrency: usize,
     pub(crate) scope: Scope,
@@ -91,6 +94,8 @@ impl Default for Settings {
                 ..Contract::default()
             },
             planner: Planner::new(Planner::MAX_LEVEL, 64 << 30),
+            vertical: None,
+            replica_labels: Vec::new(),
             retention: Retention::default(),
             concurrency: 1,
             scope: Scope::default(),
@@ -233,6 +238,8 @@ pub(crate) fn start(bucket: Arc<dyn Bucket>, clock: Arc<dyn Clock>, settings: Se
         scope: settings.scope,
         contract: settings.contract,
         planner: settings.planner,
+        vertical: settings.vertical,
+        replica_labels: settings.replica_labels,
         retention: settings.retention,
         concurrency: settings.concurrency,
         downsample_concurrency: 1,
@@ -265,7 +272,7 @@ pub(crate) fn id(block: &str) -> BlockId {
 
 /// The objects of a golden block below its folder, without the mark.
 pub(crate) fn objects(block: &str) -> Vec<(String, Vec<u8>)> {
-    let folders = ["raw", "long"].map(|bucket| golden().join(bucket).join(block));
+    let folders = ["raw", "long", "ha/input"].map(|bucket| golden().join(bucket).join(block));
     let folder = folders.into_iter().find(|folder| folder.is_dir()).unwrap();
     let mut found = Vec::new();
     for inner in ["", "chunks"] {

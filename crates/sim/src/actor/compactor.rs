@@ -54,6 +54,8 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
         scope: Scope::default(),
         contract: compactor_contract(&process),
         planner: Planner::new(2, 64 << 30),
+        vertical: None,
+        replica_labels: Vec::new(),
         retention: Retention {
             raw: scenario.retention_ms,
             ..Retention::default()

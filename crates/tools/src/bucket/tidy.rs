@@ -202,6 +202,8 @@ impl CommonArgs {
             scope: scope(all.min_time, all.max_time, &self.selector)?,
             contract: contract(self.delete_delay, self.consistency_delay),
             planner: Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
+            vertical: None,
+            replica_labels: Vec::new(),
             retention,
             concurrency: 1,
             downsample_concurrency: 1,

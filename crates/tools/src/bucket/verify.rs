@@ -187,7 +187,7 @@ fn overlapping(view: &View, delete_delay: PromDuration) -> Vec<Finding> {
     let contract = contract(delete_delay, GoDuration::from_ms(0));
     let chain = FilterChain::for_compact(Scope::default(), contract, Vec::new());
     let selection = chain.apply(view, view.fetched_at_ms());
-    let groups = Groups::of(view, &selection).groups;
+    let groups = Groups::of(view, &selection, false).groups;
     let conflicts = groups.iter().flat_map(|group| {
         group.conflicts().map(|(member, hold)| Finding {
             block: member.meta.id,
