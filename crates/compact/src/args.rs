@@ -198,18 +198,25 @@ impl MergeArgs {
     /// How blocks that overlap are merged, if they are.
     fn vertical(&self) -> Option<Function> {
         let vertical = self.vertical || !self.replica_labels().is_empty();
-        vertical.then(|| match self.dedup_func.as_str() {
+        let function = match self.dedup_func.as_str() {
             "penalty" => Function::Penalty,
             "replica" => Function::Replica,
             _ => Function::Chain,
-        })
+        };
+        vertical.then_some(function)
     }
 
     fn replica_labels(&self) -> Vec<String> {
-        let names = self.replica_label.iter().flat_map(|text| text.split(','));
-        let names = names.map(str::trim).filter(|name| !name.is_empty());
-        names.map(str::to_owned).collect()
+        replica_labels(&self.replica_label)
     }
+}
+
+/// The names of replica labels that stand in the values of a flag, separated by commas.
+#[must_use]
+pub fn replica_labels(values: &[String]) -> Vec<String> {
+    let names = values.iter().flat_map(|text| text.split(','));
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// How long things are kept.

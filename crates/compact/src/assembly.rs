@@ -8,7 +8,7 @@ use rutile_dedup::Function;
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_merge::{Concatenate, Merger, Overlapping};
+use rutile_merge::{Concatenate, MergeFunction, Merger, Overlapping};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, CpuPool, Entropy, Ledger, Spawner};
 use rutile_telemetry::Registry;
@@ -138,10 +138,7 @@ impl Compactor {
             loadable: Loadable::new(headers),
             acquitted: Acquitted::default(),
             planner: config.planner.with_vertical(config.vertical.is_some()),
-            function: match config.vertical {
-                Some(function) => Arc::new(Overlapping::new(function)),
-                None => Arc::new(Concatenate),
-            },
+            function: merge_function(config.vertical),
             retention: config.retention,
             contract: config.contract,
             concurrency: config.concurrency,
@@ -153,5 +150,12 @@ impl Compactor {
             entropy: parts.entropy,
             sweeping: tokio::sync::Mutex::new(()),
         })
+    }
+}
+
+fn merge_function(vertical: Option<Function>) -> Arc<dyn MergeFunction> {
+    match vertical {
+        Some(function) => Arc::new(Overlapping::new(function)),
+        None => Arc::new(Concatenate),
     }
 }

@@ -30,7 +30,7 @@ mod times;
 mod web;
 mod work;
 
-pub use args::CompactArgs;
+pub use args::{CompactArgs, replica_labels};
 pub use assembly::{CompactConfig, Parts};
 pub use compactor::{Compactor, Report};
 pub use component::CompactComponent;

@@ -52,7 +52,7 @@ fn recorded(function: Function) -> BTreeMap<(i64, i64), Meta> {
     let dirs = block_dirs(&golden().join("ha").join(function.name()));
     let live = dirs
         .iter()
-        .filter(|dir| !dir.join("deletion-mark.json").exists());
+        .filter(|dir| !dir.join("deletion-mark.json").try_exists().unwrap());
     let metas = live.map(|dir| {
         let meta = std::fs::read(dir.join("meta.json")).unwrap();
         Meta::parse(id(&name(dir)), &meta).unwrap()

@@ -58,6 +58,12 @@ pub(crate) struct InspectArgs {
     delete_delay: PromDuration,
     #[command(flatten)]
     keep: KeepArgs,
+    /// The compactor's: blocks that overlap are merged.
+    #[arg(long = "compact.enable-vertical-compaction")]
+    vertical: bool,
+    /// The compactor's: labels that tell replicas apart, repeatable, with commas; implies the former.
+    #[arg(long = "deduplication.replica-label", value_name = "NAME")]
+    replica_label: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,12 +97,14 @@ pub(super) async fn run(
         Output::Csv | Output::Tsv => BTreeMap::new(),
         Output::Table | Output::Json => source.damaged(&view, args.timeout.to_std()).await?,
     };
+    let replica_labels = rutile_compact::replica_labels(&args.replica_label);
+    let vertical = args.vertical || !replica_labels.is_empty();
     let compactor = compactor_contract(args.delete_delay, args.consistency_delay);
-    let chain = FilterChain::for_compact(Scope::default(), compactor, Vec::new());
+    let chain = FilterChain::for_compact(Scope::default(), compactor, replica_labels);
     let compaction = Compaction {
         selection: &chain.apply(&view, view.fetched_at_ms()),
         contract: compactor,
-        planner: &Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES),
+        planner: &Planner::new(Planner::MAX_LEVEL, MAX_INDEX_BYTES).with_vertical(vertical),
         retention: &args.keep.retention(),
     };
     let told = Outlook::new(&view, contract, &damaged, compaction);
