@@ -181,7 +181,8 @@ fn one_run_does_all_there_is_to_do() {
     // Marked within this run and deleted within it or the next.
     check_end(&args, 0, &["merged=0"]);
     let left = block_folders(folder.path());
-    assert_eq!(left.len(), 4, "2 d, 8 h, and the two newest: {left:?}");
+    let expected = "2 d, these at five minutes, 8 h, and the two newest";
+    assert_eq!(left.len(), 5, "{expected}: {left:?}");
     // What is recorded of Thanos is left alone: nothing is to be done there but deletions.
     let recorded = tempfile::tempdir().unwrap();
     rutile_testkit::copy_bucket(&golden().join("raw"), recorded.path());
