@@ -8,7 +8,7 @@ use rutile_dedup::Function;
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
 use rutile_lifecycle::{HashFunc, Lifecycle};
-use rutile_merge::{Concatenate, MergeFunction, Merger, Overlapping};
+use rutile_merge::Merger;
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, CpuPool, Entropy, Ledger, Spawner};
 use rutile_telemetry::Registry;
@@ -138,7 +138,7 @@ impl Compactor {
             loadable: Loadable::new(headers),
             acquitted: Acquitted::default(),
             planner: config.planner.with_vertical(config.vertical.is_some()),
-            function: merge_function(config.vertical),
+            vertical: config.vertical,
             retention: config.retention,
             contract: config.contract,
             concurrency: config.concurrency,
@@ -150,12 +150,5 @@ impl Compactor {
             entropy: parts.entropy,
             sweeping: tokio::sync::Mutex::new(()),
         })
-    }
-}
-
-fn merge_function(vertical: Option<Function>) -> Arc<dyn MergeFunction> {
-    match vertical {
-        Some(function) => Arc::new(Overlapping::new(function)),
-        None => Arc::new(Concatenate),
     }
 }

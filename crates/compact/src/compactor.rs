@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, Contract, GroupKey};
+use rutile_dedup::Function;
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_lifecycle::Lifecycle;
-use rutile_merge::{MergeFunction, Merger};
+use rutile_merge::Merger;
 use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_runtime::{Clock, Entropy};
@@ -44,8 +45,8 @@ pub struct Compactor {
     pub(crate) loadable: Loadable,
     pub(crate) acquitted: Acquitted,
     pub(crate) planner: Planner,
-    /// How blocks are merged.
-    pub(crate) function: Arc<dyn MergeFunction>,
+    /// How blocks that overlap are merged, if they are.
+    pub(crate) vertical: Option<Function>,
     pub(crate) retention: Retention,
     pub(crate) contract: Contract,
     /// Groups that are worked on at a time.

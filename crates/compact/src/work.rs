@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rutile_block::{BlockId, MarkKind, Meta, RawJson, details, index_key, reason};
 use rutile_lifecycle::Standing;
-use rutile_merge::{Fault, MergePlan, Merged};
+use rutile_merge::{Concatenate, Fault, MergeFunction, MergePlan, Merged, Overlapping};
 use rutile_model::ErrorKind;
 use serde_json::value::RawValue;
 
@@ -196,7 +196,7 @@ impl Compactor {
             inputs: &metas,
             output,
             downsample_to,
-            function: Arc::clone(&self.function),
+            function: self.merge_function(),
             extensions: common_extensions(&metas),
         };
         let merged = self.merger.merge(plan, &shown.progress).await;
@@ -212,6 +212,14 @@ impl Compactor {
             let fault = error.fault();
             (error.into(), fault)
         })
+    }
+
+    /// A new one for each merge: its buffers end with it.
+    fn merge_function(&self) -> Arc<dyn MergeFunction> {
+        match self.vertical {
+            Some(function) => Arc::new(Overlapping::new(function)),
+            None => Arc::new(Concatenate),
+        }
     }
 
     /// Every input must be there and carry no deletion mark.
