@@ -123,7 +123,7 @@ struct Otlp {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RetryConfig {
-    retry_enabled: bool,
+    retry_enabled: Option<bool>,
     retry_initial_interval: Option<GoDuration>,
     retry_max_interval: Option<GoDuration>,
     retry_max_elapsed_time: Option<GoDuration>,
@@ -163,6 +163,11 @@ impl Settings {
         let protocol = match config.client_type.as_str() {
             "grpc" => Protocol::Grpc,
             "http" => Protocol::Http,
+            "" => {
+                return Err(wrong(
+                    "`config.client_type` is missing: set it to grpc or http",
+                ));
+            }
             other => {
                 return Err(wrong(format!(
                     "`config.client_type: {other}` is unknown: use grpc or http"
@@ -260,12 +265,9 @@ fn path(given: &str) -> String {
 }
 
 fn retry(config: Option<&RetryConfig>) -> Option<Retry> {
-    let default = RetryConfig {
-        retry_enabled: true,
-        ..RetryConfig::default()
-    };
+    let default = RetryConfig::default();
     let config = config.unwrap_or(&default);
-    config.retry_enabled.then(|| Retry {
+    config.retry_enabled.unwrap_or(true).then(|| Retry {
         first: or(config.retry_initial_interval, FIRST_RETRY),
         longest: or(config.retry_max_interval, LAST_RETRY),
         within: or(config.retry_max_elapsed_time, RETRY_WITHIN),
@@ -274,16 +276,17 @@ fn retry(config: Option<&RetryConfig>) -> Option<Retry> {
 
 fn sampler(config: &Otlp) -> Result<Sampling, Failure> {
     let ratio = || {
-        match &config.sampler_param {
-        Param::Number(ratio) => Ok(*ratio),
-        Param::Text(text) => text.parse().map_err(|_| {
+        let (ratio, text) = match &config.sampler_param {
+            Param::Number(ratio) => (Some(*ratio), ratio.to_string()),
+            Param::Text(text) => (text.parse().ok(), text.clone()),
+        };
+        let ratio = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.ok_or_else(|| {
             wrong(format!(
-                "`config.sampler_param: {text:?}` is not a share of all traces between 0 and 1, which \
-                 `sampler_type: {}` needs",
+                "`config.sampler_param: {text:?}` is not a share of all traces between 0 and 1, which `sampler_type: {}` needs",
                 config.sampler_type
             ))
-        }),
-    }
+        })
     };
     let kind = config.sampler_type.to_ascii_lowercase();
     Ok(match kind.as_str() {

@@ -83,6 +83,7 @@ impl Traces {
         } = self.settings;
         let sender = Sender {
             exporter,
+            endpoint: endpoint.clone(),
             // A try whose answer is lost in the network ends with its own time.
             within: retry.map_or(timeout, |retry| retry.within) + CONNECT_WITHIN,
             metrics,
@@ -98,12 +99,13 @@ impl Traces {
 impl Exporting {
     /// Sends what has ended, if the collector takes it soon.
     pub(crate) async fn finish(self) {
-        self.tasks.shutdown(LAST_WITHIN).await;
+        self.tasks.shutdown(2 * LAST_WITHIN).await;
     }
 }
 
 struct Sender {
     exporter: SpanExporter,
+    endpoint: String,
     /// The time of a batch, with all tries.
     within: Duration,
     metrics: SpanMetrics,
@@ -114,42 +116,50 @@ impl Sender {
         let Waiting { mut spans, dropped } = waiting;
         loop {
             let batch = collect(&mut spans, &stop).await;
-            let ended = stop.is_cancelled() && batch.is_empty();
-            if !batch.is_empty() {
-                self.send(batch).await;
+            let is_last = stop.is_cancelled() && batch.is_empty();
+            if !batch.is_empty() && !self.send(batch, &stop).await && stop.is_cancelled() {
+                // What is left would fare no better, and nobody waits for it.
+                self.lose(spans.len() as u64, "the process ends");
+                return;
             }
             let dropped = dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {
-                self.metrics.lost.inc_by(dropped);
-                tracing::warn!(
-                    spans = dropped,
-                    "spans are lost: they end faster than the collector takes them"
-                );
+                self.lose(dropped, "they end faster than the collector takes them");
             }
-            if ended {
+            if is_last {
                 return;
             }
         }
     }
 
-    async fn send(&self, batch: Vec<SpanData>) {
+    /// Whether the collector has taken them. The end of the process bounds the time.
+    async fn send(&self, batch: Vec<SpanData>, stop: &CancellationToken) -> bool {
         let count = batch.len() as u64;
-        let sent = tokio::time::timeout(self.within, self.exporter.export(batch)).await;
-        let error = match sent {
-            Ok(Ok(())) => {
-                self.metrics.exported.inc_by(count);
-                return;
+        let patience = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.within) => {}
+                () = stop.cancelled() => tokio::time::sleep(LAST_WITHIN).await,
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("not taken within {} s", self.within.as_secs()),
+        };
+        let error = tokio::select! {
+            sent = self.exporter.export(batch) => match sent {
+                Ok(()) => {
+                    self.metrics.exported.inc_by(count);
+                    return true;
+                }
+                Err(error) => error.to_string(),
+            },
+            () = patience => "it does not take them in time".to_owned(),
         };
         self.metrics.failures.inc();
-        self.metrics.lost.inc_by(count);
-        tracing::warn!(
-            spans = count,
-            err = error,
-            "cannot send spans: they are lost"
-        );
+        self.lose(count, &error);
+        false
+    }
+
+    fn lose(&self, spans: u64, why: &str) {
+        self.metrics.lost.inc_by(spans);
+        let endpoint = &self.endpoint;
+        tracing::warn!(spans, endpoint, err = why, "spans are lost");
     }
 }
 
@@ -159,7 +169,10 @@ async fn collect(spans: &mut mpsc::Receiver<SpanData>, stop: &CancellationToken)
     let more = async {
         while batch.len() < BATCH {
             let room = BATCH - batch.len();
-            spans.recv_many(&mut batch, room).await;
+            if spans.recv_many(&mut batch, room).await == 0 {
+                // Nobody can send any more.
+                std::future::pending::<()>().await;
+            }
         }
     };
     tokio::select! {
@@ -178,12 +191,16 @@ async fn collect(spans: &mut mpsc::Receiver<SpanData>, stop: &CancellationToken)
 
 async fn exporter(settings: &Settings) -> Result<SpanExporter, Failure> {
     let retry = settings.retry.map_or_else(RetryPolicy::disabled, policy);
+    // To the library this is the time of all tries together; a single one is bounded by the connection.
+    let within = settings
+        .retry
+        .map_or(settings.timeout, |retry| retry.within);
     let built = match settings.protocol {
         Protocol::Grpc => {
             let mut builder = SpanExporter::builder()
                 .with_tonic()
                 .with_channel(channel(settings).await?)
-                .with_timeout(settings.timeout)
+                .with_timeout(within)
                 .with_metadata(MetadataMap::from_headers(headers(settings)?))
                 .with_retry_policy(retry);
             if settings.gzip {
@@ -202,7 +219,7 @@ async fn exporter(settings: &Settings) -> Result<SpanExporter, Failure> {
                 .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
                 .with_http_client(client(settings).await?)
                 .with_endpoint(url)
-                .with_timeout(settings.timeout)
+                .with_timeout(within)
                 .with_headers(named)
                 .with_retry_policy(retry);
             if settings.gzip {

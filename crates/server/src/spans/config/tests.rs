@@ -49,6 +49,9 @@ fn every_key_counts() {
     assert_eq!(settings.tls.ca_file, "ca.pem");
     let zone = settings.resource.get(&Key::from_static_str("zone"));
     assert_eq!(zone.unwrap().as_str(), "a");
+    let intervals =
+        "type: OTLP\nconfig: {client_type: http, retry_config: {retry_initial_interval: 1s}}";
+    assert_eq!(read(intervals).unwrap().retry.unwrap().first, seconds(1));
     let off = read("type: OTLP\nconfig: {client_type: http, retry_config: {retry_enabled: false}}");
     assert_eq!(off.unwrap().retry, None);
 }
@@ -69,7 +72,10 @@ fn what_cannot_be_is_refused_with_what_can() {
         ),
         (read("kind: OTLP").unwrap_err(), "allowed are type, config"),
         (otlp("client_type: udp"), "use grpc or http"),
-        (read("type: OTLP").unwrap_err(), "use grpc or http"),
+        (
+            read("type: OTLP").unwrap_err(),
+            "is missing: set it to grpc or http",
+        ),
         (grpc("clint: x"), "unknown key `clint`"),
         (grpc("compression: zip"), "use gzip"),
         (grpc("endpoint: \"http://a:1\""), "leave out the scheme"),
@@ -78,7 +84,7 @@ fn what_cannot_be_is_refused_with_what_can() {
             "`config.sampler_type: maybe` is unknown",
         ),
         (
-            grpc("sampler_type: traceidratiobased, sampler_param: half"),
+            grpc("sampler_type: traceidratiobased, sampler_param: 5"),
             "between 0 and 1",
         ),
         (grpc("sampler_type: traceidratiobased"), "between 0 and 1"),

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use opentelemetry::KeyValue;
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -26,7 +29,11 @@ use crate::config_flag::PathOrContent;
 
 /// What a collector was sent: names of services and spans, and the header `x-scope`.
 #[derive(Debug, Clone, Default)]
-struct Collected(Arc<Mutex<Vec<(String, String, String)>>>);
+struct Collected {
+    rows: Arc<Mutex<Vec<(String, String, String)>>>,
+    /// Messages that it has no time for, of those of gRPC.
+    busy: Arc<AtomicUsize>,
+}
 
 impl Collected {
     fn take(&self, request: ExportTraceServiceRequest, scope: &str) {
@@ -36,12 +43,12 @@ impl Collected {
             let service = format!("{:?}", service.unwrap().value);
             let spans = of.scope_spans.into_iter().flat_map(|scope| scope.spans);
             let rows = spans.map(|span| (service.clone(), span.name, scope.to_owned()));
-            self.0.lock().extend(rows);
+            self.rows.lock().extend(rows);
         }
     }
 
     fn check(&self, names: &[&str]) {
-        let rows = self.0.lock().clone();
+        let rows = self.rows.lock().clone();
         let found: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
         assert_eq!(found, names);
         for (service, _, scope) in &rows {
@@ -57,6 +64,10 @@ impl TraceService for Collected {
         &self,
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let is_busy = |left: usize| left.checked_sub(1);
+        if self.busy.fetch_update(Relaxed, Relaxed, is_busy).is_ok() {
+            return Err(tonic::Status::unavailable("come again"));
+        }
         let scope = request.metadata().get("x-scope").unwrap().to_str().unwrap();
         let scope = scope.to_owned();
         self.take(request.into_inner(), &scope);
@@ -129,6 +140,35 @@ async fn spans_are_sent_by_grpc() {
     collected.check(&["a", "b", "c"]);
     let never = format!("{config}, sampler_type: neversample");
     assert_eq!(send(&never, &["d"]).await, [0, 0, 0]);
+}
+
+/// Later than the time of one try.
+#[tokio::test]
+async fn a_collector_that_is_busy_is_asked_again() {
+    let (collected, tasks) = (Collected::default(), TaskGroup::new("test"));
+    collected.busy.store(1, Relaxed);
+    let address = grpc(&collected, None, &tasks).await;
+    let config = format!(
+        "client_type: grpc, insecure: true, endpoint: \"{address}\", timeout: 1s, \
+         retry_config: {{retry_initial_interval: 1500ms}}"
+    );
+    assert_eq!(send(&config, &["a"]).await, [1, 0, 0]);
+    collected.check(&["a"]);
+}
+
+#[tokio::test]
+async fn long_texts_are_cut() {
+    let traces = traces("client_type: grpc");
+    let mut waiting = traces.waiting.spans;
+    let tracer = traces.provider.tracer("test");
+    let query = "ä".repeat(5000);
+    let builder = tracer
+        .span_builder("a")
+        .with_attributes([KeyValue::new("query", query)]);
+    drop(builder.start(&tracer));
+    let span = waiting.recv().await.unwrap();
+    let text = span.attributes[0].value.to_string();
+    assert!(text.starts_with("ääää") && text.ends_with('…') && text.len() == 4096 + 3);
 }
 
 #[tokio::test]
