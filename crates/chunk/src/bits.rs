@@ -198,9 +198,10 @@ fn corrupt(what: &'static str, len: usize, bits_left: usize, expected: &'static 
 /// The bytes of a chunk that grows bit by bit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BitWriter {
+    /// What was written, and zeros.
     bytes: Vec<u8>,
-    /// Unused low bits of the last byte, 0 to 7.
-    free: u32,
+    /// How many bits were written.
+    len: usize,
 }
 
 impl BitWriter {
@@ -208,14 +209,19 @@ impl BitWriter {
     pub(crate) fn new(header: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(header);
-        Self { bytes, free: 0 }
+        bytes.resize(128, 0);
+        Self {
+            bytes,
+            len: header.len() * 8,
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(..self.len.div_ceil(8)).unwrap_or_default()
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.len.div_ceil(8));
         self.bytes
     }
 
@@ -229,28 +235,28 @@ impl BitWriter {
     }
 
     /// Writes the low `count` bits of `value`, 1 to 64.
+    #[inline]
     pub(crate) fn write_bits(&mut self, value: u64, count: u32) {
         debug_assert!((1..=64).contains(&count));
-        let mut bits = value << (64 - count);
-        let mut left = count;
-        if self.free > 0 {
-            let [top, ..] = (bits >> (8 - self.free)).to_be_bytes();
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= top;
-            }
-            if left <= self.free {
-                self.free -= left;
+        let bits = value << (64 - count);
+        let used = self.len % 8;
+        loop {
+            let room = self.bytes.get_mut(self.len / 8..).unwrap_or_default();
+            // Nine bytes hold 64 bits wherever they begin; whatever the count, it is a load and two stores.
+            if let Some([head @ .., tail]) = room.first_chunk_mut::<9>() {
+                *head = (u64::from_be_bytes(*head) | (bits >> used)).to_be_bytes();
+                [.., *tail] = (bits << (8 - used)).to_be_bytes();
+                self.len += count as usize;
                 return;
             }
-            bits <<= self.free;
-            left -= self.free;
+            self.grow();
         }
-        let whole = left.div_ceil(8);
-        // All eight bytes are one store; as many as are wanted would be a call.
-        let len = self.bytes.len() + whole as usize;
-        self.bytes.extend_from_slice(&bits.to_be_bytes());
-        self.bytes.truncate(len);
-        self.free = whole * 8 - left;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = self.bytes.len().max(64) * 2;
+        self.bytes.resize(len, 0);
     }
 
     pub(crate) fn write_f64(&mut self, value: f64) {

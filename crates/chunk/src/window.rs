@@ -116,15 +116,26 @@ impl XorField {
             && leading >= 64 - window.width - window.trailing
             && trailing >= window.trailing
         {
-            writer.write_bits(0b10, 2);
-            writer.write_bits(xor >> window.trailing, window.width);
+            write_two(writer, (0b10, 2), (xor >> window.trailing, window.width));
             return;
         }
         let width = 64 - leading - trailing;
         self.window = Some(Window { width, trailing });
-        writer.write_bits(0b11, 2);
-        writer.write_bits(u64::from(leading), 5);
-        writer.write_bits(u64::from(width), 6);
-        writer.write_bits(xor >> trailing, width);
+        // 64 significant bits do not fit into six bits and are written as 0.
+        let lengths = u64::from(leading << 6 | width & 0x3F);
+        let new = (0b11 << LENGTHS_BITS | lengths, 2 + LENGTHS_BITS);
+        write_two(writer, new, (xor >> trailing, width));
+    }
+}
+
+/// Writes two numbers, each with its width, at once where they fit into a word.
+#[inline]
+fn write_two(writer: &mut BitWriter, first: (u64, u32), second: (u64, u32)) {
+    let width = first.1 + second.1;
+    if width <= 64 {
+        writer.write_bits(first.0 << second.1 | second.0, width);
+    } else {
+        writer.write_bits(first.0, first.1);
+        writer.write_bits(second.0, second.1);
     }
 }

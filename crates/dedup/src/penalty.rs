@@ -114,7 +114,7 @@ impl<'a, S: Series + ?Sized> Leaf<'a, S> {
 }
 
 impl<S: Series + ?Sized> Side for Leaf<'_, S> {
-    #[inline]
+    #[inline(always)]
     fn time(&self) -> Option<i64> {
         self.times.get(self.at).copied()
     }
@@ -125,7 +125,7 @@ impl<S: Series + ?Sized> Side for Leaf<'_, S> {
         Some(value + self.add)
     }
 
-    #[inline]
+    #[inline(always)]
     fn sample(&self) -> Run {
         Run {
             add: self.add,
@@ -133,9 +133,15 @@ impl<S: Series + ?Sized> Side for Leaf<'_, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) {
         self.at += 1;
+    }
+
+    #[inline(always)]
+    fn seek(&mut self, time: i64) {
+        let rest = self.times.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().take_while(|present| **present < time).count();
     }
 
     fn raise(&mut self, last: f64) {
@@ -177,6 +183,7 @@ impl<A: Side, B: Side> Pair<A, B> {
     }
 
     /// Takes `a` or `b`, of which at least one has a sample: the earlier one, on a tie `a`.
+    #[inline(always)]
     fn choose(&mut self, a: Option<i64>, b: Option<i64>) {
         self.takes_a = match (a, b) {
             (Some(a), Some(b)) => a <= b,
@@ -202,7 +209,7 @@ impl<A: Side, B: Side> Pair<A, B> {
 }
 
 impl<A: Side, B: Side> Side for Pair<A, B> {
-    #[inline]
+    #[inline(always)]
     fn time(&self) -> Option<i64> {
         if self.takes_a {
             self.a.time()
@@ -219,7 +226,7 @@ impl<A: Side, B: Side> Side for Pair<A, B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn sample(&self) -> Run {
         if self.takes_a {
             self.a.sample()
@@ -228,7 +235,7 @@ impl<A: Side, B: Side> Side for Pair<A, B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) {
         let took_a = self.takes_a;
         // Before the very first sample this is the first one of `a`, as in the reference: if `b`

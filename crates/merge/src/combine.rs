@@ -1,9 +1,8 @@
-//! The one stage where the blocks meet: equal series found, their chunks put in order and laid out.
+//! The one stage where the blocks meet: equal series found (`find`), their chunks chosen (`choose`) and laid out.
 
-use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use rutile_block::BlockId;
 use rutile_index::ChunkMeta;
 use rutile_model::ErrorKind;
@@ -11,20 +10,19 @@ use rutile_runtime::CpuPool;
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
-use crate::batch::{Batch, Chunk, Label};
+use crate::batch::{Chunk, Label};
+use crate::choose::{FEW, Round, Share};
 use crate::digest::{self, Tally};
 use crate::error::{Error, Reason, Result};
-use crate::function::{ChunkSink, MergeFunction, Piece, Refusal};
+use crate::find::Finder;
+use crate::function::{MergeFunction, Refusal};
 use crate::input::Input;
 use crate::layout::{Layout, Part};
 use crate::progress::Progress;
-use crate::rewrite;
 use crate::source::Source;
 
-/// Inputs up to which a series costs no allocation.
-const FEW: usize = 16;
-/// Series that are handed on at a time, at most.
-const MAX_ROWS: usize = 8192;
+/// So many shares of a round has each thread to do: one that takes long leaves the others to the rest.
+const SHARES_PER_THREAD: usize = 4;
 
 /// Series of the output, as the index wants them.
 #[derive(Debug, Default)]
@@ -57,38 +55,98 @@ pub(crate) struct Stage {
     pub(crate) index: mpsc::Sender<IndexWork>,
 }
 
+/// A round, and what the merge function chose for its series, share by share.
+#[derive(Debug)]
+struct Chosen {
+    round: Arc<Round>,
+    shares: Vec<Result<Share, Refusal>>,
+}
+
 impl Stage {
-    /// Merges all that the sources have; gives what the output must hold.
+    /// Merges all that the sources have; gives what the output must hold. While the chunks of a round are laid out, those of
+    /// the next one are chosen.
     pub(crate) async fn run(self, mut sources: Vec<Source>) -> Result<Tally> {
-        let mut combiner = Combiner::new(&self);
+        let mut finder = Finder::new(self.output, sources.len());
+        let mut output = Output {
+            id: self.output,
+            inputs: self.inputs.clone(),
+            layout: Layout::new(self.segment_size),
+            tally: Tally::default(),
+        };
+        let mut chosen: Option<Chosen> = None;
         loop {
-            for (i, source) in sources.iter_mut().enumerate() {
-                if combiner.is_hungry(i) {
-                    combiner.feed(i, source.next().await?);
+            let is_last = chosen.as_ref().is_some_and(|chosen| chosen.round.done);
+            let next = async {
+                match is_last {
+                    true => Ok(None),
+                    false => self.choose(finder, &mut sources).await.map(Some),
                 }
-            }
-            let (back, result) = self
-                .pool
-                .run(move || {
-                    let result = combiner.step();
-                    (combiner, result)
-                })
-                .await;
-            combiner = back;
-            let step = result?;
-            self.progress
-                .merged(step.series, step.rows.chunks.len() as u64);
-            self.send_parts(combiner.layout.take()).await?;
-            if !step.rows.ends.is_empty() {
-                self.send_index(IndexWork::Rows(step.rows)).await?;
-            }
-            if step.done {
+            };
+            let lay_out = async {
+                match chosen {
+                    Some(chosen) => self.lay_out(output, chosen).await,
+                    None => Ok(output),
+                }
+            };
+            let (next, laid_out) = futures::join!(next, lay_out);
+            output = laid_out?;
+            let Some((back, round)) = next? else {
                 break;
+            };
+            (finder, chosen) = (back, Some(round));
+        }
+        self.send_parts(output.layout.finish()).await?;
+        self.send_index(IndexWork::End).await?;
+        Ok(output.tally)
+    }
+
+    /// Finds series until a batch is used up, or enough are found, and asks the merge function for them. Where chunks are made
+    /// anew all threads do, each for some of the series; where they pass, that is less work than to hand it over.
+    async fn choose(&self, mut finder: Finder, sources: &mut [Source]) -> Result<(Finder, Chosen)> {
+        for (i, source) in sources.iter_mut().enumerate() {
+            if finder.is_hungry(i) {
+                finder.feed(i, source.next().await?);
             }
         }
-        self.send_parts(combiner.layout.finish()).await?;
-        self.send_index(IndexWork::End).await?;
-        Ok(combiner.tally)
+        let function = Arc::clone(&self.function);
+        let find = move || {
+            let round = finder.find()?;
+            let whole = (!function.takes_overlaps()).then_some(0..round.len());
+            let shares = whole.map(|series| vec![round.choose(&*function, series)]);
+            Ok((finder, Arc::new(round), shares))
+        };
+        let (finder, round, shares) = self.pool.run(find).await?;
+        let shares = match shares {
+            Some(shares) => shares,
+            None => self.share(&round).await,
+        };
+        Ok((finder, Chosen { round, shares }))
+    }
+
+    async fn share(&self, round: &Arc<Round>) -> Vec<Result<Share, Refusal>> {
+        let shares = round.split(self.pool.threads() * SHARES_PER_THREAD);
+        let shares = shares.into_iter().map(|series| {
+            let (round, function) = (Arc::clone(round), Arc::clone(&self.function));
+            self.pool.run(move || round.choose(&*function, series))
+        });
+        join_all(shares).await
+    }
+
+    /// Lays out a round, and hands on what is complete.
+    async fn lay_out(&self, mut output: Output, chosen: Chosen) -> Result<Output> {
+        let series = chosen.round.places.len() as u64;
+        let lay_out = move || {
+            let rows = output.lay_out(&chosen);
+            (output, rows)
+        };
+        let (mut output, rows) = self.pool.run(lay_out).await;
+        let rows = rows?;
+        self.progress.merged(series, rows.chunks.len() as u64);
+        self.send_parts(output.layout.take()).await?;
+        if !rows.ends.is_empty() {
+            self.send_index(IndexWork::Rows(rows)).await?;
+        }
+        Ok(output)
     }
 
     async fn send_parts(&self, parts: Vec<Part>) -> Result<()> {
@@ -110,138 +168,45 @@ impl Stage {
     }
 }
 
-/// What one step came to.
-#[derive(Debug, Default)]
-struct Step {
-    rows: Rows,
-    /// Series of the inputs.
-    series: u64,
-    done: bool,
-}
-
+/// The chosen chunks, laid out one behind the other.
 #[derive(Debug)]
-struct Combiner {
-    output: BlockId,
+struct Output {
+    id: BlockId,
     inputs: Vec<Arc<Input>>,
-    function: Arc<dyn MergeFunction>,
-    /// The present batch of each input, and the series in it that is next.
-    batches: Vec<Option<Batch>>,
-    at: Vec<usize>,
-    ended: Vec<bool>,
-    selection: Selection,
     layout: Layout,
     tally: Tally,
 }
 
-impl Combiner {
-    fn new(stage: &Stage) -> Self {
-        let count = stage.inputs.len();
-        Self {
-            output: stage.output,
-            inputs: stage.inputs.clone(),
-            function: Arc::clone(&stage.function),
-            batches: std::iter::repeat_with(|| None).take(count).collect(),
-            at: vec![0; count],
-            ended: vec![false; count],
-            selection: Selection::default(),
-            layout: Layout::new(stage.segment_size),
-            tally: Tally::default(),
-        }
-    }
-
-    fn is_hungry(&self, input: usize) -> bool {
-        self.ended.get(input) == Some(&false) && matches!(self.batches.get(input), Some(None))
-    }
-
-    fn feed(&mut self, input: usize, batch: Option<Batch>) {
-        if let Some(ended) = self.ended.get_mut(input) {
-            *ended = batch.is_none();
-        }
-        if let Some(at) = self.at.get_mut(input) {
-            *at = 0;
-        }
-        if let Some(slot) = self.batches.get_mut(input) {
-            *slot = batch.filter(|batch| !batch.series.is_empty());
-        }
-    }
-
-    /// Merges until a batch is used up, or enough is done to be handed on.
-    fn step(&mut self) -> Result<Step> {
-        let mut step = Step::default();
-        let mut equal: SmallVec<[usize; FEW]> = SmallVec::new();
-        while step.rows.ends.len() < MAX_ROWS {
-            if (0..self.inputs.len()).any(|i| self.is_hungry(i)) {
-                break;
-            }
-            let Some(labels_digest) = self.least(&mut equal)? else {
-                step.done = true;
-                break;
-            };
-            self.series(&equal, labels_digest, &mut step.rows)?;
-            step.series += equal.len() as u64;
-            self.advance(&equal);
-        }
-        Ok(step)
-    }
-
-    /// Finds the inputs whose next series is the least; gives the digest of its labels.
-    fn least(&self, equal: &mut SmallVec<[usize; FEW]>) -> Result<Option<u64>> {
-        equal.clear();
-        let mut least: Option<(&[Label], u64)> = None;
-        for (i, (batch, &at)) in self.batches.iter().zip(&self.at).enumerate() {
-            let Some(batch) = batch else {
-                continue;
-            };
-            let labels = batch.labels_of(at);
-            let digest = batch
-                .series
-                .get(at)
-                .map_or(0, |series| series.labels_digest);
-            match least.map_or(Ordering::Less, |(least, _)| labels.cmp(least)) {
-                Ordering::Less => {
-                    equal.clear();
-                    equal.push(i);
-                    least = Some((labels, digest));
-                }
-                Ordering::Equal => {
-                    if least.is_some_and(|(_, least)| least != digest) {
-                        let message = "equal symbol references stand for different labels";
-                        return Err(Error::passing(self.output, ErrorKind::Internal, message));
-                    }
-                    equal.push(i);
-                }
-                Ordering::Greater => {}
+impl Output {
+    /// Gives the chunks of a round their places in the segments.
+    ///
+    /// # Errors
+    /// What the merge function refused.
+    fn lay_out(&mut self, chosen: &Chosen) -> Result<Rows> {
+        let mut rows = Rows::default();
+        let mut at = 0;
+        for share in &chosen.shares {
+            let share = share.as_ref().map_err(|refusal| self.refused(refusal))?;
+            for i in 0..share.len() {
+                self.series(&chosen.round, at, share, i, &mut rows)?;
+                at += 1;
             }
         }
-        Ok(least.map(|(_, digest)| digest))
+        Ok(rows)
     }
 
-    /// Merges one series, which the inputs `equal` have.
-    fn series(&mut self, equal: &[usize], labels_digest: u64, rows: &mut Rows) -> Result<()> {
-        let mut pieces: SmallVec<[Piece<'_>; FEW]> = SmallVec::new();
-        let mut labels: &[Label] = &[];
-        for &input in equal {
-            if let (Some(Some(batch)), Some(&at)) = (self.batches.get(input), self.at.get(input)) {
-                let chunks = batch.chunks_of(at);
-                labels = batch.labels_of(at);
-                if !chunks.is_empty() {
-                    let bytes = &batch.bytes;
-                    pieces.push(Piece {
-                        input,
-                        chunks,
-                        bytes,
-                    });
-                }
-            }
-        }
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        self.selection.clear();
-        let merged = self.function.merge(&pieces, &mut self.selection);
-        merged.map_err(|refusal| self.refused(refusal))?;
-        let slices: SmallVec<[(&[Chunk], &[u8]); FEW]> = self.selection.slices(&pieces).collect();
-        let mut state = labels_digest;
+    /// Lays out the series `at` of a round, which is series `i` of those of a share.
+    fn series(
+        &mut self,
+        round: &Round,
+        at: usize,
+        share: &Share,
+        i: usize,
+        rows: &mut Rows,
+    ) -> Result<()> {
+        let pieces = round.pieces(at);
+        let slices: SmallVec<[(&[Chunk], &[u8]); FEW]> = share.slices(i, &pieces).collect();
+        let mut state = round.series.get(at).map_or(0, |(_, digest)| *digest);
         let (tally, chunks) = (&mut self.tally, &mut rows.chunks);
         let before = chunks.len();
         let laid_out = self.layout.series(&slices, |chunk, place| {
@@ -255,104 +220,33 @@ impl Combiner {
         });
         if laid_out.is_none() {
             let message = "a chunk would start beyond the 4 GiB that a segment can address";
-            return Err(Error::passing(self.output, ErrorKind::Exhausted, message));
+            return Err(Error::passing(self.id, ErrorKind::Exhausted, message));
         }
         if rows.chunks.len() > before {
             tally.add_series(state);
-            rows.labels.extend_from_slice(labels);
+            rows.labels.extend_from_slice(round.labels(at));
             rows.ends.push((rows.labels.len(), rows.chunks.len()));
         }
         Ok(())
     }
 
-    fn advance(&mut self, equal: &[usize]) {
-        for &input in equal {
-            if let (Some(batch), Some(at)) = (self.batches.get_mut(input), self.at.get_mut(input)) {
-                *at += 1;
-                if batch
-                    .as_ref()
-                    .is_some_and(|batch| *at >= batch.series.len())
-                {
-                    *batch = None;
-                }
-            }
-        }
-    }
-
-    fn refused(&self, refusal: Refusal) -> Error {
+    fn refused(&self, refusal: &Refusal) -> Error {
         let (input, reason, message) = match refusal {
             Refusal::Overlap { first, second } => {
-                let first = self.inputs.get(first).map(|first| first.id);
-                let first = first.unwrap_or(self.output);
+                let first = self.inputs.get(*first).map(|first| first.id);
+                let first = first.unwrap_or(self.id);
                 let message =
                     format!("a series has a chunk that overlaps with one of block {first}");
-                (second, Reason::OverlappingChunks, message)
+                (*second, Reason::OverlappingChunks, message)
             }
-            Refusal::Damaged { input, what } => (input, Reason::ChunkChecksum, what),
+            Refusal::Damaged { input, what } => (*input, Reason::ChunkChecksum, what.clone()),
         };
         match self.inputs.get(input) {
             Some(input) => input.fault(reason, message),
             None => {
                 let message = "the merge function names an input that is not there";
-                Error::passing(self.output, ErrorKind::Internal, message)
+                Error::passing(self.id, ErrorKind::Internal, message)
             }
-        }
-    }
-}
-
-/// What the merge function chose for one series.
-#[derive(Debug, Default)]
-struct Selection {
-    picks: Vec<Pick>,
-    /// Frames of the chunks that it made.
-    made: Vec<u8>,
-    chunks: Vec<Chunk>,
-}
-
-#[derive(Debug)]
-enum Pick {
-    Of(usize, Range<usize>),
-    Made(usize),
-}
-
-impl Selection {
-    fn clear(&mut self) {
-        self.picks.clear();
-        self.made.clear();
-        self.chunks.clear();
-    }
-
-    fn slices<'a>(
-        &'a self,
-        pieces: &'a [Piece<'a>],
-    ) -> impl Iterator<Item = (&'a [Chunk], &'a [u8])> {
-        self.picks.iter().map(|pick| match pick {
-            Pick::Of(piece, chunks) => pieces.get(*piece).map_or((&[][..], &[][..]), |piece| {
-                let end = chunks.end.min(piece.chunks.len());
-                let chunks = piece.chunks.get(chunks.start.min(end)..end);
-                (chunks.unwrap_or_default(), piece.bytes)
-            }),
-            Pick::Made(at) => {
-                let chunk = self.chunks.get(*at..=*at);
-                (chunk.unwrap_or_default(), self.made.as_slice())
-            }
-        })
-    }
-}
-
-impl ChunkSink for Selection {
-    fn pass(&mut self, piece: usize) {
-        self.picks.push(Pick::Of(piece, 0..usize::MAX));
-    }
-
-    fn pass_some(&mut self, piece: usize, chunks: Range<usize>) {
-        self.picks.push(Pick::Of(piece, chunks));
-    }
-
-    fn put(&mut self, min_time: i64, max_time: i64, chunk: rutile_chunk::Chunk<'_>) {
-        if let Some(made) = rewrite::put_frame(&mut self.made, min_time, max_time, chunk) {
-            self.picks.push(Pick::Made(self.chunks.len()));
-            self.chunks.push(made);
         }
     }
 }

@@ -8,11 +8,13 @@
 //! Never marks or deletes a block, never decides what to merge.
 
 mod batch;
+mod choose;
 mod combine;
 mod digest;
 mod downsample;
 mod entries;
 mod error;
+mod find;
 mod frames;
 mod function;
 mod input;

@@ -52,6 +52,12 @@ impl Encoder {
     /// # Errors
     /// A histogram that contradicts itself.
     pub(super) fn append(&mut self, run: &Run, column: &Column) -> Result<()> {
+        if column.histograms.is_empty() {
+            let times = column.times.get(run.range()).unwrap_or_default();
+            let floats = column.floats.get(run.range()).unwrap_or_default();
+            let mut samples = times.iter().zip(floats);
+            return samples.try_for_each(|(time, value)| self.float(*time, *value));
+        }
         for at in run.range() {
             let Some(&time) = column.times.get(at) else {
                 break;
