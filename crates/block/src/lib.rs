@@ -16,6 +16,7 @@ mod go_json;
 mod id;
 mod invariant;
 mod key;
+mod lease;
 mod mark;
 mod meta;
 mod removal;
@@ -28,6 +29,7 @@ pub use key::{
     CHUNKS_DIR, INDEX_FILE, META_FILE, Part, block_prefix, chunk_key, file_key, index_key, is_mark,
     mark_key, meta_key, parse_entry, parse_key,
 };
+pub use lease::{Epoch, LEASE_WINDOW_MS, LEASES_PREFIX, Work, parse_lease_key, window_start};
 pub use mark::{
     DeletionMark, MAX_MARK_BYTES, Mark, MarkKind, NoCompactMark, NoDownsampleMark, details, reason,
 };

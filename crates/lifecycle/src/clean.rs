@@ -49,10 +49,7 @@ impl Lifecycle {
     /// # Errors
     /// As [`crate::Removal::clean_partial`]; of several the first one, after all were tried.
     pub async fn abort_dangling(&self) -> Result<usize> {
-        let unknown = Step {
-            operation: "clean up uploads to",
-            block: BlockId::default(),
-        };
+        let unknown = Step::of_none("clean up uploads");
         let uploads = self.bucket.unfinished_uploads().await;
         let uploads = uploads.map_err(|e| unknown.bucket(e))?;
         let now_ms = self.clock.now_ms();

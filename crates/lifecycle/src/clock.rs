@@ -39,10 +39,7 @@ impl Lifecycle {
     /// # Errors
     /// `Unavailable` while the clocks differ (BC-18); whatever keeps the bucket from answering.
     pub async fn require_right_clock(&self) -> Result<()> {
-        let step = Step {
-            operation: "apply retention to",
-            block: rutile_block::BlockId::default(),
-        };
+        let step = Step::of_none("apply retention");
         self.require_agreeing_clocks(step).await
     }
 

@@ -7,19 +7,26 @@ use rutile_model::ErrorKind;
 
 /// A step that could not be taken: which, on which block, why.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} block {block}: {message}")]
+#[error("{operation}{}: {message}", named(*block))]
 pub struct Error {
     /// What the caller can do about it.
     pub kind: ErrorKind,
     /// `upload`, `mark`, `delete`, `download`, …
     pub operation: &'static str,
-    /// The block.
+    /// The block; the default one where none is concerned.
     pub block: BlockId,
     /// What was wrong, and where it helps, what to change.
     pub message: String,
     /// What failed below.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+fn named(block: BlockId) -> String {
+    match block == BlockId::default() {
+        true => String::new(),
+        false => format!(" block {block}"),
+    }
 }
 
 /// The result of changing a block.
@@ -41,6 +48,12 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// One that concerns no block.
+    pub(crate) fn of_none(operation: &'static str) -> Self {
+        let block = BlockId::default();
+        Self { operation, block }
+    }
+
     pub(crate) fn error(self, kind: ErrorKind, message: impl Into<String>) -> Error {
         Error {
             kind,

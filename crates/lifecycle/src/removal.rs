@@ -59,10 +59,7 @@ impl Lifecycle {
     /// # Errors
     /// Whatever keeps the bucket from answering. A notice that cannot be read stays until it is old.
     pub async fn forget_removals(&self) -> Result<usize> {
-        let step = Step {
-            operation: "forget the removal of",
-            block: BlockId::default(),
-        };
+        let step = Step::of_none("forget removals");
         let mut forgotten = 0;
         for key in self.removals(step).await? {
             let Some(notice) = self.notice(step, &key).await? else {
@@ -169,19 +166,13 @@ impl Removal {
     /// # Errors
     /// Whatever keeps the bucket from taking it.
     pub async fn end(mut self) -> Result<()> {
-        let step = Step {
-            operation: "end the removal of",
-            block: BlockId::default(),
-        };
+        let step = Step::of_none("end a removal");
         self.notice.ended_ms = Some(self.owner.bucket_now_ms(step).await?);
         self.put().await
     }
 
     async fn put(&self) -> Result<()> {
-        let step = Step {
-            operation: "announce the removal of",
-            block: BlockId::default(),
-        };
+        let step = Step::of_none("announce a removal");
         let body = Bytes::from(self.notice.to_json());
         let put = self.owner.bucket.put(&self.key, body, PutMode::Overwrite);
         put.await.map_err(|e| step.bucket(e))

@@ -88,6 +88,22 @@ pub async fn capabilities(bucket: &dyn Bucket, entropy: &dyn Entropy) -> Result<
     Ok(capabilities)
 }
 
+/// Tries out one thing: see [`Capabilities::conditional_create`].
+///
+/// # Errors
+/// As [`capabilities`].
+pub async fn conditional_create(
+    bucket: &dyn Bucket,
+    entropy: &dyn Entropy,
+) -> Result<ConditionalCreate> {
+    let folder = format!("{FOLDER}/{:016x}", entropy.next_u64());
+    let tried = create(bucket, &folder).await;
+    let cleaned = clean_up(bucket, &folder).await;
+    let found = tried?;
+    cleaned?;
+    Ok(found)
+}
+
 async fn try_out(bucket: &dyn Bucket, folder: &str) -> Result<Capabilities> {
     let key = format!("{folder}/plain");
     let mut read_after_write = true;

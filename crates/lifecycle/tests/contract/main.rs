@@ -4,6 +4,7 @@
 
 mod cleaning;
 mod deleting;
+mod leasing;
 mod local;
 mod marking;
 mod removing;
