@@ -195,6 +195,9 @@ fn corrupt(what: &'static str, len: usize, bits_left: usize, expected: &'static 
     }
 }
 
+/// Room of a new chunk, bytes: most are no longer.
+const START_LEN: usize = 256;
+
 /// The bytes of a chunk that grows bit by bit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BitWriter {
@@ -207,9 +210,10 @@ pub(crate) struct BitWriter {
 impl BitWriter {
     /// Starts behind `header`.
     pub(crate) fn new(header: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(128);
-        bytes.extend_from_slice(header);
-        bytes.resize(128, 0);
+        let mut bytes = vec![0; START_LEN];
+        if let Some(start) = bytes.get_mut(..header.len()) {
+            start.copy_from_slice(header);
+        }
         Self {
             bytes,
             len: header.len() * 8,

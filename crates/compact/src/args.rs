@@ -138,6 +138,14 @@ struct MergeArgs {
     /// Groups of blocks that are compacted at a time.
     #[arg(long = "compact.concurrency", default_value_t = 1, value_name = "N")]
     concurrency: usize,
+    /// Length of the leases by which compactors on one bucket share the work: what one holds is taken over when it has not renewed
+    /// its lease for so long; 0: there is one compactor only.
+    #[arg(
+        long = "compact.lease-duration",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
+    lease_duration: GoDuration,
     /// Accepted for compatibility: blocks are not downloaded.
     #[arg(
         long = "compact.blocks-fetch-concurrency",
@@ -355,6 +363,7 @@ impl CompactArgs {
                 "SHA256" => HashFunc::Sha256,
                 _ => HashFunc::None,
             },
+            lease: None,
         })
     }
 
@@ -487,6 +496,11 @@ impl CompactArgs {
             cleanup: some(self.pace.cleanup_interval),
             progress: some(self.pace.progress_interval),
         }
+    }
+
+    /// How long leases are to be; 0: there are to be none.
+    pub(crate) fn lease_duration(&self) -> Duration {
+        self.merge.lease_duration.to_std()
     }
 
     /// What the block API is served with, if it is.

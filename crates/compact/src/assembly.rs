@@ -1,13 +1,14 @@
 //! Puts the compactor together from its settings and from what the process gives it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rutile_block::{Contract, MarkKind};
+use rutile_block::{BlockId, Contract, MarkKind};
 use rutile_blockio::{BlockEnv, HeaderBudget, NoCache};
 use rutile_dedup::Function;
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
-use rutile_lifecycle::{HashFunc, Lifecycle};
+use rutile_lifecycle::{HashFunc, Leases, Lifecycle};
 use rutile_merge::Merger;
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, CpuPool, Entropy, Ledger, Spawner};
@@ -51,6 +52,22 @@ pub struct CompactConfig {
     pub downsample_concurrency: usize,
     /// Which hashes the outputs record.
     pub hash: HashFunc,
+    /// Length of the leases by which work is shared with other compactors; none: there are no others. The bucket must create
+    /// objects only where there are none, by one writer at a time.
+    pub lease: Option<Duration>,
+}
+
+impl CompactConfig {
+    fn check(&self) -> Result<()> {
+        let counts = [
+            (self.concurrency, "--compact.concurrency"),
+            (self.downsample_concurrency, "--downsample.concurrency"),
+        ];
+        match counts.iter().find(|(count, _)| *count == 0) {
+            Some((_, flag)) => Err(Error::Setting(format!("{flag} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a compactor works with.
@@ -82,14 +99,7 @@ impl Compactor {
     /// # Errors
     /// `Invalid` for settings that cannot be.
     pub fn build(parts: Parts, config: CompactConfig) -> Result<Self> {
-        if config.concurrency == 0 {
-            let message = "--compact.concurrency must be at least 1";
-            return Err(Error::Setting(message.to_owned()));
-        }
-        if config.downsample_concurrency == 0 {
-            let message = "--downsample.concurrency must be at least 1";
-            return Err(Error::Setting(message.to_owned()));
-        }
+        config.check()?;
         let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&parts.bucket);
         let files = AsyncDisk::new(Arc::clone(&parts.disk), parts.files.clone());
         let fetcher_parts = FetcherParts {
@@ -107,6 +117,10 @@ impl Compactor {
             config.contract,
             &parts.registry,
         );
+        let leases = config.lease.map(|length| {
+            let name = BlockId::generate(parts.clock.now_ms(), &*parts.entropy);
+            Leases::new(lifecycle.clone(), name, length)
+        });
         let merger = Merger {
             bucket: Arc::clone(&reader),
             lifecycle: lifecycle.clone(),
@@ -134,6 +148,7 @@ impl Compactor {
             chain: FilterChain::for_compact(config.scope, config.contract, config.replica_labels),
             bucket: parts.bucket,
             lifecycle,
+            leases,
             merger,
             loadable: Loadable::new(headers),
             acquitted: Acquitted::default(),

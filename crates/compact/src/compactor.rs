@@ -1,17 +1,17 @@
 //! The loop: look, collect garbage, merge until there is nothing to merge, downsample, apply retention, sweep.
 //!
-//! One writer for each block is assumed until there are leases; two compactors on one bucket lose no
-//! data, since each reads its inputs again around a merge, but do the same work twice (BC-14).
+//! Several compactors on one bucket lose no data, since each reads its inputs again around a merge; leases keep them from doing
+//! the same work twice (BC-14).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use rutile_block::{BlockId, Contract, GroupKey};
+use rutile_block::{BlockId, Contract, GroupKey, Work};
 use rutile_dedup::Function;
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
-use rutile_lifecycle::Lifecycle;
+use rutile_lifecycle::{Leased, Leases, Lifecycle};
 use rutile_merge::Merger;
 use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
@@ -20,7 +20,7 @@ use rutile_telemetry::root_span;
 use tokio::time::Instant;
 use tracing::field::Empty;
 
-use crate::group::Groups;
+use crate::group::{Group, Groups};
 use crate::loadable::Loadable;
 use crate::metrics::Metrics;
 use crate::plan::Planner;
@@ -29,6 +29,7 @@ use crate::retention::{Retention, due_downsamples};
 use crate::times::Acquitted;
 use crate::web::Seen;
 use crate::work::Outcome;
+use crate::workers::Turn;
 use crate::{Error, Result};
 
 /// The first wait after an iteration that failed; doubled for each further one, up to the interval.
@@ -41,6 +42,8 @@ pub struct Compactor {
     pub(crate) chain: FilterChain,
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) lifecycle: Lifecycle,
+    /// By which it shares the work with others, if it does.
+    pub(crate) leases: Option<Leases>,
     pub(crate) merger: Merger,
     pub(crate) loadable: Loadable,
     pub(crate) acquitted: Acquitted,
@@ -75,52 +78,79 @@ pub struct Report {
     pub marked: usize,
     /// Blocks, and what was left of some, that were deleted.
     pub deleted: usize,
+    /// Merges and downsampling that other compactors were at.
+    pub held: usize,
     /// What failed. The rest was done all the same; the next iteration tries again.
     pub errors: Vec<Error>,
+}
+
+/// One look at the bucket.
+pub(crate) struct Look {
+    pub(crate) view: Arc<View>,
+    pub(crate) selection: Selection,
+    /// The leases before it, if work is shared.
+    pub(crate) leased: Option<Leased>,
+}
+
+/// What an iteration remembers from look to look.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// Groups that are not as they should be: retention waits for what they may become.
+    pub(crate) unsettled: BTreeSet<GroupKey>,
+    /// Work that failed: it is left alone for the rest of the iteration.
+    pub(crate) failed: BTreeSet<Work>,
+    /// The same of blocks that are to be downsampled.
+    pub(crate) not_downsampled: BTreeSet<BlockId>,
+    /// What others were at when it was last claimed.
+    pub(crate) held: BTreeSet<Work>,
 }
 
 impl Compactor {
     /// One iteration: all there is to do now. What fails is in the report, and keeps nothing else
     /// from being done.
     pub async fn iterate(&self) -> Report {
-        let mut report = Report::default();
-        let (mut unsettled, mut not_downsampled) = (BTreeSet::new(), BTreeSet::new());
+        let (mut report, mut left) = (Report::default(), Left::default());
         let mut first = true;
         loop {
-            let (view, selection) = match self.look().await {
-                Ok(looked) => looked,
+            let look = match self.look().await {
+                Ok(look) => look,
                 Err(error) => {
                     report.errors.push(error);
                     return report;
                 }
             };
+            let Look {
+                view, selection, ..
+            } = &look;
             // Not between the merges: what is outstanding costs a plan for each merge to come.
             let is_first = std::mem::take(&mut first);
             if is_first {
-                self.show(&view, &selection);
+                self.show(view, selection);
             }
-            self.collect_garbage(&view, &selection, &mut report).await;
-            let groups = Groups::of(&view, &selection, self.planner.is_vertical());
+            self.collect_garbage(view, selection, &mut report).await;
+            let groups = Groups::of(view, selection, self.planner.is_vertical());
             if is_first {
                 tell_of_conflicts(&groups);
             }
-            if self.compact(groups, &mut unsettled, &mut report).await
-                || self
-                    .downsample(&view, &selection, &mut not_downsampled, &mut report)
-                    .await
+            left.held.clear();
+            if self
+                .compact(groups, look.leased.as_ref(), &mut left, &mut report)
+                .await
+                || self.downsample(&look, &mut left, &mut report).await
             {
                 continue;
             }
-            self.show(&view, &selection);
+            self.show(view, selection);
             if !view.complete {
                 let unread = selection.unread.len();
                 report.errors.push(Error::Incomplete(unread));
             }
-            self.retain(&view, &selection, &unsettled, &mut report)
+            self.retain(view, selection, &left.unsettled, &mut report)
                 .await;
-            self.sweep(&view, &selection, &mut report).await;
+            self.sweep(view, selection, &mut report).await;
             break;
         }
+        report.held = left.held.len();
         if report.errors.is_empty() {
             self.metrics.iterations.inc();
         }
@@ -146,7 +176,8 @@ impl Compactor {
     }
 
     /// Looks at the bucket.
-    pub(crate) async fn look(&self) -> Result<(Arc<View>, Selection)> {
+    pub(crate) async fn look(&self) -> Result<Look> {
+        let leased = self.look_at_leases().await?;
         let (view, selection) = self.fetcher.sync(&self.chain).await?;
         self.seen.set_loaded(&view, &selection);
         self.seen.set_global(&view);
@@ -155,7 +186,11 @@ impl Compactor {
         if let Err(error) = self.fetcher.save_cache().await {
             tracing::warn!(%error, "the metadata are not kept for the next start");
         }
-        Ok((view, selection))
+        Ok(Look {
+            view,
+            selection,
+            leased,
+        })
     }
 
     /// Looks at the bucket again and again, only to show what is outstanding.
@@ -203,59 +238,83 @@ impl Compactor {
         self.metrics.show_quarantined(view);
     }
 
-    /// Takes every group one step further; whether any was, so that the bucket is to be looked at
-    /// again. Groups whose step fails are left alone for the rest of the iteration.
+    /// Takes every window of every group one step further; whether any was, or has been by others, so that the bucket is to be
+    /// looked at again. What fails is left alone for the rest of the iteration.
     async fn compact(
         &self,
         groups: Groups,
-        unsettled: &mut BTreeSet<GroupKey>,
+        leased: Option<&Leased>,
+        left: &mut Left,
         report: &mut Report,
     ) -> bool {
         let anywhere = !groups.unplaced.is_empty();
         let mut ready = Vec::new();
         for group in groups.groups {
             if anywhere || group.unread {
-                unsettled.insert(group.key);
-            } else if group.blocks.len() > 1 && !unsettled.contains(&group.key) {
-                ready.push(group);
+                left.unsettled.insert(group.key);
+                continue;
             }
+            let windows = group.windows().into_iter();
+            ready.extend(
+                windows.filter(|window| {
+                    window.blocks.len() > 1 && !left.failed.contains(&window.work())
+                }),
+            );
         }
-        let steps = ready.into_iter().map(|group| async move {
-            let key = group.key.clone();
+        let steps = ready.into_iter().map(|window| async move {
+            let (key, work) = (window.key.clone(), window.work());
             // Held and not entered: a merge reads thousands of ranges, and each would be a span.
             let span = root_span!("compaction_group", group = %key, otel.status_code = Empty);
-            let outcome = self.step(group).await;
-            if outcome.is_err() {
+            let turn = self.step_in_turn(window, &work, leased).await;
+            if turn.is_err() {
                 span.record("otel.status_code", "ERROR");
             }
-            (key, outcome)
+            (key, work, turn)
         });
         let mut steps = stream::iter(steps).buffer_unordered(self.concurrency);
         let mut progressed = false;
-        while let Some((key, outcome)) = steps.next().await {
-            match outcome {
-                Ok(Outcome::Settled) => {}
-                Ok(Outcome::Merged { sources }) => {
+        while let Some((key, work, turn)) = steps.next().await {
+            match turn {
+                Ok(Turn::Taken(Outcome::Settled)) => {}
+                Ok(Turn::Taken(Outcome::Merged { sources })) => {
                     report.merged += 1;
                     report.marked += sources;
                     progressed = true;
                 }
-                Ok(Outcome::Emptied { sources }) => {
+                Ok(Turn::Taken(Outcome::Emptied { sources })) => {
                     report.marked += sources;
                     progressed = true;
                 }
-                Ok(Outcome::Quarantined { blocks }) => {
+                Ok(Turn::Taken(Outcome::Quarantined { blocks })) => {
                     report.quarantined += blocks;
                     progressed = true;
                 }
+                Ok(Turn::Outdated) => progressed = true,
+                Ok(Turn::Held) => {
+                    left.unsettled.insert(key);
+                    left.held.insert(work);
+                }
                 Err(error) => {
                     tracing::warn!(group = %key, %error, "a group could not be compacted; the others go on");
-                    unsettled.insert(key);
+                    left.unsettled.insert(key);
+                    left.failed.insert(work);
                     report.errors.push(error);
                 }
             }
         }
         progressed
+    }
+
+    /// One step, claimed if there is anything to be done.
+    async fn step_in_turn(
+        &self,
+        window: Group,
+        work: &Work,
+        leased: Option<&Leased>,
+    ) -> Result<Turn<Outcome>> {
+        let leased = leased.filter(|_| self.has_work(&window));
+        self.take_turn(work, leased, Box::pin(self.step(window)))
+            .await
     }
 
     pub(crate) fn seconds_since(started: Instant) -> f64 {
@@ -289,6 +348,7 @@ impl Report {
             quarantined,
             marked,
             deleted,
+            held,
             errors,
         } = self;
         let failed = errors.len();
@@ -298,6 +358,7 @@ impl Report {
             quarantined,
             marked,
             deleted,
+            held,
             failed,
             "iteration ended"
         );

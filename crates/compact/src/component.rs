@@ -11,7 +11,13 @@ use rutile_server::{Component, Context, Failure, HttpServer};
 
 use crate::args::{CompactArgs, WebArgs};
 use crate::web::Web;
-use crate::{Compactor, Parts};
+use crate::workers::lease_length;
+use crate::{Compactor, Parts, Report};
+
+/// Time to release leases in at the end.
+const LEAVING: Duration = Duration::from_secs(5);
+/// How often a process that iterates once looks whether others have left what they held: for a little longer than a lease.
+const HELD_TRIES: u32 = 5;
 
 /// The compactor and its listener.
 #[derive(Debug)]
@@ -41,8 +47,9 @@ impl Component for CompactComponent {
     type Args = CompactArgs;
 
     async fn build(args: CompactArgs, context: &Context) -> Result<Self, Failure> {
-        let config = args.config(context.clock.now_ms())?;
+        let mut config = args.config(context.clock.now_ms())?;
         let bucket = open_bucket(&args, context).await?;
+        config.lease = lease_length(&bucket, &*context.entropy, args.lease_duration()).await;
         let disk = OsDisk::open(args.data_dir())
             .map_err(|error| Failure::new(ErrorKind::Invalid, &error).context("--data-dir"))?;
         let parts = Parts {
@@ -74,10 +81,6 @@ impl Component for CompactComponent {
             pace,
             web,
         } = self;
-        tracing::info!(
-            "one compactor may look after a block at a time: give several ones shares that do not \
-             overlap, by --selector.relabel-config"
-        );
         let routes = web.as_ref().map(|web| Web::routes(web, &compactor));
         let served = http.serve(routes.unwrap_or_default(), context.shutdown.clone());
         let http = context.tasks.spawn("http", served);
@@ -94,6 +97,12 @@ impl Component for CompactComponent {
             result = work(&compactor, pace) => result,
         };
         drop(background);
+        if tokio::time::timeout(LEAVING, compactor.leave())
+            .await
+            .is_err()
+        {
+            tracing::warn!("leases are not released: others wait until they are over");
+        }
         context.shutdown.cancel();
         // It drains by the same token; its report is in the log.
         drop(http.await);
@@ -110,7 +119,7 @@ async fn work(compactor: &Compactor, pace: Pace) -> Result<(), Failure> {
         compactor.run(interval).await;
         return Ok(());
     }
-    let report = compactor.iterate().await;
+    let report = iterate_alone(compactor).await;
     report.log();
     match report.errors.first() {
         None => Ok(()),
@@ -120,6 +129,29 @@ async fn work(compactor: &Compactor, pace: Pace) -> Result<(), Failure> {
                 .context(&format!("{failed} steps failed, the first")))
         }
     }
+}
+
+/// One iteration, and more for as long as others that have died may hold what is left to do.
+async fn iterate_alone(compactor: &Compactor) -> Report {
+    let mut report = compactor.iterate().await;
+    let Some(lease) = compactor.lease_length() else {
+        return report;
+    };
+    for _ in 0..HELD_TRIES {
+        if report.held == 0 || !report.errors.is_empty() {
+            break;
+        }
+        report.log();
+        tokio::time::sleep(lease / (HELD_TRIES - 1)).await;
+        report = compactor.iterate().await;
+    }
+    if report.held > 0 {
+        tracing::info!(
+            held = report.held,
+            "other compactors are at what is left to do"
+        );
+    }
+    report
 }
 
 /// What goes on beside the iterations, until it is dropped.

@@ -4,19 +4,21 @@
 //! retention of that block waits for (BC-12). What a crash interrupts is a partial upload; what two compactors make at the same
 //! time is one block and one duplicate of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use rutile_block::{BlockId, MarkKind, Meta};
+use rutile_block::{BlockId, MarkKind, Meta, Work};
 use rutile_fetcher::{Selection, View};
 use rutile_merge::Merged;
 use rutile_telemetry::root_span;
 use tokio::time::Instant;
 use tracing::field::Empty;
 
+use crate::compactor::{Left, Look};
 use crate::retention::due_downsamples;
-use crate::{Compactor, Report, Result};
+use crate::workers::Turn;
+use crate::{Compactor, Error, Report, Result};
 
 /// The reason of a no-downsample mark, and its details.
 const EMPTY: (&str, &str) = (
@@ -32,39 +34,72 @@ pub(crate) struct Due {
 }
 
 impl Compactor {
-    /// Downsamples all that is due; whether there is anything new, so that the bucket is to be looked at again. Blocks in
-    /// `failed` are left alone, and those whose turn fails are added.
+    /// Downsamples all that is due; whether there is anything new, so that the bucket is to be looked at again. Blocks that
+    /// failed before are left alone.
     pub(crate) async fn downsample(
         &self,
-        view: &View,
-        selection: &Selection,
-        failed: &mut BTreeSet<BlockId>,
+        look: &Look,
+        left: &mut Left,
         report: &mut Report,
     ) -> bool {
+        let Look {
+            view,
+            selection,
+            leased,
+        } = look;
         // A block that could not be read may be just the one that is missing (BC-11).
         if !self.retention.downsampling || !selection.unread.is_empty() {
             return false;
         }
-        let due = due(view, selection).into_iter();
-        let turns = due.filter(|due| !failed.contains(&due.meta.id));
-        let turns = turns.map(|due| async move { (due.meta.id, self.turn(&due).await) });
+        // What is merged with others is not downsampled by itself: both have the same lease.
+        let mut by_work: BTreeMap<Work, Vec<Due>> = BTreeMap::new();
+        for due in due(view, selection) {
+            if !left.not_downsampled.contains(&due.meta.id) {
+                let work = Work::new(&due.meta.group_key(), due.meta.min_time);
+                by_work.entry(work).or_default().push(due);
+            }
+        }
+        let turns = by_work.into_iter().map(|(work, due)| async move {
+            let all = Box::pin(async { Ok(self.turns(&due).await) });
+            let turn = self.take_turn(&work, leased.as_ref(), all).await;
+            (work, due.len(), turn)
+        });
         let turns: Vec<_> = turns.collect();
         let mut turns = stream::iter(turns).buffer_unordered(self.downsample_concurrency);
         let mut progressed = false;
-        while let Some((block, outcome)) = turns.next().await {
-            match outcome {
-                Ok(()) => {
-                    report.downsampled += 1;
-                    progressed = true;
+        while let Some((work, count, turn)) = turns.next().await {
+            match turn {
+                Ok(Turn::Taken(failed)) => {
+                    report.downsampled += count - failed.len();
+                    progressed |= failed.len() < count;
+                    for (block, error) in failed {
+                        tracing::warn!(%block, %error, "a block could not be downsampled; the others go on");
+                        left.not_downsampled.insert(block);
+                        report.errors.push(error);
+                    }
+                }
+                Ok(Turn::Outdated) => progressed = true,
+                Ok(Turn::Held) => {
+                    left.held.insert(work);
                 }
                 Err(error) => {
-                    tracing::warn!(%block, %error, "a block could not be downsampled; the others go on");
-                    failed.insert(block);
+                    tracing::warn!(%work, %error, "nothing of it could be downsampled; the others go on");
                     report.errors.push(error);
                 }
             }
         }
         progressed
+    }
+
+    /// One block after the other; gives those that failed.
+    async fn turns(&self, due: &[Due]) -> Vec<(BlockId, Error)> {
+        let mut failed = Vec::new();
+        for due in due {
+            if let Err(error) = self.turn(due).await {
+                failed.push((due.meta.id, error));
+            }
+        }
+        failed
     }
 
     async fn turn(&self, due: &Due) -> Result<()> {

@@ -28,6 +28,9 @@ pub enum Error {
     /// the merge.
     #[error("input {0} was marked for deletion or removed meanwhile")]
     InputGone(BlockId),
+    /// Another compactor may be at the same work by now: this one stood still, or could not reach the bucket.
+    #[error("the lease of {0} is lost: another compactor goes on with it")]
+    LeaseLost(String),
     /// A setting is wrong.
     #[error("{0}")]
     Setting(String),
@@ -43,7 +46,7 @@ impl Error {
             Self::Merge(error) => error.kind(),
             Self::Block(error) => error.kind(),
             Self::Bucket(error) => error.kind(),
-            Self::Incomplete(_) | Self::InputGone(_) => ErrorKind::Unavailable,
+            Self::Incomplete(_) | Self::InputGone(_) | Self::LeaseLost(_) => ErrorKind::Unavailable,
             Self::Setting(_) => ErrorKind::Invalid,
         }
     }

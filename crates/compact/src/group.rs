@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use rutile_block::{BlockId, GroupKey, INDEX_FILE, MarkKind, Meta};
+use rutile_block::{BlockId, GroupKey, INDEX_FILE, MarkKind, Meta, Work, window_start};
 use rutile_fetcher::{Selection, View};
 
 use crate::times;
@@ -24,6 +24,8 @@ pub struct Group {
     pub blocks: Vec<Member>,
     /// A block of it could not be read this time: nothing is planned until it can be (BC-11).
     pub unread: bool,
+    /// How many blocks of the group are not in here because they come later: see [`Group::windows`].
+    pub later: usize,
 }
 
 /// A block of a group.
@@ -146,7 +148,44 @@ impl Group {
             key,
             blocks,
             unread: false,
+            later: 0,
         }
+    }
+
+    /// The group cut into windows of time that no merge reaches across, in order: each is planned as it is as a part of the
+    /// whole, and can be worked on beside the others. A window that a block reaches out of is one with the next.
+    #[must_use]
+    pub fn windows(self) -> Vec<Self> {
+        let mut windows: Vec<Self> = Vec::new();
+        let mut reach = i64::MIN;
+        let mut left = self.blocks.len();
+        for member in self.blocks {
+            let times = member.times.clone();
+            match windows.last_mut() {
+                Some(window) if reach > window_start(times.start) => window.blocks.push(member),
+                before => {
+                    if let Some(before) = before {
+                        before.later = left;
+                    }
+                    windows.push(Self {
+                        key: self.key.clone(),
+                        blocks: vec![member],
+                        unread: self.unread,
+                        later: 0,
+                    });
+                }
+            }
+            reach = reach.max(times.end);
+            left -= 1;
+        }
+        windows
+    }
+
+    /// What to claim before anything is done to it.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        let first = self.blocks.first().map_or(0, |member| member.times.start);
+        Work::new(&self.key, first)
     }
 
     /// Blocks that are left alone because of another block, without those that only wait for a

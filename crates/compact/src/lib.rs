@@ -29,6 +29,7 @@ mod sweeper;
 mod times;
 mod web;
 mod work;
+mod workers;
 
 pub use args::{CompactArgs, replica_labels};
 pub use assembly::{CompactConfig, Parts};

@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) downsampling: DownsampleMetrics,
     pub(crate) garbage: GarbageMetrics,
     pub(crate) marked: IntCounterVec,
+    pub(crate) claims: IntCounterVec,
     pub(crate) cleaned: IntCounter,
     pub(crate) cleanup_failures: IntCounter,
     pub(crate) partial_attempts: IntCounter,
@@ -102,6 +103,7 @@ impl Metrics {
             downsampling: DownsampleMetrics::new(registry),
             garbage: GarbageMetrics::new(registry),
             marked,
+            claims: claims(registry),
             cleaned: r.int_counter("blocks_cleaned_total", "Blocks that were deleted."),
             cleanup_failures: r.int_counter("block_cleanup_failures_total", "Blocks that could not be deleted."),
             partial_attempts: r.int_counter(
@@ -268,4 +270,17 @@ impl TodoMetrics {
             deletions: r.int_gauge("deletion_blocks", "Blocks that retention is going to mark."),
         }
     }
+}
+
+/// Claims of work, by what became of them.
+fn claims(registry: &Registry) -> IntCounterVec {
+    let claims = registry.int_counter_vec(
+        "rutile_compact_claims_total",
+        "Claims of work that compactors share: granted, held by another one, done by another one since the look at the bucket, and lost after they were granted.",
+        &["outcome"],
+    );
+    for outcome in ["granted", "held", "outdated", "lost"] {
+        claims.with_label_values(&[outcome]).inc_by(0);
+    }
+    claims
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::compactor::{Left, Look};
 use crate::group::Groups;
 use crate::{Compactor, Error, Report};
 
@@ -11,7 +12,9 @@ impl Compactor {
     pub async fn clean_up_once(&self) -> Report {
         let mut report = Report::default();
         match self.look().await {
-            Ok((view, selection)) => {
+            Ok(Look {
+                view, selection, ..
+            }) => {
                 self.collect_garbage(&view, &selection, &mut report).await;
                 self.sweep(&view, &selection, &mut report).await;
             }
@@ -22,23 +25,23 @@ impl Compactor {
 
     /// Downsamples all that is due, and what becomes due by that. Neither merges nor marks.
     pub async fn downsample_once(&self) -> Report {
-        let (mut report, mut failed) = (Report::default(), BTreeSet::new());
+        let (mut report, mut left) = (Report::default(), Left::default());
         loop {
-            let (view, selection) = match self.look().await {
-                Ok(looked) => looked,
+            let look = match self.look().await {
+                Ok(look) => look,
                 Err(error) => {
                     report.errors.push(error);
                     return report;
                 }
             };
-            if !view.complete {
-                report
-                    .errors
-                    .push(Error::Incomplete(selection.unread.len()));
+            if !look.view.complete {
+                let unread = look.selection.unread.len();
+                report.errors.push(Error::Incomplete(unread));
                 return report;
             }
-            let more = self.downsample(&view, &selection, &mut failed, &mut report);
-            if !more.await {
+            left.held.clear();
+            if !self.downsample(&look, &mut left, &mut report).await {
+                report.held = left.held.len();
                 return report;
             }
         }
@@ -48,8 +51,10 @@ impl Compactor {
     /// not be read, stay if something is still to be downsampled from them (BC-12).
     pub async fn retain_once(&self) -> Report {
         let mut report = Report::default();
-        let (view, selection) = match self.look().await {
-            Ok(looked) => looked,
+        let Look {
+            view, selection, ..
+        } = match self.look().await {
+            Ok(look) => look,
             Err(error) => {
                 report.errors.push(error);
                 return report;

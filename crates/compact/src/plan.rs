@@ -93,7 +93,7 @@ impl Planner {
             .collect();
         let mut plan = Plan::default();
         loop {
-            let merge = self.select(&group.blocks, &held);
+            let merge = self.select(group, &held);
             if let Some(block) = self.over_limit(&merge) {
                 plan.too_large.push(block);
                 held.insert(block);
@@ -153,24 +153,30 @@ impl Planner {
     }
 
     /// Blocks to merge; fewer than two: none.
-    fn select<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> Vec<&'a Member> {
+    fn select<'a>(&self, group: &'a Group, held: &BTreeSet<BlockId>) -> Vec<&'a Member> {
         if self.vertical {
-            let overlapping = first_overlapping(blocks, held);
+            let overlapping = first_overlapping(&group.blocks, held);
             if !overlapping.is_empty() {
                 return overlapping;
             }
         }
-        self.select_range(blocks, held).iter().collect()
+        self.select_range(group, held).iter().collect()
     }
 
     /// Consecutive blocks to merge; fewer than two: none.
-    fn select_range<'a>(&self, blocks: &'a [Member], held: &BTreeSet<BlockId>) -> &'a [Member] {
+    fn select_range<'a>(&self, group: &'a Group, held: &BTreeSet<BlockId>) -> &'a [Member] {
         // The newest block is left out: the next one may still come.
-        let blocks = blocks.split_last().map_or(&[][..], |(_, older)| older);
+        let blocks = match (group.later, group.blocks.split_last()) {
+            (0, Some((_, older))) => older,
+            _ => &group.blocks,
+        };
         let Some(newest) = blocks.last() else {
             return &[];
         };
-        let high_time = newest.times.start;
+        let high_time = match group.later {
+            0 | 1 => newest.times.start,
+            _ => i64::MAX,
+        };
         for range in self.ranges.iter().skip(1) {
             for part in split_by_range(blocks, *range) {
                 let [first, .., last] = part else {

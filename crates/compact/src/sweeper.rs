@@ -252,6 +252,10 @@ impl Compactor {
                 report.errors.push(error.into());
             }
         }
+        if let Err(error) = self.lifecycle.forget_leases().await {
+            tracing::warn!(%error, "leases that are over stay");
+            report.errors.push(error.into());
+        }
         if let Err(error) = self.lifecycle.forget_removals().await {
             tracing::warn!(%error, "notices of removals that are over stay");
             report.errors.push(error.into());

@@ -43,6 +43,13 @@ struct Suspect {
 }
 
 impl Compactor {
+    /// Whether a block of a group may lie about its times, as far as nobody has looked yet.
+    pub(crate) fn is_suspicious(&self, group: &Group) -> bool {
+        let acquitted = self.acquitted.0.lock();
+        let mut suspects = suspects(group).into_iter();
+        suspects.any(|suspect| !acquitted.contains(&suspect.meta.id))
+    }
+
     /// Marks the blocks of a group that overlap others only because they lie about their times. How
     /// many they were.
     pub(crate) async fn expose(&self, group: &Group) -> Result<usize> {

@@ -35,6 +35,12 @@ pub(crate) enum Outcome {
 }
 
 impl Compactor {
+    /// Whether a step may change anything.
+    pub(crate) fn has_work(&self, group: &Group) -> bool {
+        let plan = self.planner.plan(group);
+        !plan.merge.is_empty() || plan.excluded().next().is_some() || self.is_suspicious(group)
+    }
+
     /// Takes a group one step further.
     pub(crate) async fn step(&self, mut group: Group) -> Result<Outcome> {
         let resolution = group.key.resolution.to_string();

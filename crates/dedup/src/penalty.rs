@@ -6,6 +6,8 @@
 //! is never raised, so that a marker of staleness stays one (the reference has removed the markers of
 //! counters by then).
 
+mod fold;
+
 use crate::runs::Run;
 use crate::series::Series;
 
@@ -13,13 +15,22 @@ use crate::series::Series;
 const FIRST_PENALTY_MS: i64 = 5000;
 
 pub(crate) fn select<S: Series + ?Sized>(replicas: &[&S], counter: bool) -> Vec<Run> {
+    let times: Vec<&[i64]> = replicas.iter().map(|replica| replica.times()).collect();
+    match times.split_first() {
+        // Ties go to the first.
+        Some((first, others)) if others.iter().all(|other| other == first) => {
+            vec![Run::whole(0, first.len())]
+        }
+        _ if counter => by_values(replicas, counter),
+        _ => fold::select(&times),
+    }
+}
+
+/// Sample by sample, since what comes may have been raised.
+fn by_values<S: Series + ?Sized>(replicas: &[&S], counter: bool) -> Vec<Run> {
     let Some((&first, others)) = replicas.split_first() else {
         return Vec::new();
     };
-    if others.iter().all(|other| other.times() == first.times()) {
-        // Ties go to the first.
-        return vec![Run::whole(0, first.times().len())];
-    }
     let start = Leaf::new(first, 0);
     match others {
         [other] => drain(Pair::new(start, Leaf::new(*other, 1), counter)),

@@ -21,7 +21,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use rutile_block::{BlockId, Epoch, LEASES_PREFIX, Work, parse_lease_key};
 use rutile_model::ErrorKind;
-use rutile_objstore::{Depth, PutMode};
+use rutile_objstore::{Depth, PutMode, probe};
 use tokio::time::Instant;
 
 use crate::error::Step;
@@ -178,30 +178,6 @@ impl Leases {
         Ok(())
     }
 
-    /// Removes what ended, or was left behind, long ago. How many there were.
-    ///
-    /// # Errors
-    /// Whatever keeps the bucket from answering.
-    pub async fn forget(&self) -> Result<usize> {
-        let step = Step::of_none("forget leases");
-        let listed = self.list(LEASES_PREFIX).await?;
-        if listed.is_empty() {
-            return Ok(0);
-        }
-        let now_ms = self.lifecycle.bucket_now_ms(step).await?;
-        let mut forgotten = 0;
-        for (work, epoch) in listed {
-            // A holder that lives has just created its epoch.
-            let attributes = self.lifecycle.attributes(step, &epoch.key(&work)).await?;
-            let written_ms = attributes.map_or(now_ms, |there| there.last_modified_ms);
-            if now_ms.saturating_sub(written_ms) > FORGOTTEN_MS {
-                self.delete(&work, epoch).await?;
-                forgotten += 1;
-            }
-        }
-        Ok(forgotten)
-    }
-
     /// Whether an epoch was seen for so long that its holder has stopped.
     fn is_over(&self, work: &Work, epoch: Epoch) -> bool {
         let state = self.state.lock();
@@ -257,13 +233,46 @@ impl Leases {
 
     async fn list(&self, folder: &str) -> Result<Vec<(Work, Epoch)>> {
         let step = Step::of_none("look for leases");
-        let mut entries = self.lifecycle.bucket.list(folder, Depth::Recursive);
-        let mut found = Vec::new();
-        while let Some(entry) = entries.next().await {
-            let key = entry.map_err(|e| step.bucket(e))?.key;
-            found.extend(parse_lease_key(&key));
+        let keys = self.lifecycle.keys(step, folder).await?;
+        Ok(keys.iter().filter_map(|key| parse_lease_key(key)).collect())
+    }
+}
+
+impl Lifecycle {
+    /// Removes leases that ended, or were left behind, long ago, and what probes left behind. How many objects there were.
+    ///
+    /// # Errors
+    /// Whatever keeps the bucket from answering.
+    pub async fn forget_leases(&self) -> Result<usize> {
+        let step = Step::of_none("forget leases");
+        let mut found = self.keys(step, probe::FOLDER).await?;
+        let leases = self.keys(step, LEASES_PREFIX).await?.into_iter();
+        found.extend(leases.filter(|key| parse_lease_key(key).is_some()));
+        let mut forgotten = 0;
+        for key in found {
+            let Some(attributes) = self.attributes(step, &key).await? else {
+                continue;
+            };
+            // A holder that lives has just created its epoch.
+            let age_ms = self
+                .bucket_now_ms(step)
+                .await?
+                .saturating_sub(attributes.last_modified_ms);
+            if age_ms > FORGOTTEN_MS {
+                self.bucket.delete(&key).await.map_err(|e| step.bucket(e))?;
+                forgotten += 1;
+            }
         }
-        Ok(found)
+        Ok(forgotten)
+    }
+
+    async fn keys(&self, step: Step, folder: &str) -> Result<Vec<String>> {
+        let mut entries = self.bucket.list(folder, Depth::Recursive);
+        let mut keys = Vec::new();
+        while let Some(entry) = entries.next().await {
+            keys.push(entry.map_err(|e| step.bucket(e))?.key);
+        }
+        Ok(keys)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rutile_block::BlockId;
 use rutile_index::ChunkMeta;
 use rutile_model::ErrorKind;
@@ -21,8 +22,8 @@ use crate::layout::{Layout, Part};
 use crate::progress::Progress;
 use crate::source::Source;
 
-/// So many shares of a round has each thread to do: one that takes long leaves the others to the rest.
-const SHARES_PER_THREAD: usize = 4;
+/// Rounds whose chunks are being chosen at a time.
+pub(crate) const ROUNDS: usize = 2;
 
 /// Series of the output, as the index wants them.
 #[derive(Debug, Default)]
@@ -49,10 +50,20 @@ pub(crate) struct Stage {
     pub(crate) inputs: Vec<Arc<Input>>,
     pub(crate) function: Arc<dyn MergeFunction>,
     pub(crate) segment_size: u64,
+    /// Where chunks are made anew.
     pub(crate) pool: CpuPool,
+    /// Where they are put in order, which all others wait for.
+    pub(crate) lane: CpuPool,
     pub(crate) progress: Arc<Progress>,
     pub(crate) parts: mpsc::Sender<Part>,
     pub(crate) index: mpsc::Sender<IndexWork>,
+}
+
+/// A round, and what was chosen for it if that is all of it.
+#[derive(Debug)]
+struct Found {
+    round: Arc<Round>,
+    share: Option<Result<Share, Refusal>>,
 }
 
 /// A round, and what the merge function chose for its series, share by share.
@@ -64,45 +75,42 @@ struct Chosen {
 
 impl Stage {
     /// Merges all that the sources have; gives what the output must hold. While the chunks of a round are laid out, those of
-    /// the next one are chosen.
-    pub(crate) async fn run(self, mut sources: Vec<Source>) -> Result<Tally> {
-        let mut finder = Finder::new(self.output, sources.len());
+    /// later ones are chosen.
+    pub(crate) async fn run(self, sources: Vec<Source>) -> Result<Tally> {
         let mut output = Output {
             id: self.output,
             inputs: self.inputs.clone(),
             layout: Layout::new(self.segment_size),
             tally: Tally::default(),
         };
-        let mut chosen: Option<Chosen> = None;
-        loop {
-            let is_last = chosen.as_ref().is_some_and(|chosen| chosen.round.done);
-            let next = async {
-                match is_last {
-                    true => Ok(None),
-                    false => self.choose(finder, &mut sources).await.map(Some),
-                }
-            };
-            let lay_out = async {
-                match chosen {
-                    Some(chosen) => self.lay_out(output, chosen).await,
-                    None => Ok(output),
-                }
-            };
-            let (next, laid_out) = futures::join!(next, lay_out);
+        let finder = Finder::new(self.output, sources.len());
+        let rounds = stream::try_unfold((finder, sources, false), |(finder, sources, done)| {
+            self.find(finder, sources, done)
+        });
+        let chosen = rounds.map_ok(|found| self.choose(found));
+        let mut chosen = chosen.try_buffered(ROUNDS).boxed();
+        let mut next = chosen.try_next().await?;
+        while let Some(present) = next {
+            let (laid_out, following) =
+                futures::join!(self.lay_out(output, present), chosen.try_next());
             output = laid_out?;
-            let Some((back, round)) = next? else {
-                break;
-            };
-            (finder, chosen) = (back, Some(round));
+            next = following?;
         }
         self.send_parts(output.layout.finish()).await?;
         self.send_index(IndexWork::End).await?;
         Ok(output.tally)
     }
 
-    /// Finds series until a batch is used up, or enough are found, and asks the merge function for them. Where chunks are made
-    /// anew all threads do, each for some of the series; where they pass, that is less work than to hand it over.
-    async fn choose(&self, mut finder: Finder, sources: &mut [Source]) -> Result<(Finder, Chosen)> {
+    /// The next round. Where chunks pass they are chosen at once, for that is less work than to hand it over.
+    async fn find(
+        &self,
+        mut finder: Finder,
+        mut sources: Vec<Source>,
+        done: bool,
+    ) -> Result<Option<(Found, (Finder, Vec<Source>, bool))>> {
+        if done {
+            return Ok(None);
+        }
         for (i, source) in sources.iter_mut().enumerate() {
             if finder.is_hungry(i) {
                 finder.feed(i, source.next().await?);
@@ -111,25 +119,31 @@ impl Stage {
         let function = Arc::clone(&self.function);
         let find = move || {
             let round = finder.find()?;
-            let whole = (!function.takes_overlaps()).then_some(0..round.len());
-            let shares = whole.map(|series| vec![round.choose(&*function, series)]);
-            Ok((finder, Arc::new(round), shares))
+            let passes = !function.takes_overlaps();
+            let share = passes.then(|| round.choose(&*function, 0..round.len()));
+            let round = Arc::new(round);
+            Ok((finder, Found { round, share }))
         };
-        let (finder, round, shares) = self.pool.run(find).await?;
-        let shares = match shares {
-            Some(shares) => shares,
-            None => self.share(&round).await,
-        };
-        Ok((finder, Chosen { round, shares }))
+        let (finder, found) = self.lane.run(find).await?;
+        let done = found.round.done;
+        Ok(Some((found, (finder, sources, done))))
     }
 
-    async fn share(&self, round: &Arc<Round>) -> Vec<Result<Share, Refusal>> {
-        let shares = round.split(self.pool.threads() * SHARES_PER_THREAD);
-        let shares = shares.into_iter().map(|series| {
-            let (round, function) = (Arc::clone(round), Arc::clone(&self.function));
-            self.pool.run(move || round.choose(&*function, series))
-        });
-        join_all(shares).await
+    /// Asks the merge function for the series of a round, on all threads.
+    async fn choose(&self, found: Found) -> Result<Chosen> {
+        let Found { round, share } = found;
+        let shares = match share {
+            Some(share) => vec![share],
+            None => {
+                let shares = round.split(self.pool.threads());
+                let shares = shares.into_iter().map(|series| {
+                    let (round, function) = (Arc::clone(&round), Arc::clone(&self.function));
+                    self.pool.run(move || round.choose(&*function, series))
+                });
+                join_all(shares).await
+            }
+        };
+        Ok(Chosen { round, shares })
     }
 
     /// Lays out a round, and hands on what is complete.
@@ -139,7 +153,7 @@ impl Stage {
             let rows = output.lay_out(&chosen);
             (output, rows)
         };
-        let (mut output, rows) = self.pool.run(lay_out).await;
+        let (mut output, rows) = self.lane.run(lay_out).await;
         let rows = rows?;
         self.progress.merged(series, rows.chunks.len() as u64);
         self.send_parts(output.layout.take()).await?;

@@ -35,6 +35,8 @@ const DOWNSAMPLING_PER_THREAD: usize = 3;
 const POSTINGS: usize = 64 << 20;
 /// Full parts that wait to be uploaded.
 const PARTS: usize = 2;
+/// Threads for what is short and in order: decoding series, finding equal ones, laying out chunks, indexing.
+const LANE: usize = 2;
 /// Batches of series that wait to be indexed.
 const ROWS: usize = 2;
 
@@ -124,6 +126,7 @@ pub(crate) fn settings(
 ) -> Settings {
     let mut settings = Settings {
         pool: merger.pool.clone(),
+        lane: merger.pool.beside(LANE),
         spawner: group.spawner(),
         progress: Arc::clone(progress),
         batch: *BATCH.end(),
@@ -218,6 +221,7 @@ impl Job<'_> {
     ) -> Result<(Tally, u32, IndexStats)> {
         let Settings {
             pool,
+            lane,
             progress,
             spawner,
             ..
@@ -234,6 +238,7 @@ impl Job<'_> {
             function: Arc::clone(&self.plan.function),
             segment_size: segment::DEFAULT_SEGMENT_SIZE,
             pool: pool.clone(),
+            lane: lane.clone(),
             progress: Arc::clone(progress),
             parts,
             index,
@@ -250,7 +255,7 @@ impl Job<'_> {
         let (tally, segments, stats) = futures::join!(
             stage.run(sources),
             output::segments(self.upload, spawner, progress, parts_to_write),
-            output::index(writer, largest, self.upload, pool, progress, rows_to_write),
+            output::index(writer, largest, self.upload, lane, progress, rows_to_write),
         );
         // A stage that fails ends the one before it; its error is the one that tells.
         let (segments, stats) = (segments?, stats?);

@@ -7,6 +7,7 @@ use rutile_runtime::{CpuPool, Spawner, Task};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Entries};
+use crate::combine::ROUNDS;
 use crate::downsample::Downsample;
 use crate::entries::Decoder;
 use crate::error::{Reason, Result};
@@ -28,6 +29,8 @@ const INDEX_SHARE: u64 = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) pool: CpuPool,
+    /// For what is short, in order, and waited for by all others.
+    pub(crate) lane: CpuPool,
     pub(crate) spawner: Spawner,
     pub(crate) progress: Arc<Progress>,
     /// Bytes of the chunks of a batch.
@@ -52,9 +55,9 @@ pub(crate) struct Source {
 }
 
 impl Settings {
-    /// Bytes that one source keeps in memory: windows, and batches with what was decoded of them.
+    /// Bytes that one source keeps in memory: windows, and batches with what was decoded of them, those included that are merged.
     pub(crate) fn memory(&self) -> u64 {
-        let batches = (self.in_flight + self.queued() + 2) as u64;
+        let batches = (self.in_flight + self.queued() + ROUNDS + 2) as u64;
         batches * self.batch * 5 / 4 + WINDOWS * self.window()
     }
 
@@ -145,7 +148,7 @@ async fn decode(
     sender: mpsc::Sender<Result<Entries>>,
 ) {
     let Settings {
-        pool,
+        lane,
         progress,
         batch,
         count,
@@ -174,7 +177,7 @@ async fn decode(
             let batches = decoder.feed(&window);
             (decoder, batches)
         };
-        let (back, batches) = pool.run(work).await;
+        let (back, batches) = lane.run(work).await;
         decoder = back;
         let batches: Vec<Result<Entries>> = match batches {
             Ok(batches) => batches.into_iter().map(Ok).collect(),

@@ -10,8 +10,9 @@ use rutile_runtime::Entropy;
 
 use crate::{Bucket, Depth, Entry, PutMode, Result};
 
-/// Folder of the probe's objects. Thanos ignores what is not named like a block.
-const FOLDER: &str = "rutile/probe";
+/// Folder of the objects of probes, each in a folder of its own. Thanos ignores what is not named like a block. One that is cut
+/// off leaves some behind.
+pub const FOLDER: &str = "rutile/probe";
 
 /// Writers that race to create one object, and how often: a server that checks and then writes,
 /// without a lock between, lets a second one win in most rounds.

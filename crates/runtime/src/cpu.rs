@@ -1,15 +1,16 @@
 //! A bounded place for work that keeps a thread busy: decoding, merging, reading local files.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use futures::FutureExt;
 use futures::stream::{self, StreamExt};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
 /// Runs closures beside the async threads, at most `threads` at a time, in the order of arrival.
@@ -20,17 +21,67 @@ use tracing::{Instrument as _, Span};
 pub struct CpuPool {
     threads: usize,
     /// `None`: the simulated twin, which runs everything in place.
-    permits: Option<Arc<Semaphore>>,
+    queue: Option<Arc<Queue>>,
+}
+
+/// Work that waits. Who has done some takes the next at once: to wake a thread for each costs more than many of them.
+#[derive(Default)]
+struct Queue(Mutex<Line>);
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Job>,
+    busy: usize,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Queue {
+    /// Puts work behind all that waits; a thread more begins if fewer than `threads` are busy.
+    fn push(self: &Arc<Self>, threads: usize, job: Job) {
+        let mut line = self.0.lock();
+        line.waiting.push_back(job);
+        if line.busy < threads {
+            line.busy += 1;
+            let queue = Arc::clone(self);
+            drop(tokio::task::spawn_blocking(move || queue.work_off()));
+        }
+    }
+
+    /// Works until nothing waits.
+    fn work_off(&self) {
+        while let Some(job) = self.next() {
+            job();
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut line = self.0.lock();
+        let job = line.waiting.pop_front();
+        if job.is_none() {
+            line.busy -= 1;
+        }
+        job
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.0.lock();
+        f.debug_struct("Queue")
+            .field("waiting", &line.waiting.len())
+            .field("busy", &line.busy)
+            .finish()
+    }
 }
 
 impl CpuPool {
     /// A pool of at most `threads` busy threads (at least one).
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        let threads = threads.max(1);
         Self {
-            threads,
-            permits: Some(Arc::new(Semaphore::new(threads))),
+            threads: threads.max(1),
+            queue: Some(Arc::default()),
         }
     }
 
@@ -45,7 +96,17 @@ impl CpuPool {
     pub fn inline() -> Self {
         Self {
             threads: 1,
-            permits: None,
+            queue: None,
+        }
+    }
+
+    /// A pool of so many threads beside this one, for steps that others wait for: what is short must not stand behind all that is
+    /// long. The simulated twin has a simulated one.
+    #[must_use]
+    pub fn beside(&self, threads: usize) -> Self {
+        match &self.queue {
+            Some(_) => Self::new(threads),
+            None => Self::inline(),
         }
     }
 
@@ -61,33 +122,22 @@ impl CpuPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let Some(permits) = &self.permits else {
+        let Some(queue) = &self.queue else {
             return work();
         };
-        let mut turn = Box::pin(Arc::clone(permits).acquire_owned());
-        let begin = |permit: Result<OwnedSemaphorePermit, AcquireError>| {
-            AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
-                let result = work();
-                drop(permit);
-                result
-            }))
-        };
-        let done = match (&mut turn).now_or_never() {
-            Some(permit) => begin(permit).await,
-            // A task waits, for it takes its turn even while nobody looks at this future: a caller that
-            // waits for something else meanwhile would hold up all who come behind.
-            None => {
-                let queued = tokio::spawn(async move { begin(turn.await).await });
-                AbortOnDropHandle::new(queued).await.flatten()
+        let (sender, done) = oneshot::channel();
+        let job = move || {
+            if !sender.is_closed() {
+                // Nothing of it is used after a panic.
+                drop(sender.send(catch_unwind(AssertUnwindSafe(work))));
             }
         };
-        match done {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // Only a runtime that shuts down cancels it, and that drops this future too.
-                Err(_) => std::future::pending().await,
-            },
+        queue.push(self.threads, Box::new(job));
+        match done.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => resume_unwind(panic),
+            // Only a runtime that shuts down drops it, and that drops this future too.
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -103,7 +153,7 @@ impl CpuPool {
         let stopped = stop.clone();
         let future = future(stop.clone());
         let _stop = stop.drop_guard();
-        if self.permits.is_none() {
+        if self.queue.is_none() {
             return future.await;
         }
         let threads = Handle::current();
@@ -170,7 +220,7 @@ mod tests {
     async fn dropped_queued_work_never_runs() {
         let pool = CpuPool::new(1);
         let (release, blocked) = mpsc::channel::<()>();
-        let (begun_tx, begun) = tokio::sync::oneshot::channel();
+        let (begun_tx, begun) = oneshot::channel();
         let first = {
             let pool = pool.clone();
             tokio::spawn(async move {
@@ -213,7 +263,7 @@ mod tests {
     async fn what_runs_apart_holds_up_nobody_and_ends_when_it_is_dropped() {
         let pool = CpuPool::new(1);
         let (release, blocked) = mpsc::channel::<()>();
-        let (ended_tx, ended) = tokio::sync::oneshot::channel::<()>();
+        let (ended_tx, ended) = oneshot::channel::<()>();
         let mut apart = Box::pin(pool.apart(|_| async move {
             let _ended = ended_tx;
             // On the one async thread this would never end.
@@ -230,8 +280,8 @@ mod tests {
     #[tokio::test]
     async fn what_computes_apart_learns_that_nobody_wants_it() {
         let pool = CpuPool::new(1);
-        let (begun_tx, begun) = tokio::sync::oneshot::channel();
-        let (ended_tx, ended) = tokio::sync::oneshot::channel();
+        let (begun_tx, begun) = oneshot::channel();
+        let (ended_tx, ended) = oneshot::channel();
         let mut apart = Box::pin(pool.apart(|stop| async move {
             begun_tx.send(()).unwrap();
             while !stop.is_cancelled() {

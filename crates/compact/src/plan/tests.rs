@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rutile_block::{GroupKey, INDEX_FILE, resolution};
 use rutile_model::Labels;
 
@@ -469,4 +470,58 @@ fn a_common_source_is_no_obstacle_with_vertical_compaction() {
     let source = blocks[0].meta.id;
     change(&mut blocks[1], |meta| meta.compaction.sources.push(source));
     assert_eq!(numbers(&vertical(blocks).merge), [1, 2, 3, 4]);
+}
+
+/// What is planned one after the other, until nothing is.
+fn carried_out(plans: impl Iterator<Item = Plan>) -> BTreeSet<Vec<u64>> {
+    plans
+        .map(|plan| numbers(&plan.merge))
+        .filter(|merge| !merge.is_empty())
+        .collect()
+}
+
+#[test]
+fn windows_begin_where_no_block_reaches_across() {
+    let window = 14 * 24;
+    let starts = |ranges: &str| -> Vec<usize> {
+        let windows = group(of(ranges)).windows();
+        assert!(windows.iter().all(|window| !window.blocks.is_empty()));
+        windows.iter().map(|window| window.blocks.len()).collect()
+    };
+    assert_eq!(starts(""), [0; 0]);
+    assert_eq!(starts("0..2 2..4 330..336 336..338 700..702"), [3, 1, 1]);
+    // The third one reaches across: two windows are one.
+    assert_eq!(starts("0..2 2..4 334..338 338..340 672..674"), [4, 1]);
+    let windows = group(of("0..2 336..338 672..674")).windows();
+    let later: Vec<usize> = windows.iter().map(|window| window.later).collect();
+    assert_eq!(later, [2, 1, 0]);
+    let work = |at: usize| windows[at].work().to_string();
+    assert!(work(0).ends_with("/0") && work(1).ends_with(&format!("/{}", window * 3_600_000)));
+    assert_ne!(work(0), work(1));
+}
+
+proptest! {
+    /// A group cut into windows comes to what the whole group comes to.
+    #[test]
+    fn windows_are_planned_like_the_whole(
+        gaps in prop::collection::vec(0..60_i64, 1..60),
+        held in prop::collection::vec(prop::bool::weighted(0.1), 60),
+    ) {
+        let mut from = 0;
+        let mut blocks = Vec::new();
+        for (number, (gap, held)) in (1..).zip(gaps.iter().zip(&held)) {
+            // Mostly one behind the other, two hours each; some far apart.
+            from += 2 * (gap - 50).max(0) * 12;
+            let mut member = block(number, from, from + 2);
+            member.held = held.then_some(Hold::NoCompact);
+            blocks.push(member);
+            from += 2;
+        }
+        let whole = group(blocks);
+        let planner = planner();
+        let of_whole = carried_out(planner.plans(&whole).into_iter());
+        let of_windows = whole.windows();
+        let of_windows = of_windows.iter().flat_map(|window| planner.plans(window));
+        prop_assert_eq!(carried_out(of_windows), of_whole);
+    }
 }

@@ -10,11 +10,11 @@ use rutile_testkit::golden;
 use crate::world::{DAY, HOUR, NOW_MS, Settings, World, id};
 
 /// Of golden/long: fourteen days of raw samples, and what Thanos made of them.
-const RAW: &str = "01M820QC3KWQ0MDSXRHNP83DG8";
+pub(crate) const FOURTEEN_DAYS: &str = "01M820QC3KWQ0MDSXRHNP83DG8";
 const FIVE_MINUTES: &str = "01M820QC5G26K437D3BMSX3G5C";
 const ONE_HOUR: &str = "01M820QCC5NSJ7FX1TVNAZ9Z1V";
 /// Of golden/raw: two days.
-const TWO_DAYS: &str = "01M820Q9SJYFHMNPJJ06KPJ51B";
+pub(crate) const TWO_DAYS: &str = "01M820Q9SJYFHMNPJJ06KPJ51B";
 
 fn settings() -> Settings {
     Settings {
@@ -63,7 +63,7 @@ fn check_files(world: &World, made: BlockId, recorded: &str) {
 
 #[tokio::test]
 async fn two_weeks_become_what_thanos_made_of_them() {
-    let world = World::with(&[RAW]);
+    let world = World::with(&[FOURTEEN_DAYS]);
     let process = world.start(settings());
     let report = process.compactor.iterate().await;
     assert!(report.errors.is_empty(), "{:?}", report.errors);
@@ -72,7 +72,7 @@ async fn two_weeks_become_what_thanos_made_of_them() {
     for (of, recorded) in [(300_000, FIVE_MINUTES), (3_600_000, ONE_HOUR)] {
         let [made] = live(&world, of).try_into().unwrap();
         check_files(&world, made.id, recorded);
-        assert_eq!(made.compaction, world.meta(id(RAW)).compaction);
+        assert_eq!(made.compaction, world.meta(id(FOURTEEN_DAYS)).compaction);
     }
     let shown = |name: &str, from: &str| {
         process.metric(&format!(
@@ -164,8 +164,8 @@ async fn bc_12_raw_samples_outlive_their_retention_until_they_are_downsampled() 
 
 #[tokio::test]
 async fn a_damaged_block_fails_alone_and_stays() {
-    let world = World::with(&[RAW, TWO_DAYS]);
-    let key = file_key(id(RAW), "chunks/000001");
+    let world = World::with(&[FOURTEEN_DAYS, TWO_DAYS]);
+    let key = file_key(id(FOURTEEN_DAYS), "chunks/000001");
     let mut body = world.memory.body(&key).unwrap().to_vec();
     let middle = body.len() / 2;
     body[middle] ^= 0x55;
@@ -175,7 +175,7 @@ async fn a_damaged_block_fails_alone_and_stays() {
     let [error] = report.errors.as_slice() else {
         panic!("{:?}", report.errors);
     };
-    assert!(error.to_string().contains(RAW), "{error}");
+    assert!(error.to_string().contains(FOURTEEN_DAYS), "{error}");
     assert_eq!((report.downsampled, report.marked), (1, 0));
     assert_eq!(live(&world, 0).len(), 2);
     let failed = "thanos_compact_downsample_failures_total{resolution=\"0\"}";

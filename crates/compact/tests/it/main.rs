@@ -13,4 +13,5 @@ mod process;
 mod prometheus;
 mod reader;
 mod vertical;
+mod workers;
 mod world;

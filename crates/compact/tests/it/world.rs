@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rutile_block::{
     BlockId, Contract, Mark, MarkKind, Meta, details, mark_key, meta_key, parse_key,
@@ -84,6 +85,7 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) concurrency: usize,
     pub(crate) scope: Scope,
+    pub(crate) lease: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -99,6 +101,7 @@ impl Default for Settings {
             retention: Retention::default(),
             concurrency: 1,
             scope: Scope::default(),
+            lease: None,
         }
     }
 }
@@ -149,15 +152,20 @@ impl World {
 
     /// The same with other metadata.
     pub(crate) fn add_changed(&self, block: &str, change: impl FnOnce(&mut Meta)) {
+        self.add_as(block, id(block), change);
+    }
+
+    /// The same under another name.
+    pub(crate) fn add_as(&self, block: &str, name: BlockId, change: impl FnOnce(&mut Meta)) {
         let uploaded = NOW_MS - HOUR;
         for (path, body) in objects(block) {
-            self.memory
-                .insert(format!("{block}/{path}"), body, uploaded);
+            self.memory.insert(format!("{name}/{path}"), body, uploaded);
         }
-        let key = meta_key(id(block));
-        let mut meta = self.meta(id(block));
+        let recorded = self.memory.body(&meta_key(name)).unwrap();
+        let mut meta = Meta::parse(id(block), &recorded).unwrap();
+        meta.id = name;
         change(&mut meta);
-        self.memory.insert(key, meta.to_json(), uploaded);
+        self.memory.insert(meta_key(name), meta.to_json(), uploaded);
     }
 
     pub(crate) fn meta(&self, id: BlockId) -> Meta {
@@ -244,6 +252,7 @@ pub(crate) fn start(bucket: Arc<dyn Bucket>, clock: Arc<dyn Clock>, settings: Se
         concurrency: settings.concurrency,
         downsample_concurrency: 1,
         hash: HashFunc::None,
+        lease: settings.lease,
     };
     Process {
         compactor: Arc::new(Compactor::build(parts, config).unwrap()),

@@ -210,9 +210,16 @@ async fn bc_16_leases_are_forgotten() {
         .put(&foreign, "x".into(), PutMode::Overwrite)
         .await
         .unwrap();
-    assert_eq!(one.forget().await.unwrap(), 0);
+    let probe = format!("{}/0123/created", rutile_objstore::probe::FOLDER);
+    world
+        .bucket
+        .put(&probe, "x".into(), PutMode::Overwrite)
+        .await
+        .unwrap();
+    assert_eq!(world.lifecycle.forget_leases().await.unwrap(), 0);
     world.clock.advance(2 * HOUR);
     sleep(Duration::from_secs(7200)).await;
-    assert_eq!(one.forget().await.unwrap(), 2);
+    assert_eq!(world.lifecycle.forget_leases().await.unwrap(), 3);
     assert_eq!(leases_left(&world), [foreign]);
+    assert_eq!(world.memory.body(&probe), None);
 }

@@ -63,6 +63,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
         concurrency: 1,
         downsample_concurrency: 1,
         hash: HashFunc::None,
+        lease: None,
     };
     let compactor = Compactor::build(parts, config).expect("settings that can be");
     let interval = Duration::from_millis(ITERATION_MS as u64);

@@ -208,6 +208,8 @@ impl CommonArgs {
             concurrency: 1,
             downsample_concurrency: 1,
             hash: HashFunc::None,
+            // Tools are run beside one compactor at most.
+            lease: None,
         })
     }
 }

@@ -1,0 +1,128 @@
+//! Sharing the work with other compactors, through the leases of `lifecycle` (BC-14).
+//!
+//! Merges and downsampling are claimed, window by window of a group; marking, deleting and cleaning up are not: doing these twice
+//! costs a request, and waiting for who has died would cost more.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rutile_block::Work;
+use rutile_lifecycle::{Claim, Lease, Leased, Leases};
+use rutile_objstore::Bucket;
+use rutile_objstore::probe::{self, ConditionalCreate};
+use rutile_runtime::Entropy;
+
+use crate::{Compactor, Error, Result};
+
+/// Whether something may be worked on.
+#[derive(Debug)]
+pub(crate) enum Turn<T> {
+    /// It was worked on, with this outcome.
+    Taken(T),
+    /// Another compactor is at it.
+    Held,
+    /// Another compactor has been at it since the look at the bucket.
+    Outdated,
+}
+
+/// What to do so that several compactors may work on a bucket: leases of this length, if the bucket can tell who was first.
+/// Tries that out, and tells of what it finds.
+pub(crate) async fn lease_length(
+    bucket: &Arc<dyn Bucket>,
+    entropy: &dyn Entropy,
+    wanted: Duration,
+) -> Option<Duration> {
+    let shares = "one compactor may look after a block at a time: give several ones shares that do not overlap, by --selector.relabel-config";
+    if wanted.is_zero() {
+        tracing::info!("{shares}, or set --compact.lease-duration");
+        return None;
+    }
+    match probe::conditional_create(&**bucket, entropy).await {
+        Ok(ConditionalCreate::Atomic) => {
+            tracing::info!(lease = ?wanted, "work is shared with other compactors on this bucket");
+            Some(wanted)
+        }
+        Ok(found) => {
+            tracing::warn!(
+                "{shares}: conditional create of this bucket is {found}, so work cannot be shared"
+            );
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "{shares}: the bucket does not tell whether work can be shared");
+            None
+        }
+    }
+}
+
+impl Compactor {
+    /// The leases, before a look at the bucket; none of a compactor that works alone.
+    pub(crate) async fn look_at_leases(&self) -> Result<Option<Leased>> {
+        match &self.leases {
+            Some(leases) => Ok(Some(leases.look().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Does something while nobody else does, if nobody has done it since the look at the bucket before which the leases were
+    /// so. It is dropped when the lease is lost.
+    pub(crate) async fn take_turn<T>(
+        &self,
+        work: &Work,
+        leased: Option<&Leased>,
+        task: Pin<Box<dyn Future<Output = Result<T>> + Send + '_>>,
+    ) -> Result<Turn<T>> {
+        let (Some(leases), Some(leased)) = (&self.leases, leased) else {
+            return task.await.map(Turn::Taken);
+        };
+        let claims = &self.metrics.claims;
+        let claim = leases.claim(work, leased).await?;
+        let (outcome, turn) = match claim {
+            Claim::Granted(lease) => {
+                claims.with_label_values(&["granted"]).inc();
+                return self.hold(lease, work, task).await.map(Turn::Taken);
+            }
+            Claim::Held => ("held", Turn::Held),
+            Claim::Outdated => ("outdated", Turn::Outdated),
+        };
+        claims.with_label_values(&[outcome]).inc();
+        Ok(turn)
+    }
+
+    async fn hold<T>(
+        &self,
+        mut lease: Box<Lease>,
+        work: &Work,
+        task: Pin<Box<dyn Future<Output = Result<T>> + Send + '_>>,
+    ) -> Result<T> {
+        let outcome = tokio::select! {
+            // After a pause the lease comes first: what is lost is not worked on.
+            biased;
+            () = lease.keep() => {
+                self.metrics.claims.with_label_values(&["lost"]).inc();
+                return Err(Error::LeaseLost(work.to_string()));
+            }
+            outcome = task => outcome,
+        };
+        if let Err(error) = lease.release().await {
+            tracing::warn!(%work, %error, "a lease is not released: others wait until it is over");
+        }
+        outcome
+    }
+
+    /// Length of the leases; none of a compactor that works alone.
+    #[must_use]
+    pub fn lease_length(&self) -> Option<Duration> {
+        self.leases.as_ref().map(Leases::length)
+    }
+
+    /// Leaves what was begun to others, at once. For a process that ends.
+    pub async fn leave(&self) {
+        if let Some(leases) = &self.leases
+            && let Err(error) = leases.release_all().await
+        {
+            tracing::warn!(%error, "leases are not released: others wait until they are over");
+        }
+    }
+}
