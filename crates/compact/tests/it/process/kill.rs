@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::TryStreamExt;
-use rutile_block::{BlockId, LEASES_PREFIX, Part, REMOVALS_PREFIX, parse_key};
-use rutile_objstore::{Bucket, Depth, OpenContext, PutMode, open, probe};
+use rutile_block::{BlockId, Part, REMOVALS_PREFIX, parse_key};
+use rutile_objstore::{Bucket, Depth, OpenContext, PutMode, open};
 use rutile_runtime::{SystemClock, TaskGroup};
 use rutile_telemetry::Registry;
 use rutile_testkit::servers::{self, Server};
@@ -23,8 +23,8 @@ use crate::world::{TWO_HOURS, objects};
 /// Requests between two kills. All of them are tried by dropping the future, in `crash`.
 const STRIDE: usize = 9;
 
-/// What a killed process held is free soon.
-const LEASE: &str = "--compact.lease-duration=400ms";
+/// No restart waits for the lease of the one before; `workers` has leases.
+const ALONE: &str = "--compact.lease-duration=0s";
 
 /// Passes requests on and counts them.
 #[derive(Default)]
@@ -128,7 +128,7 @@ impl Place {
     async fn run(&self, config: &str, more: &[&str]) {
         let data = tempfile::tempdir().unwrap();
         let config = format!("--objstore.config={config}");
-        let args: Vec<&str> = [config.as_str(), "--consistency-delay=0s", LEASE]
+        let args: Vec<&str> = [config.as_str(), "--consistency-delay=0s", ALONE]
             .iter()
             .chain(more)
             .copied()
@@ -148,7 +148,7 @@ impl Place {
         proxy.last.store(at, Ordering::SeqCst);
         let data = tempfile::tempdir().unwrap();
         let config = format!("--objstore.config={}", self.counted);
-        let args = [config.as_str(), "--consistency-delay=0s", LEASE];
+        let args = [config.as_str(), "--consistency-delay=0s", ALONE];
         let mut command = tokio::process::Command::from(command(data.path(), &args));
         let mut child = command
             .stderr(Stdio::null())
@@ -188,11 +188,8 @@ impl Place {
         let is_of_block = |key: &String| match parse_key(key) {
             Some((id, Part::Mark(_))) => !blocks.contains(&id),
             Some((id, _)) => blocks.contains(&id),
-            // Notices of removals outlive them for a while (BC-6), as do leases and probes.
-            None => {
-                let own = [REMOVALS_PREFIX, LEASES_PREFIX, probe::FOLDER];
-                key == "rutile/clock" || own.iter().any(|prefix| key.starts_with(prefix))
-            }
+            // Notices of removals outlive them for a while (BC-6).
+            None => key == "rutile/clock" || key.starts_with(REMOVALS_PREFIX),
         };
         let besides = keys
             .iter()
