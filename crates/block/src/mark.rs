@@ -172,6 +172,12 @@ impl DeletionMark {
         ]
         .contains(&self.details.as_str())
     }
+
+    /// Whether the block has outlived its retention: nobody wants it gone from what was downsampled of it.
+    #[must_use]
+    pub fn is_by_retention(&self) -> bool {
+        self.details.starts_with(details::RETENTION_PREFIX)
+    }
 }
 
 /// Any of the three.

@@ -140,7 +140,7 @@ impl Compactor {
             self.metrics.count_mark(MarkKind::NoDownsample, reason);
             return Ok(());
         };
-        self.keep_wanted(inputs, Some(output.id)).await
+        self.keep_wanted(inputs, Some(output.id), true).await
     }
 }
 

@@ -77,9 +77,20 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
         let Some(committed_ms) = info.meta.thanos.upload_time.ms() else {
             return false;
         };
-        let parents = info.meta.compaction.parents.iter();
+        let is_early = |present: &PresentMark, mark: &DeletionMark| {
+            // Whichever clock says so: those of the marker and of the compactor may differ, and the
+            // bucket's own times are those of a copy where it was copied. Too early costs a merge.
+            let marked_ms = present.attributes.last_modified_ms;
+            let by_bucket = info.meta_modified_ms.is_some_and(|ms| marked_ms <= ms);
+            by_bucket || mark.time_ms() <= committed_ms
+        };
+        if let Some(made_of) = made_of(view, &info.meta) {
+            let mut marks = made_of.iter().map(|id| given_up(view, *id));
+            return !made_of.is_empty()
+                && marks.all(|mark| mark.is_some_and(|(present, mark)| is_early(present, mark)));
+        }
         let mut early = false;
-        for parent in parents {
+        for parent in &info.meta.compaction.parents {
             if !view.blocks.contains_key(&parent.id) {
                 // It was deleted for this block's sake: nothing else may hold its samples.
                 return false;
@@ -90,22 +101,49 @@ pub fn tainted(view: &View, selection: &Selection) -> Vec<BlockId> {
             let Mark::Deletion(mark) = &present.mark else {
                 continue;
             };
-            let marked_ms = present.attributes.last_modified_ms;
             if mark.needs_successor() {
+                let marked_ms = present.attributes.last_modified_ms;
                 // Unless another block replaced it, and the commit of this one took effect only then.
                 match info.meta_modified_ms {
                     Some(committed_ms) if marked_ms < committed_ms => continue,
                     _ => return false,
                 }
             }
-            // Whichever clock says so: those of the marker and of the compactor may differ, and the
-            // bucket's own times are those of a copy where it was copied. Too early costs a merge.
-            let by_bucket = info.meta_modified_ms.is_some_and(|ms| marked_ms <= ms);
-            early |= by_bucket || mark.time_ms() <= committed_ms;
+            early |= is_early(present, mark);
         }
         early && info.meta.thanos.source == Source::Compactor
     });
     tainted.collect()
+}
+
+/// What a block was downsampled from, as far as it is there still; none of a block that was merged. Both name the same
+/// parents, which are what the finer block was made of.
+fn made_of(view: &View, meta: &Meta) -> Option<Vec<BlockId>> {
+    let own = meta.thanos.downsample.resolution;
+    let finer = |other: &Meta| other.thanos.downsample.resolution < own;
+    let parents = &meta.compaction.parents;
+    let of_finer = |id: &BlockId| view.blocks.get(id).is_some_and(|info| finer(&info.meta));
+    let equal = view
+        .blocks
+        .values()
+        .map(|info| &*info.meta)
+        .filter(|other| {
+            finer(other)
+                && other.thanos.labels == meta.thanos.labels
+                && other.compaction == meta.compaction
+        });
+    let equal: Vec<BlockId> = equal.map(|other| other.id).collect();
+    let downsampled = !equal.is_empty() || parents.iter().any(|parent| of_finer(&parent.id));
+    downsampled.then_some(equal)
+}
+
+/// The mark of a block that is to live on in nothing. Retention marks what was downsampled, or need not be (BC-12).
+fn given_up(view: &View, id: BlockId) -> Option<(&PresentMark, &DeletionMark)> {
+    let present = deletion_mark(view, id)?.present()?;
+    let Mark::Deletion(mark) = &present.mark else {
+        return None;
+    };
+    (!mark.needs_successor() && !mark.is_by_retention()).then_some((present, mark))
 }
 
 /// Blocks that were marked as replaced by what now goes itself: with it, if a person or retention gave

@@ -143,7 +143,7 @@ impl Compactor {
         if output.is_some() {
             self.count_vertical(inputs);
         }
-        self.keep_wanted(inputs, output).await?;
+        self.keep_wanted(inputs, output, false).await?;
         for input in inputs {
             match self.mark(input.id, details).await {
                 // Another compactor has marked and deleted it, for the sake of this output.
@@ -169,7 +169,8 @@ impl Compactor {
         }
     }
 
-    /// Marks the output of a merge if an input was given up meanwhile.
+    /// Marks the output of a merge if an input was given up meanwhile; one that was `downsampled` not for retention of
+    /// its input.
     ///
     /// # Errors
     /// The input that is gone then.
@@ -177,8 +178,9 @@ impl Compactor {
         &self,
         inputs: &[Arc<Meta>],
         output: Option<BlockId>,
+        downsampled: bool,
     ) -> Result<()> {
-        let Some(input) = self.given_up(inputs).await? else {
+        let Some(input) = self.given_up(inputs, downsampled).await? else {
             return Ok(());
         };
         if let Some(output) = output {
@@ -242,12 +244,15 @@ impl Compactor {
     /// not live on (BC-15). One that another compactor marked as replaced is a reason to keep the
     /// output, which may be the replacement; one that is gone even more so, since nothing else may
     /// hold its samples now.
-    async fn given_up(&self, inputs: &[Arc<Meta>]) -> Result<Option<BlockId>> {
+    /// `downsampled` is for what retention of its input waits for: another compactor saw it, and took the
+    /// input at once (BC-12).
+    async fn given_up(&self, inputs: &[Arc<Meta>], downsampled: bool) -> Result<Option<BlockId>> {
         let mut given_up = None;
         for input in inputs {
             match self.lifecycle.standing(input.id).await? {
                 Standing::Unmarked | Standing::Replaced => {}
-                Standing::Marked => given_up = Some(input.id),
+                Standing::Expired if downsampled => {}
+                Standing::Expired | Standing::Marked => given_up = Some(input.id),
                 Standing::Gone => return Ok(None),
             }
         }

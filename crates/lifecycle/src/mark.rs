@@ -27,6 +27,8 @@ pub enum Standing {
     Unmarked,
     /// It is marked as replaced by another block.
     Replaced,
+    /// Retention marked it: what was downsampled of it stays.
+    Expired,
     /// It carries another deletion mark, or one that cannot be read.
     Marked,
     /// It has no `meta.json` any more.
@@ -48,6 +50,9 @@ impl Lifecycle {
             FoundMark::Absent => {}
             FoundMark::Whole(Mark::Deletion(mark), _) if mark.needs_successor() => {
                 return Ok(Standing::Replaced);
+            }
+            FoundMark::Whole(Mark::Deletion(mark), _) if mark.is_by_retention() => {
+                return Ok(Standing::Expired);
             }
             FoundMark::Whole(..) | FoundMark::Torn | FoundMark::UnknownVersion => {
                 return Ok(Standing::Marked);

@@ -216,7 +216,7 @@ impl Pass<'_> {
             return Err(error.into());
         }
         match self.shipper.parts.lifecycle.standing(id).await? {
-            Standing::Replaced | Standing::Marked => Ok(Shipped::Marked),
+            Standing::Replaced | Standing::Expired | Standing::Marked => Ok(Shipped::Marked),
             Standing::Unmarked | Standing::Gone => Err(error.into()),
         }
     }

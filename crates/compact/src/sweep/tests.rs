@@ -155,6 +155,37 @@ fn bc_15_a_mark_from_before_the_commit_by_the_bucket_s_clock_is_one() {
     );
 }
 
+/// A downsampled block names the parents of what it was made of, and the compactor ended before it looked again.
+#[test]
+fn bc_15_what_was_downsampled_of_an_erased_block_goes() {
+    let check = |what: &str, marks: &[(u8, &str, i64)], expected: &[u8]| {
+        let mut view = view(&[(1, &[1]), (2, &[2]), (8, &[1, 2]), (9, &[1, 2])]);
+        let meta = &mut view.blocks.get_mut(&id(9)).unwrap().meta;
+        Arc::make_mut(meta).thanos.downsample.resolution = 300_000;
+        for n in [1, 2] {
+            mark(&mut view, n, details::COMPACTED, 20 * HOUR);
+        }
+        for (n, details, age_ms) in marks {
+            mark(&mut view, *n, details, *age_ms);
+        }
+        assert_eq!(tainted(&view, &select(&view)), ids(expected), "{what}");
+    };
+    check("nothing is erased", &[], &[]);
+    check(
+        "marked while it was made",
+        &[(8, "by hand", 11 * HOUR)],
+        &[9],
+    );
+    check("marked after its commit", &[(8, "by hand", 9 * HOUR)], &[]);
+    check(
+        "a part of what was merged before",
+        &[(1, "by hand", 11 * HOUR)],
+        &[],
+    );
+    let retention = format!("{}960h0m0s", details::RETENTION_PREFIX);
+    check("by retention", &[(8, &retention, 11 * HOUR)], &[]);
+}
+
 /// Its commit was reported as failed, and took effect when the rest had been merged without what was
 /// marked meanwhile.
 #[test]
