@@ -2,9 +2,10 @@
 //! made of them (BC-12).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use rutile_block::{BlockId, GroupKey, MarkKind, Meta, details, resolution};
-use rutile_fetcher::{Selection, View};
+use rutile_block::{BlockId, GroupKey, Mark, MarkKind, Meta, details, resolution};
+use rutile_fetcher::{MarkState, Selection, View};
 use rutile_model::GoDuration;
 
 const HOUR: i64 = 3_600_000;
@@ -36,6 +37,8 @@ pub struct Expired {
     /// It is marked already as replaced, and nothing is left that replaces it: that mark would never
     /// come due, and is to be replaced by one of retention.
     pub remark: bool,
+    /// The downsampled blocks that hold what is still kept of it, in order of their ULIDs: it goes only if they can be read.
+    pub replaced_by: BTreeSet<BlockId>,
 }
 
 /// What retention made of a look at the bucket.
@@ -73,9 +76,12 @@ impl Retention {
         unsettled: &BTreeSet<GroupKey>,
         now_ms: i64,
     ) -> Verdict {
-        let due = match self.downsampling {
-            true => self.awaited(selection, now_ms),
-            false => BTreeSet::new(),
+        let (due, holders) = match self.downsampling {
+            true => {
+                let holders = staying(view, selection);
+                (self.awaited(selection, &holders, now_ms), holders)
+            }
+            false => Default::default(),
         };
         let mut verdict = Verdict::default();
         for (id, meta) in &selection.wanted {
@@ -95,7 +101,12 @@ impl Retention {
                 .get(id)
                 .is_some_and(|info| info.marks.get(MarkKind::Deletion).present().is_some());
             if !marked {
-                verdict.expired.push(Expired::new(*id, kept, false));
+                let replaced_by = self.replaced_by(&holders, meta, now_ms);
+                let expired = Expired::new(*id, kept, false);
+                verdict.expired.push(Expired {
+                    replaced_by,
+                    ..expired
+                });
             }
         }
         self.add_orphans(view, selection, now_ms, &mut verdict);
@@ -104,21 +115,34 @@ impl Retention {
 
     /// The blocks of which something is to be made that is still kept: what is made of them next, or
     /// of that in turn.
-    fn awaited(&self, selection: &Selection, now_ms: i64) -> BTreeSet<BlockId> {
-        let hours = covered(selection).remove(&resolution::ONE_HOUR);
-        let hours = hours.unwrap_or_default();
+    fn awaited(&self, selection: &Selection, holders: &Holders, now_ms: i64) -> BTreeSet<BlockId> {
+        let hours = holders.get(&resolution::ONE_HOUR);
+        let is_there = |source| hours.is_some_and(|hours| hours.contains_key(source));
         let kept = |resolution, meta: &Meta| {
             let outlived = self.outlived(resolution, meta.max_time, now_ms);
             outlived.is_none()
         };
-        let awaited = due_downsamples(selection).into_iter();
+        let awaited = due_beside(selection, holders).into_iter();
         let awaited = awaited.filter(|(_, target, meta)| {
             kept(*target, meta)
                 || meta.duration_ms() >= DOWNSAMPLE_FIVE_MINUTES_MS
                     && kept(resolution::ONE_HOUR, meta)
-                    && !meta.compaction.sources.iter().all(|id| hours.contains(id))
+                    && !meta.compaction.sources.iter().all(is_there)
         });
         awaited.map(|(id, _, _)| id).collect()
+    }
+
+    /// What holds what is kept of a block, at lower resolutions.
+    fn replaced_by(&self, holders: &Holders, meta: &Meta, now_ms: i64) -> BTreeSet<BlockId> {
+        let coarser = (meta.thanos.downsample.resolution + 1)..;
+        let kept = holders.range(coarser).filter(|(resolution, _)| {
+            let outlived = self.outlived(**resolution, meta.max_time, now_ms);
+            outlived.is_none()
+        });
+        let sources = &meta.compaction.sources;
+        kept.flat_map(|(_, of)| sources.iter().filter_map(|source| of.get(source)))
+            .copied()
+            .collect()
     }
 
     /// Blocks that were marked as replaced, whose replacement is gone too.
@@ -144,6 +168,7 @@ impl Expired {
             id,
             details: format!("{}{kept}", details::RETENTION_PREFIX),
             remark,
+            replaced_by: BTreeSet::new(),
         }
     }
 }
@@ -153,14 +178,22 @@ impl Expired {
 /// sources. A block that names no sources is never downsampled, as in Thanos.
 #[must_use]
 pub fn due_downsamples(selection: &Selection) -> Vec<(BlockId, i64, &Meta)> {
-    let covered = covered(selection);
+    let all = selection.wanted.iter();
+    due_beside(selection, &holders_among(all))
+}
+
+fn due_beside<'a>(selection: &'a Selection, holders: &Holders) -> Vec<(BlockId, i64, &'a Meta)> {
     let due = selection.wanted.iter().filter_map(|(id, meta)| {
         let (target, length) = match meta.thanos.downsample.resolution {
             resolution::RAW => (resolution::FIVE_MINUTES, DOWNSAMPLE_RAW_MS),
             resolution::FIVE_MINUTES => (resolution::ONE_HOUR, DOWNSAMPLE_FIVE_MINUTES_MS),
             _ => return None,
         };
-        let held = |source| covered.get(&target).is_some_and(|all| all.contains(source));
+        let held = |source| {
+            holders
+                .get(&target)
+                .is_some_and(|all| all.contains_key(source))
+        };
         let missing = !meta.compaction.sources.iter().all(held);
         let wanted = meta.duration_ms() >= length && !selection.no_downsample.contains(id);
         (missing && wanted).then_some((*id, target, &**meta))
@@ -168,15 +201,39 @@ pub fn due_downsamples(selection: &Selection) -> Vec<(BlockId, i64, &Meta)> {
     due.collect()
 }
 
-/// By resolution, the sources that wanted blocks of it hold.
-fn covered(selection: &Selection) -> BTreeMap<i64, BTreeSet<BlockId>> {
-    let mut covered: BTreeMap<i64, BTreeSet<BlockId>> = BTreeMap::new();
-    for meta in selection.wanted.values() {
-        let resolution = meta.thanos.downsample.resolution;
-        let sources = meta.compaction.sources.iter();
-        covered.entry(resolution).or_default().extend(sources);
+/// Of each resolution the sources that blocks of it hold, each with one of these blocks.
+type Holders = BTreeMap<i64, BTreeMap<BlockId, BlockId>>;
+
+fn holders_among<'a>(blocks: impl Iterator<Item = (&'a BlockId, &'a Arc<Meta>)>) -> Holders {
+    let mut holders = Holders::new();
+    for (id, meta) in blocks {
+        let of = holders
+            .entry(meta.thanos.downsample.resolution)
+            .or_default();
+        of.extend(meta.compaction.sources.iter().map(|source| (*source, *id)));
     }
-    covered
+    holders
+}
+
+/// The holders that stay: a block that a person marked, or that should not have been made, keeps nothing from being lost,
+/// although it is served for a while. Nor does one whose mark cannot be read.
+fn staying(view: &View, selection: &Selection) -> Holders {
+    let stays = |id: &BlockId| {
+        let info = view.blocks.get(id);
+        info.is_some_and(|info| match info.marks.get(MarkKind::Deletion) {
+            MarkState::Absent | MarkState::UnknownVersion => true,
+            MarkState::Torn => false,
+            MarkState::Present(present) => match &present.mark {
+                Mark::Deletion(mark) => mark.needs_successor(),
+                Mark::NoCompact(_) | Mark::NoDownsample(_) => true,
+            },
+        })
+    };
+    // What replaces nothing yet, because an older block that goes is served beside it.
+    let waiting = selection.superseded.keys();
+    let waiting = waiting.filter_map(|id| Some((id, &view.blocks.get(id)?.meta)));
+    let all = selection.wanted.iter().chain(waiting);
+    holders_among(all.filter(|(id, _)| stays(id)))
 }
 
 #[cfg(test)]

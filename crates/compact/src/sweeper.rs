@@ -105,14 +105,18 @@ impl Compactor {
         }
         // Anew, by the clock that is known to be right: it may just have been set (BC-18).
         for expired in expired() {
-            match self.expire(&expired).await {
+            match self.expire(view, &expired).await {
                 Ok(()) => report.marked += 1,
                 Err(error) => report.errors.push(error),
             }
         }
     }
 
-    async fn expire(&self, expired: &Expired) -> Result<()> {
+    /// What is kept of a block at lower resolutions must be there, and readable, before it is marked (BC-12).
+    async fn expire(&self, view: &View, expired: &Expired) -> Result<()> {
+        for replacement in &expired.replaced_by {
+            self.check_successor(view, *replacement).await?;
+        }
         if expired.remark {
             // Its mark waits for a replacement that will never come.
             self.lifecycle

@@ -194,6 +194,54 @@ fn bc_12_raw_stays_while_its_downsampled_block_is_due() {
     );
 }
 
+#[test]
+fn bc_12_what_goes_itself_keeps_nothing_from_being_lost() {
+    let check = |what: &str, state: Option<MarkState>, waits: bool| {
+        let raw = block(1, resolution::RAW, 42, 40, &[11, 12]);
+        let five_minutes = block(3, resolution::FIVE_MINUTES, 42, 40, &[11, 12]);
+        let mut view = view(vec![raw, five_minutes]);
+        if let Some(state) = state {
+            view.blocks.get_mut(&id(3)).unwrap().marks.deletion = state;
+        }
+        let verdict = keep(30, 0, 0).apply(&view, &select(&view), &BTreeSet::new(), NOW);
+        assert_eq!(verdict.waiting.contains(&id(1)), waits, "{what}");
+        for expired in verdict.expired {
+            assert_eq!(expired.replaced_by, BTreeSet::from([id(3)]), "{what}");
+        }
+    };
+    let marked = |details: &str| {
+        let mark = Mark::new(MarkKind::Deletion, id(3), "", details, NOW - HOUR);
+        let attributes = Attributes {
+            size: 0,
+            last_modified_ms: NOW - HOUR,
+        };
+        Some(MarkState::Present(Arc::new(PresentMark {
+            mark,
+            attributes,
+        })))
+    };
+    check("it is there", None, false);
+    check("a person marked it", marked("by hand"), true);
+    check("it was tainted", marked(details::TAINTED), true);
+    check("it was replaced", marked(details::COMPACTED), false);
+    check("its mark cannot be read", Some(MarkState::Torn), true);
+    check("nobody touches it", Some(MarkState::UnknownVersion), false);
+}
+
+/// The winner of two equal blocks is marked and still served: the other one stays.
+#[test]
+fn bc_12_the_equal_of_a_block_that_goes_is_enough() {
+    let five_minutes = |n| block(n, resolution::FIVE_MINUTES, 42, 40, &[11, 12]);
+    let raw = block(1, resolution::RAW, 42, 40, &[11, 12]);
+    let mut view = view(vec![raw, five_minutes(3), five_minutes(4)]);
+    mark(&mut view, 3, MarkKind::Deletion, "by hand", HOUR);
+    let verdict = keep(30, 0, 0).apply(&view, &select(&view), &BTreeSet::new(), NOW);
+    let [expired] = verdict.expired.as_slice() else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(expired.replaced_by, BTreeSet::from([id(4)]));
+}
+
 /// Downsampling stood still for so long that what it makes first would go at once. What is made of
 /// that is kept for ever.
 #[test]

@@ -1,6 +1,6 @@
 //! Downsampling through the whole compactor: what is made of the recorded blocks, when, and what is left of it after a crash.
 
-use rutile_block::{BlockId, Mark, MarkKind, Meta, file_key, mark_key};
+use rutile_block::{BlockId, Mark, MarkKind, Meta, details, file_key, mark_key};
 use rutile_compact::Retention;
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
@@ -160,6 +160,64 @@ async fn bc_12_raw_samples_outlive_their_retention_until_they_are_downsampled() 
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert_eq!((report.downsampled, report.marked), (1, 1));
     assert_eq!((live(&world, 0).len(), live(&world, 300_000).len()), (0, 1));
+}
+
+/// BC-12: what is kept of them must not only be there, but be readable.
+#[tokio::test]
+async fn bc_12_raw_samples_stay_while_what_was_made_of_them_cannot_be_read() {
+    let world = World::with(&[TWO_DAYS]);
+    settle(&world).await;
+    let [made] = live(&world, 300_000).try_into().unwrap();
+    let key = file_key(made.id, "index");
+    let whole = world.memory.body(&key).unwrap();
+    let mut spoilt = whole.to_vec();
+    let last = spoilt.len() - 1;
+    spoilt[last] ^= 0x55;
+    world.memory.insert(&key, spoilt, NOW_MS);
+    let expired = || Settings {
+        retention: Retention {
+            raw: Some(2 * DAY),
+            ..settings().retention
+        },
+        ..settings()
+    };
+    let report = world.start(expired()).compactor.iterate().await;
+    let [error] = report.errors.as_slice() else {
+        panic!("{:?}", report.errors);
+    };
+    let text = error.to_string();
+    assert!(text.contains(&made.id.to_string()), "{text}");
+    assert_eq!((report.marked, live(&world, 0).len()), (0, 1));
+    world.memory.insert(&key, whole, NOW_MS);
+    let report = world.start(expired()).compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!((report.marked, live(&world, 0).len()), (1, 0));
+}
+
+/// Two compactors: one sees what the other one has committed, and takes the raw samples before that one looks again. What
+/// it made is all that is left then; only what a person gave up must not live on in it.
+#[tokio::test]
+async fn bc_12_what_retention_waited_for_stays_when_retention_was_faster() {
+    let retention = format!("{}48h0m0s", details::RETENTION_PREFIX);
+    for (reason, stays) in [(retention.as_str(), true), ("by hand", false)] {
+        let world = World::with(&[TWO_DAYS]);
+        let gate = world.bucket.pause(|fault| {
+            let commit = Rule::new(fault).on([Operation::Put]);
+            commit.key_suffix("/meta.json").times(1)
+        });
+        let process = world.start(settings());
+        let (report, ()) = tokio::join!(process.compactor.iterate(), async {
+            gate.reached().await;
+            world.mark(TWO_DAYS, reason);
+            gate.open();
+        });
+        let (made, errors) = (live(&world, 300_000).len(), report.errors.len());
+        assert_eq!(
+            (made, errors),
+            if stays { (1, 0) } else { (0, 1) },
+            "{reason}"
+        );
+    }
 }
 
 #[tokio::test]
