@@ -1,10 +1,11 @@
 //! The blocks that are served, as one immutable set that a request pins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta};
 use rutile_blockio::BlockReader;
+use rutile_fetcher::filter::deduplicate::sources;
 use rutile_fetcher::filter::label_shard::BLOCK_ID_LABEL;
 use rutile_model::{Labels, Matcher};
 
@@ -38,6 +39,9 @@ pub(crate) struct LabelSet {
     pub(crate) labels: Labels,
     /// Coarsest first; in each the blocks by start.
     resolutions: Vec<(i64, Vec<Arc<Block>>)>,
+    /// By each of the resolutions: the finer blocks with something that no block holds which is coarser than they are and
+    /// not coarser than this resolution.
+    unheld: BTreeMap<i64, Vec<Arc<Block>>>,
 }
 
 /// All blocks that are served at one moment.
@@ -64,6 +68,7 @@ impl BlockSet {
                 blocks.sort_by_key(|block| (block.meta.min_time, block.meta.max_time));
             }
             LabelSet {
+                unheld: unheld(&resolutions),
                 labels,
                 resolutions,
             }
@@ -77,7 +82,8 @@ impl BlockSet {
 
 impl LabelSet {
     /// The blocks that cover the inclusive range: of each moment the coarsest that is not coarser
-    /// than `max_resolution`, gaps filled by finer ones.
+    /// than `max_resolution`, gaps filled by finer ones. A gap is also what a coarser block has the time of and does
+    /// not hold: it was merged before its late part was downsampled.
     pub(crate) fn covering(
         &self,
         min_time: i64,
@@ -96,11 +102,41 @@ impl LabelSet {
             hints,
             &mut found,
         );
+        let coarsest = self
+            .resolutions
+            .get(first)
+            .map(|(resolution, _)| resolution);
+        let unheld = coarsest.and_then(|resolution| self.unheld.get(resolution));
+        let unheld = unheld.into_iter().flatten();
+        let unheld = unheld.filter(|block| block.overlaps(min_time, max_time));
+        found.extend(unheld.filter(|block| block.matches_hints(hints)).cloned());
         // A finer block may fill two gaps.
         let mut seen = BTreeSet::new();
         found.retain(|block| seen.insert(block.reader.id()));
         found
     }
+}
+
+/// Of each resolution the finer blocks that coarser ones, up to that resolution, do not hold.
+fn unheld(resolutions: &[(i64, Vec<Arc<Block>>)]) -> BTreeMap<i64, Vec<Arc<Block>>> {
+    let mut all = BTreeMap::new();
+    for (at, (resolution, _)) in resolutions.iter().enumerate() {
+        let mut held = HashSet::new();
+        let mut left = Vec::new();
+        for (_, blocks) in resolutions.iter().skip(at) {
+            let missing = |block: &&Arc<Block>| !holds_all(&held, &block.meta);
+            if !held.is_empty() {
+                left.extend(blocks.iter().filter(missing).cloned());
+            }
+            held.extend(blocks.iter().flat_map(|block| sources(&block.meta)));
+        }
+        all.insert(*resolution, left);
+    }
+    all
+}
+
+fn holds_all(held: &HashSet<&BlockId>, meta: &Meta) -> bool {
+    sources(meta).iter().all(|source| held.contains(source))
 }
 
 fn cover(

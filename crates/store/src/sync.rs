@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
+use rutile_fetcher::filter::deduplicate::sources;
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
 use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
@@ -305,7 +306,8 @@ impl Syncer {
 /// may fail to read the replacement, which it has never seen. Nothing in the view then ties the one to
 /// the other, so until a look at the `whole` bucket has read everything that may be the replacement,
 /// answers say so. So they do where a block goes because it should not have been made, and one of those
-/// that it had replaced, which count again, cannot be read.
+/// that it had replaced, which count again, cannot be read. And where retention took raw samples, and what was made of
+/// them at a lower resolution is not served yet.
 fn lacking(
     before: &Serving,
     dropped: &[BlockId],
@@ -332,9 +334,40 @@ fn lacking(
             .is_some_and(|view| is_given_up(view, *id));
         let settled = whole && !failed().any(|info| may_replace(&info.meta, old));
         let is_over = !counts_again && (settled || excluded || given_up);
-        !is_over && !serving.values().any(covers)
+        let lacks = !is_over || lacks_coarser(old, serving, (view, whole), selection);
+        lacks && !serving.values().any(covers)
     });
     lacking
+}
+
+/// Whether something was made of a block at a lower resolution that is not served, or may have been and was not read yet,
+/// in a bucket where such blocks are known. Not if a person marked it, or if it should not have been made.
+fn lacks_coarser(
+    old: &Meta,
+    serving: &Blocks,
+    (view, whole): (&View, bool),
+    selection: &Selection,
+) -> bool {
+    let mark = { view.blocks.get(&old.id) }.and_then(|info| mark_and_age(info, 0));
+    if mark.is_some_and(|(mark, _)| !mark.is_by_retention()) {
+        return false;
+    }
+    let coarser = |meta: &Meta| {
+        meta.thanos.downsample.resolution > old.thanos.downsample.resolution
+            && meta.thanos.labels == old.thanos.labels
+    };
+    let holders = serving.values().map(|block| &*block.meta);
+    let held: BTreeSet<&BlockId> = { holders.filter(|meta| coarser(meta)) }
+        .flat_map(|meta| sources(meta))
+        .collect();
+    let missing = |source: &BlockId| !held.contains(source);
+    let known = view.blocks.iter().any(|(id, info)| {
+        let holds = |source: &BlockId| missing(source) && sources(old).contains(source);
+        let counts = !selection.excluded.contains_key(id) && !serving.contains_key(id);
+        counts && coarser(&info.meta) && sources(&info.meta).iter().any(holds)
+    });
+    let downsampled = { view.blocks.values() }.any(|info| coarser(&info.meta));
+    known || (!whole && downsampled && sources(old).iter().any(missing))
 }
 
 /// The blocks that went into one, as far as its metadata name them.

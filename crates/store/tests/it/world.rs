@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rutile_block::{BlockId, Mark, MarkKind, details, mark_key};
+use rutile_block::{BlockId, Mark, MarkKind, Meta, details, mark_key, meta_key};
 use rutile_disk::{Disk, MemoryDisk};
 use rutile_objstore::fake::{FaultyBucket, MemoryBucket};
 use rutile_proto::thanos::{SeriesRequest, SeriesResponse, series_response};
@@ -120,6 +120,22 @@ impl World {
                 self.memory.remove(&key);
             }
         }
+    }
+
+    /// Lets a block pass for one of five minutes that was made of another one.
+    pub(crate) fn downsampled(&self, block: &str, source: BlockId) {
+        self.change(block, |meta| {
+            meta.thanos.downsample.resolution = 300_000;
+            meta.compaction.sources = vec![source];
+        });
+    }
+
+    /// Changes the metadata of a block.
+    pub(crate) fn change(&self, block: &str, change: impl FnOnce(&mut Meta)) {
+        let key = meta_key(id(block));
+        let mut meta = Meta::parse(id(block), &self.memory.body(&key).unwrap()).unwrap();
+        change(&mut meta);
+        self.memory.insert(key, meta.to_json(), self.now());
     }
 
     pub(crate) async fn sync(&self) -> Synced {

@@ -158,6 +158,34 @@ async fn bc_07_what_retention_took_is_not_missed() {
     world.check(&SOURCES[1..], "given up").await;
 }
 
+/// Retention takes raw samples because of what was made of them at a lower resolution, which this process cannot read.
+#[tokio::test]
+async fn bc_07_raw_samples_that_went_are_missed_until_what_was_made_of_them_is_read() {
+    for part in [index_key, meta_key] {
+        let world = World::new();
+        world.add_all(&[SOURCES[0], MORE_SOURCES[0], MORE_SOURCES[1]]);
+        world.downsampled(MORE_SOURCES[0], id(MORE_SOURCES[1]));
+        world.sync().await;
+        // Made of the first one.
+        world.add(SOURCES[1]);
+        world.downsampled(SOURCES[1], id(SOURCES[0]));
+        world.mark(SOURCES[0], "block exceeding retention of 1h0m0s");
+        let key = part(id(SOURCES[1]));
+        let fault = Fault::FailBefore(ErrorKind::Unavailable);
+        world.bucket.add(Rule::new(fault).key(key.clone()));
+        world.fixture.clock.advance(24 * HOUR + 1);
+        for _ in 0..2 {
+            world.sync().await;
+            let answer = world.answer().await;
+            assert_eq!(answer.warnings.len(), 1, "{key}: {:?}", answer.warnings);
+            assert!(answer.warnings[0].contains(SOURCES[0]), "{key}");
+        }
+        world.bucket.heal();
+        world.sync().await;
+        world.check(&[MORE_SOURCES[1]], "read at last").await;
+    }
+}
+
 /// A block that should not have been made goes, what it had replaced counts again, and one of these cannot
 /// be read: its index, or its metadata, which never could.
 #[tokio::test]

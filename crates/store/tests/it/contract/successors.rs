@@ -1,7 +1,7 @@
 //! Blocks and what compactions make of them: the one or the others are served, never both, never
 //! neither.
 
-use rutile_block::{index_key, meta_key};
+use rutile_block::{BlockId, index_key, meta_key};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
@@ -9,7 +9,8 @@ use rutile_runtime::{Entropy, SeededEntropy};
 use rutile_storeapi::StoreApi;
 
 use crate::world::{
-    COMPACTED, HOUR, MORE_COMPACTED, MORE_SOURCES, SOURCES, World, answer, check_chunks, id,
+    COMPACTED, HOUR, MORE_COMPACTED, MORE_SOURCES, SOURCES, World, answer, answer_of, check_chunks,
+    everything, id,
 };
 
 /// How the index of a block can be out of reach.
@@ -113,7 +114,7 @@ async fn p1_the_swap_is_one_step_for_those_who_ask_meanwhile() {
     let ((), synced) = tokio::join!(
         async {
             gate.reached().await;
-            let pinned = store.series(Default::default(), crate::world::everything());
+            let pinned = store.series(Default::default(), everything());
             let pinned = pinned.await.unwrap();
             world.check(&SOURCES, "during").await;
             gate.open();
@@ -125,7 +126,7 @@ async fn p1_the_swap_is_one_step_for_those_who_ask_meanwhile() {
             let frames: Vec<_> = futures::TryStreamExt::try_collect(pinned).await.unwrap();
             let frames: Vec<rutile_storeapi::Frames> = frames;
             let messages = frames.iter().flat_map(|frames| frames.decode().unwrap());
-            let old = crate::world::answer_of(messages.collect());
+            let old = answer_of(messages.collect());
             check_chunks(&old.chunks, &SOURCES, "a call over the swap");
         },
         world.sync()
@@ -273,4 +274,26 @@ impl Run {
         }
         self.world.sync().await;
     }
+}
+
+/// A compaction of downsampled blocks may lie about a gap: its part came late, or could not be downsampled.
+#[tokio::test]
+async fn bc_07_what_a_coarser_block_has_the_time_of_and_does_not_hold_is_read_from_a_finer_one() {
+    let late = MORE_SOURCES[0];
+    let check = async |more: &[BlockId], expected: &[&str]| {
+        let world = World::new();
+        world.add_all(&[COMPACTED, late]);
+        world.change(COMPACTED, |meta| {
+            meta.thanos.downsample.resolution = 300_000;
+            meta.max_time += 2 * HOUR;
+            meta.compaction.sources.extend(more);
+        });
+        world.sync().await;
+        let mut request = everything();
+        request.max_resolution_window = 300_000;
+        let answer = answer_of(world.fixture.series(request).await.unwrap());
+        check_chunks(&answer.chunks, expected, &format!("{more:?}"));
+    };
+    check(&[], &[COMPACTED, late]).await;
+    check(&[id(late)], &[COMPACTED]).await;
 }
