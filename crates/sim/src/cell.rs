@@ -2,6 +2,7 @@
 //! back by our own readers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use rutile_block::{BlockId, FileStat, Meta, Source};
@@ -9,8 +10,6 @@ use rutile_chunk::segment::{self, SegmentWriter, Verify};
 use rutile_chunk::{Chunk, ChunkRef, Encoding, XorAppender, XorIter};
 use rutile_index::{ChunkMeta, IndexReader, IndexWriter};
 use rutile_model::Labels;
-
-use crate::scenario::BLOCK_MS;
 
 /// Samples by series.
 pub(crate) type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
@@ -37,8 +36,7 @@ impl Cell {
     pub(crate) fn make(
         id: BlockId,
         group: usize,
-        min_time: i64,
-        number: usize,
+        (number, times): (usize, Range<i64>),
         alike: bool,
     ) -> Self {
         let series = 1 + number % 2;
@@ -48,14 +46,19 @@ impl Cell {
         };
         let names: Vec<String> = (0..series).map(name).collect();
         let mut samples = Samples::new();
+        let quarter = (times.end - times.start) / 4;
+        // Two in one window of five minutes, three in one of an hour.
+        let offsets = (0..3).flat_map(|at| [1, 60_001, 600_001].map(|more| at * quarter + more));
         for (n, name) in names.iter().enumerate() {
-            let times = (0..3).map(|at| min_time + at * BLOCK_MS / 4 + 1);
-            let value = (group * 1_000 + number * 10 + n) as f64;
-            let of_series = times.map(|t| (t, value.to_bits())).collect();
-            samples.insert(name.clone(), of_series);
+            let base = group * 1_000 + number * 20 + n;
+            let of_series = offsets.clone().enumerate();
+            let of_series =
+                of_series.map(|(at, offset)| (times.start + offset, (base + at) as f64));
+            let of_series = of_series.map(|(t, value)| (t, value.to_bits()));
+            samples.insert(name.clone(), of_series.collect());
         }
         let mut meta = Meta::new(id);
-        (meta.min_time, meta.max_time) = (min_time, min_time + BLOCK_MS);
+        (meta.min_time, meta.max_time) = (times.start, times.end);
         meta.compaction.level = 1;
         meta.compaction.sources = vec![id];
         meta.thanos.labels = labels_of(if alike { 0 } else { group });
@@ -177,9 +180,21 @@ fn encode(samples: &Samples) -> (Bytes, Bytes) {
 
 /// All samples of a block with one segment, and whether a sample is there twice.
 pub(crate) fn decode(index: &Bytes, chunks: &Bytes) -> Result<Samples, String> {
+    let mut all = Samples::new();
+    each_chunk(index, chunks, |name, chunk| {
+        add_samples(chunk.data, all.entry(name.to_owned()).or_default())
+    })?;
+    Ok(all)
+}
+
+/// Reads the chunks of a block with one segment, each with the name of its series.
+pub(crate) fn each_chunk(
+    index: &Bytes,
+    chunks: &Bytes,
+    mut read: impl FnMut(&str, Chunk<'_>) -> Result<(), String>,
+) -> Result<(), String> {
     let reader = IndexReader::open(index.clone()).map_err(|e| e.to_string())?;
     reader.verify().map_err(|e| e.to_string())?;
-    let mut all = Samples::new();
     for entry in reader.series() {
         let (_, entry) = entry.map_err(|e| e.to_string())?;
         let mut name = String::new();
@@ -190,22 +205,27 @@ pub(crate) fn decode(index: &Bytes, chunks: &Bytes) -> Result<Samples, String> {
                 name = value.map_err(|e| e.to_string())?.to_owned();
             }
         }
-        let of_series = all.entry(name).or_default();
         for chunk in entry.chunks() {
             let chunk = chunk.map_err(|e| e.to_string())?;
             let place = ChunkRef::from_u64(chunk.chunk_ref);
             let frame = segment::parse_frame(chunks, place.offset() as usize, Verify::Checksum);
             let frame = frame.map_err(|e| e.to_string())?;
-            add_samples(frame.data, of_series)?;
+            read(&name, frame.chunk())?;
         }
     }
-    Ok(all)
+    Ok(())
+}
+
+/// The samples of a chunk of floats.
+pub(crate) fn floats(data: &[u8]) -> Result<Vec<(i64, f64)>, String> {
+    let samples = XorIter::new(data).map_err(|e| e.to_string())?;
+    let samples: Result<Vec<_>, _> = samples.collect();
+    samples.map_err(|e| e.to_string())
 }
 
 /// Decodes a chunk of floats into a series; a sample that is there already is an error.
 pub(crate) fn add_samples(data: &[u8], series: &mut BTreeMap<i64, u64>) -> Result<(), String> {
-    for sample in XorIter::new(data).map_err(|e| e.to_string())? {
-        let (t, value) = sample.map_err(|e| e.to_string())?;
+    for (t, value) in floats(data)? {
         if series.insert(t, value.to_bits()).is_some() {
             return Err(format!("the sample at {t} is there twice"));
         }

@@ -4,7 +4,7 @@
 //! can reach yet stands with its reason in `docs/CONTRACT.md`.
 
 /// Number and what must be seen.
-pub const SCENARIOS: [(&str, &str); 48] = [
+pub const SCENARIOS: [(&str, &str); 50] = [
     ("S1", "an uploader crashes between two objects"),
     (
         "S2",
@@ -78,7 +78,18 @@ pub const SCENARIOS: [(&str, &str); 48] = [
     ("S45", "a deleted object is still shown"),
     ("S46", "somebody removes one object of a block"),
     ("S47", "the store shows directory markers"),
-    ("S48", "retention takes raw data"),
+    (
+        "S48",
+        "raw samples have outlived their retention before they are downsampled",
+    ),
+    (
+        "S49",
+        "a compactor crashes when five minutes are there and their hours are due",
+    ),
+    (
+        "S50",
+        "a downsampled block cannot be read, and no raw block is left of it",
+    ),
     ("S51", "retention takes a compacted block"),
     ("S55", "a reader restarts with its caches"),
     ("S56", "a shard changes hands"),

@@ -8,6 +8,7 @@
 
 mod actor;
 mod cell;
+mod cells;
 mod client;
 mod coverage;
 mod objects;
@@ -16,6 +17,7 @@ mod profile;
 mod run;
 mod scenario;
 mod trace;
+mod windows;
 mod world;
 
 pub use coverage::{NEIGHBOURS, SCENARIOS};

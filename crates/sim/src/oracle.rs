@@ -10,20 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use rutile_block::{
     BlockId, DeletionMark, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key,
-    mark_key, meta_key, parse_entry, parse_key,
+    mark_key, meta_key, parse_entry, parse_key, resolution,
 };
+use rutile_compact::Retention;
 
 use notices::Notices;
 
 use crate::cell::{Cell, Samples, decode};
+use crate::cells::{Cells, cells_in, never_made, raised, remakeable, resolution_of, samples_in};
 use crate::objects::Objects;
 use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS, MINUTE};
+use crate::windows;
 
+mod aggregates;
 mod notices;
 mod seen;
-
-/// A set of cells, by their numbers.
-pub(crate) type Cells = u64;
 
 /// What a process may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +57,13 @@ pub(crate) struct Oracle {
     notices: Notices,
     /// When a deletion mark was last seen to go, by block.
     unmarked_ms: BTreeMap<BlockId, i64>,
-    /// Cells whose uploaders were told that they are safe.
+    /// Cells that must stay: their uploaders were told that they are safe, or retention took what they were made of.
     pub(crate) acknowledged: Cells,
     /// Cells that a person or retention gave up at some time: nothing is promised of them.
     pub(crate) given_up: Cells,
     /// Cells that were given up when no other block held them: they must never return.
     pub(crate) erased: BTreeMap<usize, (i64, BlockId)>,
-    pub(crate) retention_ms: Option<i64>,
+    pub(crate) retention: Retention,
     /// Blocks that somebody took an object from, or committed without one.
     pub(crate) broken: BTreeSet<BlockId>,
     /// When a person last wrote a mark that says nothing, by block.
@@ -78,10 +79,6 @@ pub(crate) struct Oracle {
     pub(crate) violation: Option<Violation>,
     pub(crate) checks: u64,
     pub(crate) merges: u64,
-}
-
-pub(crate) fn cells_in(cells: Cells) -> impl Iterator<Item = usize> {
-    (0..64).filter(move |at| cells >> at & 1 == 1)
 }
 
 impl Oracle {
@@ -135,6 +132,26 @@ impl Oracle {
         }
     }
 
+    /// What a cell is called.
+    pub(crate) fn name(&self, at: usize) -> String {
+        let (cell, resolution) = resolution_of(at);
+        let id = self.cells.get(cell).map(|cell| cell.id).unwrap_or_default();
+        match resolution {
+            resolution::RAW => id.to_string(),
+            resolution::FIVE_MINUTES => format!("{id} at five minutes"),
+            _ => format!("{id} at one hour"),
+        }
+    }
+
+    /// Which cells blocks hold, by their numbers.
+    pub(crate) fn describe(&self, blocks: &[BlockId]) -> String {
+        let describe = |id: &BlockId| {
+            let cells: Vec<usize> = cells_in(self.held_by(*id)).collect();
+            format!("{id} {cells:?}")
+        };
+        blocks.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+
     /// The cells that a block holds, by its sources.
     fn cells_of(&self, meta: &Meta) -> Option<Cells> {
         let mut numbers = meta
@@ -142,7 +159,8 @@ impl Oracle {
             .sources
             .iter()
             .map(|id| self.by_source.get(id));
-        numbers.try_fold(0, |all, number| Some(all | 1 << number?))
+        let cells = numbers.try_fold(0, |all, number| Some(all | 1 << number?))?;
+        Some(raised(cells, meta.thanos.downsample.resolution))
     }
 
     /// The cells of a block that is or was committed.
@@ -176,10 +194,10 @@ impl Oracle {
         self.blocks.keys().copied().collect()
     }
 
-    /// What a set of cells of one stream holds.
+    /// The samples that a set of cells of one stream holds, or was made of.
     pub(crate) fn samples(&self, cells: Cells) -> Samples {
         let mut all = Samples::new();
-        for cell in cells_in(cells).filter_map(|at| self.cells.get(at)) {
+        for cell in samples_in(cells).filter_map(|at| self.cells.get(at)) {
             for (series, samples) in &cell.samples {
                 all.entry(series.clone()).or_default().extend(samples);
             }
@@ -221,8 +239,8 @@ impl Oracle {
         self.checks += 1;
         let owed = self.acknowledged & !self.given_up;
         let lost = owed & !self.covered(objects);
-        let lost = cells_in(lost).filter_map(|at| self.cells.get(at)).next();
-        if let Some(lost) = lost.map(|cell| cell.id) {
+        if let Some(lost) = cells_in(lost).next() {
+            let lost = self.name(lost);
             let what = format!("durability: no whole block holds {lost} any more after {when}");
             self.violate(InvariantId::Bc2, what);
         }
@@ -308,27 +326,38 @@ impl Oracle {
             return;
         };
         self.blocks.insert(id, cells);
-        if meta.compaction.level <= 1 {
+        if is_of_uploader(&meta) {
             // Its uploader still had it: nothing in the bucket could tell that it was erased.
-            self.erased.retain(|cell, _| cells >> cell & 1 == 0);
+            self.erased
+                .retain(|at, _| cells >> resolution_of(*at).0 & 1 == 0);
             return;
         }
         if !objects.is_whole(&meta) {
             return;
         }
         self.merges += 1;
+        if let Err(error) = self.check_output(objects, &meta, cells) {
+            self.violate(InvariantId::Bc13, format!("output {id}: {error}"));
+        }
+    }
+
+    /// Holds an output against what its sources hold.
+    fn check_output(&self, objects: &Objects, meta: &Meta, cells: Cells) -> Result<(), String> {
         let object = |key: &str| objects.now(key).map(|(body, _)| body.clone());
-        let found = match (object(&index_key(id)), object(&chunk_key(id, 1))) {
-            (Some(index), Some(chunks)) => decode(&index, &chunks),
-            _ => Err("it lacks its first segment".to_owned()),
+        let keys = (index_key(meta.id), chunk_key(meta.id, 1));
+        let (Some(index), Some(chunks)) = (object(&keys.0), object(&keys.1)) else {
+            return Err("it lacks its first segment".to_owned());
         };
-        match found {
-            Ok(found) if found == self.samples(cells) => {}
-            Ok(_) => {
-                let what = format!("output {id} does not hold what its sources hold");
-                self.violate(InvariantId::Bc13, what);
+        let samples = self.samples(cells);
+        let same = match meta.thanos.downsample.resolution {
+            resolution::RAW => decode(&index, &chunks)? == samples,
+            resolution => {
+                windows::decode(&index, &chunks, resolution)? == windows::of(&samples, resolution)
             }
-            Err(error) => self.violate(InvariantId::Bc13, format!("output {id}: {error}")),
+        };
+        match same {
+            true => Ok(()),
+            false => Err("it does not hold what its sources hold".to_owned()),
         }
     }
 
@@ -339,6 +368,7 @@ impl Oracle {
         let by_retention = mark.details.starts_with(details::RETENTION_PREFIX);
         if by_retention {
             self.check_retention(objects, id, now_ms);
+            self.promise_aggregates(objects, id, now_ms);
         }
         if by.0 != Role::Person && !by_retention {
             return;
@@ -347,7 +377,13 @@ impl Oracle {
         self.given_up |= cells;
         let others = objects.committed().into_iter().filter(|other| *other != id);
         let elsewhere = others.fold(0, |all, other| all | self.held_by(other));
-        for cell in cells_in(cells & !elsewhere) {
+        let gone = cells & !elsewhere & !remakeable(elsewhere);
+        let made = if by_retention {
+            0
+        } else {
+            never_made(gone, elsewhere)
+        };
+        for cell in cells_in(gone | made) {
             let (since_ms, block) = self.erased.entry(cell).or_insert((now_ms, id));
             if *block == id {
                 // Marked again, perhaps by a clock that is ahead: its delay begins anew.
@@ -357,9 +393,11 @@ impl Oracle {
     }
 
     fn check_retention(&mut self, objects: &Objects, id: BlockId, now_ms: i64) {
-        let (Some(meta), Some(kept_ms)) = (objects.meta(id), self.retention_ms) else {
+        let Some(meta) = objects.meta(id) else {
             return;
         };
+        let kept_ms = self.kept_ms(meta.thanos.downsample.resolution);
+        let kept_ms = kept_ms.unwrap_or(i64::MAX / 2);
         if now_ms + 2 * CONTRACT.clock_bound_ms <= meta.max_time + kept_ms {
             let what = format!("{id} was marked by retention before its time");
             self.violate(InvariantId::Bc12, what);
@@ -468,6 +506,7 @@ impl Oracle {
         // What was marked a moment ago has its delay before it.
         let due_ms = now_ms - LONGEST_DELETE_DELAY_MS - 3 * ITERATION_MS;
         self.check_durable(objects, "all came to rest");
+        self.check_downsampled(objects, now_ms);
         let all: Cells = (0..self.cells.len()).fold(0, |all, at| all | 1 << at);
         let spoilt = |at: &usize| self.spoilt_ms.contains_key(&self.cells[*at].id);
         let mut left = cells_in(all & !self.acknowledged & !self.given_up);
@@ -487,7 +526,9 @@ impl Oracle {
             let waits = |id: &BlockId| marked_ms(objects, *id).is_some_and(|ms| ms > due_ms);
             let mut holder = holder.filter(|id| self.held_by(*id) >> cell & 1 == 1 && !waits(id));
             if let Some(holder) = holder.next() {
-                let what = format!("no return: {holder} holds what was erased with {marked}");
+                let name = self.name(cell);
+                let what =
+                    format!("no return: {holder} holds {name}, which was erased with {marked}");
                 self.violate(InvariantId::Bc15, what);
             }
         }
@@ -515,6 +556,11 @@ impl Oracle {
             );
         }
     }
+}
+
+/// Whether a block was written by an uploader.
+fn is_of_uploader(meta: &Meta) -> bool {
+    meta.compaction.level <= 1 && meta.thanos.downsample.resolution == resolution::RAW
 }
 
 /// Whether a deletion mark was old enough for its block to go.

@@ -12,8 +12,9 @@ use crate::actor::reader::Last;
 use crate::actor::uploader::Stream;
 use crate::actor::{Process, compactor, person, reader, thanos, uploader};
 use crate::cell::Cell;
-use crate::oracle::{Role, Violation, cells_in};
-use crate::scenario::{BLOCK_MS, CALM_MS, CHAOS_MS, FIRST_BLOCK_MS, MINUTE, SYNC_MS, Scenario};
+use crate::cells::cells_in;
+use crate::oracle::{Role, Violation};
+use crate::scenario::{CALM_MS, CHAOS_MS, MINUTE, SYNC_MS, Scenario};
 use crate::world::{Counts, EPOCH_MS, World};
 
 /// What a run came to.
@@ -91,9 +92,10 @@ fn streams(world: &Arc<World>) -> Vec<Stream> {
         let mut born_ms = 0;
         for number in 0..scenario.blocks {
             let id = BlockId::generate(EPOCH_MS + born_ms, &entropy);
-            let min_time = FIRST_BLOCK_MS + number as i64 * BLOCK_MS;
+            let start = scenario.first_block_ms() + number as i64 * scenario.block_ms;
+            let times = start..start + scenario.block_ms;
             let alike = scenario.same_labels && group > 0;
-            let mut cell = Cell::make(id, group, min_time, number, alike);
+            let mut cell = Cell::make(id, group, (number, times), alike);
             if scenario.bad_block && group == 0 && number == 2 {
                 cell.spoil();
             }
@@ -201,7 +203,7 @@ fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
             let shown = if split { together } else { last.cells };
             let lost = oracle.acknowledged & !oracle.given_up & !shown;
             if let Some(at) = cells_in(lost).next() {
-                let id = oracle.cells[at].id;
+                let id = oracle.name(at);
                 let what = format!("durability: reader-{number} lacks {id} in the end");
                 oracle.violate(InvariantId::Bc7, what);
             }

@@ -2,6 +2,7 @@
 //! it to find a smaller one.
 
 use rutile_block::Contract;
+use rutile_compact::Retention;
 use rutile_runtime::{Entropy, SeededEntropy};
 
 use crate::profile::{Fault, Profile};
@@ -19,8 +20,13 @@ pub(crate) const LAG_MS: i64 = 90_000;
 pub(crate) const CHAOS_MS: i64 = 150 * MINUTE;
 /// How long everything has then to come to rest.
 pub(crate) const CALM_MS: i64 = 240 * MINUTE;
-/// The length of a block, as heads write them.
+/// The length of a block, as heads write them, where nothing is downsampled.
 pub(crate) const BLOCK_MS: i64 = 2 * HOUR;
+/// Lengths of blocks where something is: four fill two days, which is enough for five minutes; four or three fill
+/// two weeks, which is enough for an hour, and each alone is enough for five minutes.
+const LONG_BLOCKS_MS: [i64; 3] = [12 * HOUR, 84 * HOUR, 112 * HOUR];
+/// The longest window of a compaction.
+const TWO_WEEKS_MS: i64 = 14 * 24 * HOUR;
 
 /// The delays of Thanos's defaults, some fifty times shorter, in the same relations.
 pub(crate) const CONTRACT: Contract = Contract {
@@ -36,9 +42,6 @@ pub(crate) const CONTRACT: Contract = Contract {
 
 /// The delete delay of a compactor that waits longer than the others.
 pub(crate) const LONGEST_DELETE_DELAY_MS: i64 = 75 * MINUTE;
-
-/// When the first block of every stream begins: a window of the next level does too.
-pub(crate) const FIRST_BLOCK_MS: i64 = EPOCH_MS - EPOCH_MS % (4 * BLOCK_MS) - 8 * BLOCK_MS;
 
 /// How two store gateways share the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +91,10 @@ pub struct Scenario {
     pub directory_markers: bool,
     /// When nearly every request is throttled, ms from the start.
     pub storm: Option<(i64, i64)>,
-    /// Raw retention, if any, ms.
-    pub retention_ms: Option<i64>,
+    /// The length of a block, as heads write them, ms.
+    pub block_ms: i64,
+    /// How long what is kept, and whether it is downsampled.
+    pub retention: Retention,
     /// Whether listings tell sizes and times.
     pub listed_attributes: bool,
     /// Whether blocks are found by one deep listing.
@@ -132,8 +137,12 @@ impl Scenario {
             full_disks: chance(20),
             directory_markers: chance(15),
             storm: chance(15).then(|| (storm_ms, storm_ms + pick(5, 60) as i64 * MINUTE)),
+            block_ms: BLOCK_MS,
             // Thanos plans with blocks that retention marked: what is erased comes back (P12).
-            retention_ms: (chance(25) && !thanos_compactor).then(|| pick(4, 30) as i64 * HOUR),
+            retention: Retention {
+                raw: (chance(25) && !thanos_compactor).then(|| pick(4, 30) as i64 * HOUR),
+                ..Retention::default()
+            },
             listed_attributes: chance(75),
             recursive: chance(60),
             split: None,
@@ -144,7 +153,45 @@ impl Scenario {
             scenario.readers = 2;
             scenario.split = Some([Split::Shards, Split::Times][pick(0, 1) as usize]);
         }
+        if chance(30) && !thanos_compactor {
+            scenario.downsample(&entropy);
+        }
         scenario
+    }
+
+    /// Makes the blocks so long that something is to be downsampled, and lets what they become end at different times.
+    fn downsample(&mut self, entropy: &SeededEntropy) {
+        let pick = |from: u64, to: u64| from + entropy.next_u64() % (to - from + 1);
+        self.block_ms = LONG_BLOCKS_MS[pick(0, 2) as usize];
+        self.retention.downsampling = true;
+        // They would overlap at every resolution, and what has not been downsampled yet would be out of sight.
+        self.same_labels = false;
+        // Some ends lie within the run, others before it: then raw samples outlived their retention while nobody looked.
+        let kept_ms = |number: u64| {
+            let end = self.first_block_ms() + number as i64 * self.block_ms;
+            EPOCH_MS - end + pick(0, CHAOS_MS as u64) as i64
+        };
+        let raw = pick(0, self.blocks as u64);
+        let five_minutes = pick(0, raw);
+        self.retention = Retention {
+            raw: (pick(0, 99) < 70).then(|| kept_ms(raw)),
+            five_minutes: (pick(0, 99) < 40).then(|| kept_ms(five_minutes)),
+            one_hour: (pick(0, 99) < 15).then(|| kept_ms(pick(0, five_minutes))),
+            downsampling: true,
+        };
+    }
+
+    /// When the first block of every stream begins: the windows of all compactions do too.
+    pub(crate) fn first_block_ms(&self) -> i64 {
+        match self.retention.downsampling {
+            true => EPOCH_MS - EPOCH_MS % TWO_WEEKS_MS - 3 * TWO_WEEKS_MS,
+            false => EPOCH_MS - EPOCH_MS % (4 * BLOCK_MS) - 8 * BLOCK_MS,
+        }
+    }
+
+    /// Up to which level compactors merge.
+    pub(crate) fn max_level(&self) -> usize {
+        if self.retention.downsampling { 4 } else { 2 }
     }
 
     /// Smaller scenarios, the boldest first.
@@ -174,7 +221,9 @@ impl Scenario {
         add(&|s| s.full_disks = false);
         add(&|s| s.directory_markers = false);
         add(&|s| s.storm = None);
-        add(&|s| s.retention_ms = None);
+        add(&|s| s.retention.raw = None);
+        add(&|s| s.retention.five_minutes = None);
+        add(&|s| s.retention.one_hour = None);
         add(&|s| s.blocks = s.blocks.min(5));
         add(&|s| s.chaos_ms /= 2);
         for fault in Fault::ALL {

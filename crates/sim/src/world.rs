@@ -105,7 +105,7 @@ fn elapsed_ms(start: Instant) -> i64 {
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let mut shared = Shared::default();
-        shared.oracle.retention_ms = scenario.retention_ms;
+        shared.oracle.retention = scenario.retention;
         shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {
             start: Instant::now(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Retention};
+use rutile_compact::{CompactConfig, Compactor, Parts, Planner};
 use rutile_disk::MemoryDisk;
 use rutile_fetcher::{FetcherConfig, ListStrategy, Scope};
 use rutile_lifecycle::HashFunc;
@@ -53,13 +53,10 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
         fetcher: strategy(scenario),
         scope: Scope::default(),
         contract: compactor_contract(&process),
-        planner: Planner::new(2, 64 << 30),
+        planner: Planner::new(scenario.max_level(), 64 << 30),
         vertical: None,
         replica_labels: Vec::new(),
-        retention: Retention {
-            raw: scenario.retention_ms,
-            ..Retention::default()
-        },
+        retention: scenario.retention,
         concurrency: 1,
         downsample_concurrency: 1,
         hash: HashFunc::None,

@@ -15,7 +15,7 @@ use rutile_objstore::{Bucket, BucketReader, Depth, PutMode};
 
 use crate::actor::Process;
 use crate::actor::uploader::Stream;
-use crate::oracle::cells_in;
+use crate::cells::cells_in;
 use crate::scenario::{CONTRACT, MINUTE, SYNC_MS};
 
 /// The shipper of a sidecar: `meta.json` exists, or chunks, index and `meta.json` are put.
@@ -128,7 +128,10 @@ pub(super) fn deduplicated(kept: &BTreeMap<BlockId, Meta>) -> BTreeSet<BlockId> 
     order.sort_by_key(|meta| (std::cmp::Reverse(meta.compaction.sources.len()), meta.id));
     let mut winners: Vec<&Meta> = Vec::new();
     for meta in order {
-        let held = |winner: &&Meta| sources(meta).is_subset(&sources(winner));
+        let held = |winner: &&Meta| {
+            winner.thanos.downsample == meta.thanos.downsample
+                && sources(meta).is_subset(&sources(winner))
+        };
         if !winners.iter().any(held) {
             winners.push(meta);
         }
@@ -148,7 +151,7 @@ fn check(process: &Process, blocks: &BTreeSet<BlockId>, begun_ms: i64) {
         let all = blocks.iter().fold(0, |all, id| all | oracle.held_by(*id));
         let lost = oracle.acknowledged & !oracle.given_up & !all;
         if let Some(at) = cells_in(lost).next() {
-            let id = oracle.cells[at].id;
+            let id = oracle.name(at);
             let what = format!("a store gateway of Thanos lacks {id} although no faults happen");
             oracle.violate(InvariantId::Bc19, what);
         }

@@ -41,7 +41,15 @@ impl Client {
         let number = match (self.actor.role, operation, part) {
             (Role::Uploader, Operation::Put, Part::Meta) if !sent => "S2",
             (Role::Uploader, Operation::Put, Part::Index | Part::Chunks(_)) => "S1",
-            (Role::Compactor, Operation::Put, _) => "S15",
+            (Role::Compactor, Operation::Put, _) => {
+                let mut shared = self.world.lock();
+                let shared = &mut *shared;
+                if shared.oracle.is_between_resolutions(&shared.objects) {
+                    shared.oracle.reach("S49");
+                }
+                shared.oracle.reach("S15");
+                return;
+            }
             (Role::Compactor, Operation::Delete, _) => "S34",
             _ => return,
         };
@@ -54,8 +62,12 @@ impl Client {
         }
         if let (Role::Reader, Some((id, Part::Index))) = (self.actor.role, parse_key(key)) {
             let mut shared = self.world.lock();
+            let shared = &mut *shared;
             if shared.oracle.held_by(id).count_ones() > 1 {
                 shared.oracle.reach("S33");
+            }
+            if shared.oracle.is_all_that_is_left(&shared.objects, id) {
+                shared.oracle.reach("S50");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Which scenarios of the catalogue an effect on the bucket amounts to.
 
-use rutile_block::{BlockId, details, meta_key};
+use rutile_block::{BlockId, details, meta_key, resolution};
 
-use super::{Oracle, Role, mark_of, marked_ms};
+use super::{Oracle, Role, is_of_uploader, mark_of, marked_ms};
 use crate::objects::Objects;
 use crate::scenario::CONTRACT;
 
@@ -30,7 +30,7 @@ impl Oracle {
         if !objects.is_whole(&meta) && by.0 == Role::Uploader {
             self.reach("S5");
         }
-        if meta.compaction.level <= 1 {
+        if is_of_uploader(&meta) {
             if now_ms - id.time_ms() > CONTRACT.partial_age_ms {
                 self.reach("S6");
             }
@@ -47,6 +47,15 @@ impl Oracle {
                 self.reach("S18");
             }
             return;
+        }
+        let resolution = meta.thanos.downsample.resolution;
+        if resolution == resolution::FIVE_MINUTES
+            && self
+                .retention
+                .raw
+                .is_some_and(|ms| now_ms > meta.max_time + ms)
+        {
+            self.reach("S48");
         }
         let marked = |source: &BlockId| marked_ms(objects, *source).is_some();
         if meta.compaction.sources.iter().any(marked) {
@@ -84,7 +93,6 @@ impl Oracle {
             self.reach("S25");
         }
         if mark.details.starts_with(details::RETENTION_PREFIX) {
-            self.reach("S48");
             if objects
                 .meta(id)
                 .is_some_and(|meta| meta.compaction.level > 1)

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 22] = [
+pub(super) const MUTANTS: [Mutant; 28] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -155,6 +155,48 @@ pub(super) const MUTANTS: [Mutant; 22] = [
         file: "crates/merge/src/plan.rs",
         from: "        sources: sources.into_iter().collect(),",
         to: "        sources: sources.into_iter().skip(1).collect(),",
+        profile: "strong",
+    },
+    Mutant {
+        name: "raw samples go before they are downsampled",
+        file: "crates/compact/src/retention.rs",
+        from: "(self.awaited(selection, &holders, now_ms), holders)",
+        to: "(BTreeSet::new(), holders)",
+        profile: "strong",
+    },
+    Mutant {
+        name: "retention relies on what goes itself",
+        file: "crates/compact/src/retention.rs",
+        from: "holders_among(all.filter(|(id, _)| stays(id)))",
+        to: "holders_among(all.filter(|(id, _)| stays(id) || true))",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "retention taints what was downsampled",
+        file: "crates/compact/src/work.rs",
+        from: "Standing::Expired if downsampled => {}",
+        to: "Standing::Expired if !downsampled => {}",
+        profile: "strong",
+    },
+    Mutant {
+        name: "hours count windows instead of samples",
+        file: "crates/downsample/src/aggregated.rs",
+        from: "aggregate(Aggregate::Count, &mut chunk.count, |window| window.sum)?;",
+        to: "aggregate(Aggregate::Count, &mut chunk.count, |window| window.sum.min(1.0))?;",
+        profile: "strong",
+    },
+    Mutant {
+        name: "coarser blocks hide what they do not hold",
+        file: "crates/store/src/block.rs",
+        from: "        found.extend(unheld.filter(|block| block.matches_hints(hints)).cloned());",
+        to: "        found.extend(unheld.filter(|_| false).cloned());",
+        profile: "hostile",
+    },
+    Mutant {
+        name: "downsampled blocks are never downsampled further",
+        file: "crates/compact/src/retention.rs",
+        from: "(resolution::ONE_HOUR, DOWNSAMPLE_FIVE_MINUTES_MS)",
+        to: "(resolution::ONE_HOUR, 100 * DOWNSAMPLE_FIVE_MINUTES_MS)",
         profile: "strong",
     },
 ];

@@ -1,0 +1,132 @@
+//! What must be there at a lower resolution before finer samples go (BC-12), and in the end.
+
+use rutile_block::{BlockId, InvariantId, Meta, resolution};
+
+use super::{Oracle, mark_of, marked_ms};
+use crate::cells::{Cells, at_resolution, cells_in, raised};
+use crate::objects::Objects;
+use crate::scenario::{CONTRACT, HOUR, ITERATION_MS, LONGEST_DELETE_DELAY_MS};
+
+/// How long blocks are of which something is made, ms.
+const FOR_FIVE_MINUTES_MS: i64 = 40 * HOUR;
+const FOR_ONE_HOUR_MS: i64 = 240 * HOUR;
+
+impl Oracle {
+    /// How long what has this resolution is kept, ms.
+    pub(super) fn kept_ms(&self, resolution: i64) -> Option<i64> {
+        match resolution {
+            resolution::RAW => self.retention.raw,
+            resolution::FIVE_MINUTES => self.retention.five_minutes,
+            _ => self.retention.one_hour,
+        }
+    }
+
+    /// Whether what has this resolution and the times of a block is still kept, whosever clock is asked.
+    fn is_kept(&self, resolution: i64, meta: &Meta, now_ms: i64) -> bool {
+        let kept_ms = self.kept_ms(resolution);
+        kept_ms.is_none_or(|ms| now_ms + 2 * CONTRACT.clock_bound_ms < meta.max_time + ms)
+    }
+
+    /// Retention takes a block: what is due of it must be there, and stay.
+    pub(super) fn promise_aggregates(&mut self, objects: &Objects, id: BlockId, now_ms: i64) {
+        let Some(meta) = objects.meta(id).filter(|_| self.retention.downsampling) else {
+            return;
+        };
+        let own = meta.thanos.downsample.resolution;
+        let samples = at_resolution(self.held_by(id), own);
+        let kept = |resolution| self.is_kept(resolution, &meta, now_ms);
+        let hours = meta.duration_ms() >= FOR_ONE_HOUR_MS && kept(resolution::ONE_HOUR);
+        let minutes = meta.duration_ms() >= FOR_FIVE_MINUTES_MS && own == resolution::RAW;
+        let there = at_resolution(self.covered(objects), resolution::FIVE_MINUTES);
+        let promised = match own {
+            resolution::RAW if minutes && kept(resolution::FIVE_MINUTES) => {
+                resolution::FIVE_MINUTES
+            }
+            // An hour is made of five minutes: while these are there, they wait for it themselves.
+            resolution::RAW if hours && samples & !there != 0 => resolution::ONE_HOUR,
+            resolution::FIVE_MINUTES if hours => resolution::ONE_HOUR,
+            _ => return,
+        };
+        let promised = raised(samples, promised) & !self.held_by_broken();
+        let lost = promised & !self.staying(objects);
+        // From now on, also what a person gave up before, and was made again.
+        self.given_up &= !promised;
+        self.acknowledged |= promised;
+        if let Some(at) = cells_in(lost).next() {
+            let lost = self.name(at);
+            let what = format!("{id} was marked by retention before {lost} was there");
+            self.violate(InvariantId::Bc12, what);
+        }
+    }
+
+    /// What the blocks held that somebody took an object from: it stands in the way of what could be made again.
+    fn held_by_broken(&self) -> Cells {
+        { self.broken.iter() }.fold(0, |all, id| all | self.held_by(*id))
+    }
+
+    /// The cells of whole blocks that nobody wants to go without a replacement.
+    fn staying(&self, objects: &Objects) -> Cells {
+        let staying = objects.committed().into_iter().filter(|id| {
+            let whole = objects
+                .meta(*id)
+                .is_some_and(|meta| objects.is_whole(&meta));
+            let going = mark_of(objects, *id).is_some_and(|mark| !mark.needs_successor());
+            whole && !going
+        });
+        staying.fold(0, |all, id| all | self.held_by(id))
+    }
+
+    /// In the end all that is due is there.
+    pub(super) fn check_downsampled(&mut self, objects: &Objects, now_ms: i64) {
+        if !self.retention.downsampling {
+            return;
+        }
+        let settled_ms = now_ms - LONGEST_DELETE_DELAY_MS - 3 * ITERATION_MS;
+        let there = self.covered(objects);
+        for id in objects.committed() {
+            let Some(meta) = objects.meta(id).filter(|meta| objects.is_whole(meta)) else {
+                continue;
+            };
+            let own = meta.thanos.downsample.resolution;
+            let (length_ms, target) = match own {
+                resolution::RAW => (FOR_FIVE_MINUTES_MS, resolution::FIVE_MINUTES),
+                resolution::FIVE_MINUTES => (FOR_ONE_HOUR_MS, resolution::ONE_HOUR),
+                _ => continue,
+            };
+            let uploaded_ms = meta.thanos.upload_time.ms();
+            let settled = uploaded_ms.is_some_and(|ms| ms < settled_ms);
+            let due = settled
+                && meta.duration_ms() >= length_ms
+                && self.is_kept(target, &meta, now_ms)
+                && marked_ms(objects, id).is_none();
+            let samples = at_resolution(self.held_by(id), own);
+            let bad = cells_in(samples).any(|at| self.cells.get(at).is_some_and(|cell| cell.bad));
+            let bad = bad || raised(samples, target) & self.held_by_broken() != 0;
+            if due && !bad && samples & !at_resolution(there, target) != 0 {
+                let what = format!("liveness: {id} was not downsampled to {target} ms");
+                self.violate(InvariantId::Bc16, what);
+                return;
+            }
+        }
+    }
+
+    /// Whether a block waits for an hour to be made of its five minutes.
+    pub(crate) fn is_between_resolutions(&self, objects: &Objects) -> bool {
+        let hours = at_resolution(self.covered(objects), resolution::ONE_HOUR);
+        let mut metas = { objects.committed().into_iter() }.filter_map(|id| objects.meta(id));
+        metas.any(|meta| {
+            let five = meta.thanos.downsample.resolution == resolution::FIVE_MINUTES;
+            let held = at_resolution(self.held_by(meta.id), resolution::FIVE_MINUTES);
+            five && meta.duration_ms() >= FOR_ONE_HOUR_MS && held & !hours != 0
+        })
+    }
+
+    /// Whether the samples that a downsampled block was made of are in no whole raw block any more.
+    pub(crate) fn is_all_that_is_left(&self, objects: &Objects, id: BlockId) -> bool {
+        let held = self.held_by(id);
+        let raw = at_resolution(self.covered(objects), resolution::RAW);
+        let made = [resolution::FIVE_MINUTES, resolution::ONE_HOUR];
+        made.into_iter()
+            .any(|of| at_resolution(held, of) & !raw != 0)
+    }
+}
