@@ -7,14 +7,17 @@ pub(crate) mod thanos;
 pub(crate) mod thanos_compactor;
 pub(crate) mod uploader;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rutile_block::Contract;
 use rutile_disk::{Disk, FaultRates, FaultyDisk, MemoryDisk};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, Entropy};
+use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 use crate::oracle::Role;
@@ -112,13 +115,30 @@ impl Process {
         tokio::time::sleep(Duration::from_millis(about)).await;
     }
 
+    /// Lives, but for the time in which the process stands still: then its timers wait too, and it finds out late what they were for.
+    async fn while_awake(&self, life: impl Future<Output = ()>) {
+        let mut life = pin!(life);
+        let mut pause = pin!(sleep_until(Instant::now()));
+        let lived = poll_fn(|context| {
+            let until = *self.actor.frozen_until.lock();
+            if let Some(until) = until.filter(|until| *until > Instant::now()) {
+                pause.as_mut().reset(until);
+                if pause.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            life.as_mut().poll(context)
+        });
+        lived.await;
+    }
+
     /// Runs the process, again and again when it crashes, until faults stop; once more then, for good.
     pub(crate) async fn supervise<F: Future<Output = ()>>(&self, life: impl Fn() -> F) {
         loop {
             let ended = tokio::select! {
                 biased;
                 () = self.actor.crashed.notified() => false,
-                () = life() => true,
+                () = self.while_awake(life()) => true,
             };
             if ended {
                 return;

@@ -486,7 +486,7 @@ impl Bucket for Client {
             } = shared;
             oracle.before_delete(objects, by, &owned, now_ms);
             objects.set(&owned, None, now_ms);
-            oracle.after_delete(objects, &owned);
+            oracle.after_delete(objects, by.1, &owned);
             Ok(())
         };
         self.write(Operation::Delete, key, effect).await

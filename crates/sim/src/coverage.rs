@@ -4,7 +4,7 @@
 //! can reach yet stands with its reason in `docs/CONTRACT.md`.
 
 /// Number and what must be seen.
-pub const SCENARIOS: [(&str, &str); 50] = [
+pub const SCENARIOS: [(&str, &str); 51] = [
     ("S1", "an uploader crashes between two objects"),
     (
         "S2",
@@ -44,6 +44,10 @@ pub const SCENARIOS: [(&str, &str); 50] = [
     (
         "S20",
         "a compactor stands still beyond the delete delay with a merge under way",
+    ),
+    (
+        "S21",
+        "work is taken over from a compactor that stands still, or died",
     ),
     ("S23", "an output equals one that exists"),
     ("S24", "a source is marked between planning and commit"),

@@ -14,6 +14,7 @@ use rutile_block::{
 };
 use rutile_compact::Retention;
 
+use leases::Leases;
 use notices::Notices;
 
 use crate::cell::{Cell, Samples, decode};
@@ -23,6 +24,7 @@ use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS, M
 use crate::windows;
 
 mod aggregates;
+mod leases;
 mod notices;
 mod seen;
 
@@ -55,6 +57,9 @@ pub(crate) struct Oracle {
     /// Who wrote objects of a block.
     makers: BTreeSet<(BlockId, String)>,
     notices: Notices,
+    leases: Leases,
+    /// Whether answers are of the moment, and writes take effect when they say so.
+    pub(crate) is_orderly: bool,
     /// When a deletion mark was last seen to go, by block.
     unmarked_ms: BTreeMap<BlockId, i64>,
     /// Cells that must stay: their uploaders were told that they are safe, or retention took what they were made of.
@@ -260,6 +265,9 @@ impl Oracle {
         };
         let Some((id, part)) = parse_key(key) else {
             self.notices.on_put(key, body, now_ms);
+            if self.leases.on_put(by.1, key, body, now_ms) {
+                self.reach("S21");
+            }
             return;
         };
         match part {
@@ -284,7 +292,7 @@ impl Oracle {
                     );
                 }
                 self.saw_commit(objects, by, id, now_ms);
-                self.on_commit(objects, id);
+                self.on_commit(objects, by.1, id, now_ms);
             }
             Part::Index | Part::Chunks(_) | Part::Other(_) => {
                 self.saw_maker(by, id);
@@ -314,7 +322,7 @@ impl Oracle {
         }
     }
 
-    fn on_commit(&mut self, objects: &Objects, id: BlockId) {
+    fn on_commit(&mut self, objects: &Objects, by: &str, id: BlockId, now_ms: i64) {
         let Some(meta) = objects.meta(id) else {
             return;
         };
@@ -336,6 +344,7 @@ impl Oracle {
             return;
         }
         self.merges += 1;
+        self.check_made_once(objects, by, (id, cells), now_ms);
         if let Err(error) = self.check_output(objects, &meta, cells) {
             self.violate(InvariantId::Bc13, format!("output {id}: {error}"));
         }
@@ -478,9 +487,10 @@ impl Oracle {
     }
 
     /// An object was removed.
-    pub(crate) fn after_delete(&mut self, objects: &Objects, key: &str) {
+    pub(crate) fn after_delete(&mut self, objects: &Objects, by: &str, key: &str) {
         let Some((id, part)) = parse_key(key) else {
             self.notices.on_delete(key);
+            self.leases.on_delete(by, key);
             return;
         };
         if !matches!(part, Part::Mark(_)) && self.blocks.contains_key(&id) {

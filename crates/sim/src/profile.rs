@@ -74,6 +74,18 @@ impl Profile {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Strong, Self::S3Like, Self::Eventual, Self::Hostile];
 
+    /// Whether answers are of the moment, and writes take effect when they say so.
+    #[must_use]
+    pub fn is_orderly(self) -> bool {
+        let disorder = [
+            Fault::Late,
+            Fault::StaleRead,
+            Fault::StaleList,
+            Fault::TornList,
+        ];
+        disorder.into_iter().all(|fault| self.rate(fault) == 0)
+    }
+
     /// How many requests in 10,000 a fault hits.
     #[must_use]
     pub fn rate(self, fault: Fault) -> u64 {

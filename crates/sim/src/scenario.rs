@@ -14,6 +14,8 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const SYNC_MS: i64 = 5 * MINUTE;
 /// Time between two iterations of a compactor.
 pub(crate) const ITERATION_MS: i64 = 8 * MINUTE;
+/// Length of the leases of compactors that share work.
+pub(crate) const LEASE_MS: i64 = MINUTE;
 /// How far behind answers of the bucket may be, and how late a write may arrive.
 pub(crate) const LAG_MS: i64 = 90_000;
 /// How long faults are injected.
@@ -65,6 +67,8 @@ pub struct Scenario {
     pub blocks: usize,
     /// Compactor processes.
     pub compactors: usize,
+    /// Whether they share work through leases.
+    pub leases: bool,
     /// Store gateways.
     pub readers: usize,
     /// Whether a person marks and unmarks blocks.
@@ -125,6 +129,7 @@ impl Scenario {
             } else {
                 pick(1, 2) as usize
             },
+            leases: false,
             readers: pick(1, 2) as usize,
             person: !thanos_compactor && chance(50),
             twins: chance(25),
@@ -155,6 +160,10 @@ impl Scenario {
         }
         if chance(30) && !thanos_compactor {
             scenario.downsample(&entropy);
+        }
+        if chance(50) && !thanos_compactor {
+            scenario.leases = true;
+            scenario.compactors = pick(2, 3) as usize;
         }
         scenario
     }
@@ -207,6 +216,8 @@ impl Scenario {
         };
         add(&|s| s.groups = 1);
         add(&|s| s.compactors = s.compactors.min(1));
+        add(&|s| s.compactors = s.compactors.min(2));
+        add(&|s| s.leases = false);
         add(&|s| (s.readers, s.split) = (s.readers.min(1), None));
         add(&|s| (s.readers, s.split) = (0, None));
         add(&|s| s.person = false);

@@ -64,10 +64,10 @@ pub(crate) fn decode(index: &Bytes, chunks: &Bytes, resolution: i64) -> Result<W
         each(Aggregate::Count, |window, value| window.count += value)?;
         each(Aggregate::Sum, |window, value| window.sum += value)?;
         each(Aggregate::Min, |window, value| {
-            window.min = window.min.min(value)
+            window.min = window.min.min(value);
         })?;
         each(Aggregate::Max, |window, value| {
-            window.max = window.max.max(value)
+            window.max = window.max.max(value);
         })?;
         // The first raw value and the last one stand there too.
         each(Aggregate::Counter, |window, value| window.counter = value)

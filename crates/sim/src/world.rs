@@ -106,6 +106,7 @@ impl World {
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let mut shared = Shared::default();
         shared.oracle.retention = scenario.retention;
+        shared.oracle.is_orderly = scenario.profile.is_orderly();
         shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {
             start: Instant::now(),

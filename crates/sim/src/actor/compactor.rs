@@ -11,7 +11,7 @@ use rutile_runtime::{CpuPool, Ledger, TaskGroup};
 use rutile_telemetry::Registry;
 
 use crate::actor::{Process, compactor_contract, thanos_compactor};
-use crate::scenario::{ITERATION_MS, Scenario};
+use crate::scenario::{ITERATION_MS, LEASE_MS, Scenario};
 
 /// Memory that nobody gets to the end of here.
 const MEMORY: u64 = 8 << 30;
@@ -60,7 +60,7 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
         concurrency: 1,
         downsample_concurrency: 1,
         hash: HashFunc::None,
-        lease: None,
+        lease: (scenario.leases).then_some(Duration::from_millis(LEASE_MS.unsigned_abs())),
     };
     let compactor = Compactor::build(parts, config).expect("settings that can be");
     let interval = Duration::from_millis(ITERATION_MS as u64);

@@ -1,6 +1,6 @@
 //! Which scenarios of the catalogue an effect on the bucket amounts to.
 
-use rutile_block::{BlockId, details, meta_key, resolution};
+use rutile_block::{BlockId, meta_key, resolution};
 
 use super::{Oracle, Role, is_of_uploader, mark_of, marked_ms};
 use crate::objects::Objects;
@@ -92,13 +92,9 @@ impl Oracle {
         if role == Role::Person && self.is_merging(objects, by_compactor) {
             self.reach("S25");
         }
-        if mark.details.starts_with(details::RETENTION_PREFIX) {
-            if objects
-                .meta(id)
-                .is_some_and(|meta| meta.compaction.level > 1)
-            {
-                self.reach("S51");
-            }
+        let is_output = |id| { objects.meta(id) }.is_some_and(|meta| meta.compaction.level > 1);
+        if mark.is_by_retention() && is_output(id) {
+            self.reach("S51");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 28] = [
+pub(super) const MUTANTS: [Mutant; 30] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -197,6 +197,20 @@ pub(super) const MUTANTS: [Mutant; 28] = [
         file: "crates/compact/src/retention.rs",
         from: "(resolution::ONE_HOUR, DOWNSAMPLE_FIVE_MINUTES_MS)",
         to: "(resolution::ONE_HOUR, 100 * DOWNSAMPLE_FIVE_MINUTES_MS)",
+        profile: "strong",
+    },
+    Mutant {
+        name: "work is claimed by an old look",
+        file: "crates/lifecycle/src/lease.rs",
+        from: "newest != leased.newest.get(work).copied() || leased.at.elapsed() > forgotten;",
+        to: "leased.at.elapsed() > forgotten;",
+        profile: "strong",
+    },
+    Mutant {
+        name: "leases are taken over too early",
+        file: "crates/lifecycle/src/lease.rs",
+        from: "since.elapsed() >= self.length)",
+        to: "since.elapsed() >= self.length / 8)",
         profile: "strong",
     },
 ];
