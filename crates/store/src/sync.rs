@@ -358,7 +358,7 @@ fn lacks_coarser(
     };
     let holders = serving.values().map(|block| &*block.meta);
     let held: BTreeSet<&BlockId> = { holders.filter(|meta| coarser(meta)) }
-        .flat_map(|meta| sources(meta))
+        .flat_map(sources)
         .collect();
     let missing = |source: &BlockId| !held.contains(source);
     let known = view.blocks.iter().any(|(id, info)| {
