@@ -49,7 +49,9 @@ impl Component for CompactComponent {
     async fn build(args: CompactArgs, context: &Context) -> Result<Self, Failure> {
         let mut config = args.config(context.clock.now_ms())?;
         let bucket = open_bucket(&args, context).await?;
-        config.lease = lease_length(&bucket, &*context.entropy, args.lease_duration()).await;
+        config.lease = lease_length(&bucket, &*context.entropy, args.lease_duration())
+            .await
+            .map_err(|error| Failure::new(error.kind(), &error).context("--objstore.config"))?;
         let disk = OsDisk::open(args.data_dir())
             .map_err(|error| Failure::new(ErrorKind::Invalid, &error).context("--data-dir"))?;
         let parts = Parts {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rutile_block::Work;
 use rutile_lifecycle::{Claim, Lease, Leased, Leases};
+use rutile_model::ErrorKind;
 use rutile_objstore::Bucket;
 use rutile_objstore::probe::{self, ConditionalCreate};
 use rutile_runtime::Entropy;
@@ -28,31 +29,35 @@ pub(crate) enum Turn<T> {
 
 /// What to do so that several compactors may work on a bucket: leases of this length, if the bucket can tell who was first.
 /// Tries that out, and tells of what it finds.
+///
+/// # Errors
+/// A passing failure: to go on without leases beside compactors that have them would do their work twice.
 pub(crate) async fn lease_length(
     bucket: &Arc<dyn Bucket>,
     entropy: &dyn Entropy,
     wanted: Duration,
-) -> Option<Duration> {
+) -> Result<Option<Duration>, rutile_objstore::Error> {
     let shares = "one compactor may look after a block at a time: give several ones shares that do not overlap, by --selector.relabel-config";
     if wanted.is_zero() {
         tracing::info!("{shares}, or set --compact.lease-duration");
-        return None;
+        return Ok(None);
     }
     match probe::conditional_create(&**bucket, entropy).await {
         Ok(ConditionalCreate::Atomic) => {
             tracing::info!(lease = ?wanted, "work is shared with other compactors on this bucket");
-            Some(wanted)
+            Ok(Some(wanted))
         }
         Ok(found) => {
             tracing::warn!(
                 "{shares}: conditional create of this bucket is {found}, so work cannot be shared"
             );
-            None
+            Ok(None)
         }
-        Err(error) => {
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => {
             tracing::warn!(%error, "{shares}: the bucket does not tell whether work can be shared");
-            None
+            Ok(None)
         }
+        Err(error) => Err(error),
     }
 }
 
@@ -124,5 +129,42 @@ impl Compactor {
         {
             tracing::warn!(%error, "leases are not released: others wait until they are over");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rutile_objstore::Operation;
+    use rutile_objstore::fake::{Fault, FaultyBucket, MemoryBucket, Rule};
+    use rutile_runtime::{ManualClock, SeededEntropy};
+
+    use super::*;
+
+    const WANTED: Duration = Duration::from_secs(9);
+
+    async fn found(fault: Option<ErrorKind>) -> Result<Option<Duration>, ErrorKind> {
+        let memory = MemoryBucket::new(Arc::new(ManualClock::new(0)));
+        let bucket = FaultyBucket::new(Arc::new(memory));
+        for kind in fault {
+            bucket.add(Rule::new(Fault::FailBefore(kind)).on([Operation::Put]));
+        }
+        let bucket: Arc<dyn Bucket> = Arc::new(bucket);
+        let found = lease_length(&bucket, &SeededEntropy::new(1), WANTED).await;
+        found.map_err(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn bc_14_work_is_shared_where_the_bucket_lets_only_one_create() {
+        assert_eq!(found(None).await, Ok(Some(WANTED)));
+        for kind in [ErrorKind::Unsupported, ErrorKind::Denied] {
+            assert_eq!(
+                found(Some(kind)).await,
+                Ok(None),
+                "{kind}: it says so and works alone"
+            );
+        }
+        // It must not work alone beside others that share, because the network failed at its start.
+        let passing = ErrorKind::Unavailable;
+        assert_eq!(found(Some(passing)).await, Err(passing));
     }
 }

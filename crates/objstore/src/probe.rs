@@ -8,7 +8,7 @@ use futures::future::join_all;
 use rutile_model::ErrorKind;
 use rutile_runtime::Entropy;
 
-use crate::{Bucket, Depth, Entry, PutMode, Result};
+use crate::{Bucket, Depth, Entry, Error, Operation, PutMode, Result};
 
 /// Folder of the objects of probes, each in a folder of its own. Thanos ignores what is not named like a block. One that is cut
 /// off leaves some behind.
@@ -133,21 +133,39 @@ async fn create(bucket: &dyn Bucket, folder: &str) -> Result<ConditionalCreate> 
     for body in ["first", "second"] {
         match bucket.put(&key, body.into(), PutMode::Create).await {
             Ok(()) if body == "first" => {}
-            Err(error) if error.kind == ErrorKind::AlreadyExists && body == "second" => {}
+            // Also of the first, if its answer was lost and it was sent again.
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {}
             Err(error) if error.kind == ErrorKind::Unavailable => return Err(error),
             Ok(()) | Err(_) => return Ok(ConditionalCreate::Unsupported),
         }
     }
+    let mut is_told = false;
     for round in 0..ROUNDS {
-        if !race(bucket, &format!("{folder}/race-{round}")).await? {
-            return Ok(ConditionalCreate::Racy);
+        match race(bucket, &format!("{folder}/race-{round}")).await? {
+            Race::Won => is_told = true,
+            Race::Untold => {}
+            Race::Broken => return Ok(ConditionalCreate::Racy),
         }
     }
-    Ok(ConditionalCreate::Atomic)
+    if is_told {
+        return Ok(ConditionalCreate::Atomic);
+    }
+    let (kind, operation) = (ErrorKind::Unavailable, Operation::Put);
+    let what = "the answers to writers that create objects are lost: try again";
+    Err(Error::new(kind, operation, bucket.name(), &key, what))
 }
 
-/// Whether exactly one of several writers won, and its bytes stayed.
-async fn race(bucket: &dyn Bucket, key: &str) -> Result<bool> {
+/// How several writers fared that created one object.
+enum Race {
+    /// One of them won, and its bytes stayed.
+    Won,
+    /// None of them: the answer to the one that won was lost, and its next try found the object.
+    Untold,
+    /// Several won, or one and its bytes did not stay.
+    Broken,
+}
+
+async fn race(bucket: &dyn Bucket, key: &str) -> Result<Race> {
     let writers = (0..WRITERS).map(|writer| async move {
         let body = Bytes::from(format!("writer {writer}"));
         (body.clone(), bucket.put(key, body, PutMode::Create).await)
@@ -161,7 +179,11 @@ async fn race(bucket: &dyn Bucket, key: &str) -> Result<bool> {
         }
     }
     let stayed = seen(bucket.get(key, 100).await)?;
-    Ok(winners.len() == 1 && stayed.as_ref() == winners.first())
+    Ok(match (winners.as_slice(), stayed) {
+        ([], Some(_)) => Race::Untold,
+        ([winner], Some(stayed)) if stayed == winner => Race::Won,
+        _ => Race::Broken,
+    })
 }
 
 async fn list(bucket: &dyn Bucket, folder: &str) -> Result<Vec<Entry>> {

@@ -282,6 +282,27 @@ async fn the_probe_tells_what_a_store_does_not_do() {
     );
 }
 
+/// An answer that is lost, and a next try that finds what the first one made, say nothing of the store.
+#[tokio::test]
+async fn the_probe_takes_lost_answers_for_what_they_are() {
+    let lost = |key: &str| Rule::new(Fault::FailAfter(ErrorKind::AlreadyExists)).key_suffix(key);
+    let entropy = SeededEntropy::new(7);
+    let bucket = faulty();
+    for key in ["/created", "/race-0", "/race-3"] {
+        bucket.add(lost(key).on([Operation::Put]));
+    }
+    let found = probe::conditional_create(&*bucket, &entropy).await;
+    assert_eq!(found.unwrap(), ConditionalCreate::Atomic);
+    let bucket = faulty();
+    bucket.add(Rule::new(Fault::FailAfter(ErrorKind::AlreadyExists)).on([Operation::Put]));
+    let found = probe::conditional_create(&*bucket, &entropy).await;
+    assert_eq!(
+        found.unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "nobody was told"
+    );
+}
+
 /// A store that looks whether the object is there, and only then writes it.
 mod racy {
     use std::ops::Range;
