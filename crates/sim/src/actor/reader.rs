@@ -162,15 +162,18 @@ async fn serve(
         for _ in 0..2 {
             let age_ms = process.world.elapsed_ms() - looked_ms;
             let slow = process.world.is_chaos() && process.roll(100) == 0;
-            // What others served when the question was asked: a slow answer is of that time.
-            let others = {
+            // A slow answer is of the time when the question was asked.
+            let (others, owed) = {
                 let shared = process.world.lock();
-                share.elsewhere(&shared.oracle, &shared.objects)
+                let oracle = &shared.oracle;
+                let owed = oracle.acknowledged & !oracle.given_up;
+                (share.elsewhere(oracle, &shared.objects), owed)
             };
             let question = Question {
                 max_resolution: wanted_resolution(process),
                 slow,
                 others,
+                owed,
             };
             let asked = ask(process, &store, &question).await;
             if let Ok(answer) = &asked {

@@ -27,6 +27,8 @@ pub(super) struct Question {
     pub(super) slow: bool,
     /// The cells that others served when it was asked.
     pub(super) others: Cells,
+    /// The cells that were to stay when it was asked.
+    pub(super) owed: Cells,
 }
 
 /// An answer, and the blocks that were served then.

@@ -85,7 +85,7 @@ pub(super) fn check_answer(
         let gone = match question.max_resolution {
             // Who never read one cannot know that there is any.
             1.. if !served.knows_downsampled => 0,
-            resolution => lost(oracle, resolution, *had, all),
+            _ => lost(oracle, question, *had, all),
         };
         let elsewhere = question.others | share.elsewhere(oracle, objects);
         let elsewhere = readable(elsewhere, question.max_resolution);
@@ -117,12 +117,13 @@ pub(super) fn check_answer(
 }
 
 /// The cells, by their raw samples, that a reader had and lacks now, although they are to stay.
-fn lost(oracle: &Oracle, max_resolution: i64, served: Cells, all: Cells) -> Cells {
+fn lost(oracle: &Oracle, question: &Question, served: Cells, all: Cells) -> Cells {
+    let max_resolution = question.max_resolution;
     let missing = readable(served, max_resolution) & !readable(all, max_resolution);
     let kept = match max_resolution {
         // Whoever was told of them: what was served was committed.
         resolution::RAW => served & !oracle.given_up,
-        _ => oracle.acknowledged & !oracle.given_up,
+        _ => question.owed & !oracle.given_up,
     };
     missing & readable(kept, max_resolution)
 }
