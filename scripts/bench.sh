@@ -125,8 +125,7 @@ stop_store
 say "fetcher: filter chain of 100,000 blocks, cold and warm load of 10,000"
 cargo bench --locked --quiet --profile "$PROFILE" --package rutile-fetcher --bench filter_chain --bench cold_load
 
-compactor=("$(program rutile-compact "$PROFILE")")
-# compact NAME FOLDER: copies the folder, then compacts the copy; each is timed from start to end, without a sync. The
+# compact NAME FOLDER COMMAND...: copies the folder, then compacts the copy; each is timed from start to end, without a sync. The
 # files are older than the consistency delay.
 compact() {
   local bucket=$HOME_DIR/compact begin copied peak=0 now job
@@ -139,20 +138,27 @@ compact() {
   sync
   printf 'type: FILESYSTEM\nconfig:\n  directory: %s\n' "$bucket" >"$HOME_DIR/compact.yml"
   begin=$(date +%s%N)
-  "${compactor[@]}" --objstore.config-file "$HOME_DIR/compact.yml" --data-dir "$bucket-data" \
-    --http-address "$HTTP" >"$HOME_DIR/compact.log" 2>&1 &
+  "${@:3}" --objstore.config-file "$HOME_DIR/compact.yml" --data-dir "$bucket-data" --http-address "$HTTP" >"$HOME_DIR/compact.log" 2>&1 &
   job=$!
   while now=$(grep -o 'VmHWM:.*' "/proc/$job/status" 2>/dev/null); do
     peak=$now
     sleep 0.05
   done
-  wait "$job" || fail "${compactor[*]} failed; its log is $HOME_DIR/compact.log"
-  printf '%s: cp -r %d ms, %s %d ms, %s, scratch %s, %d merges\n' "$1" "$copied" "${compactor[0]##*/}" \
-    $((($(date +%s%N) - begin) / 1000000)) "$peak" "$(du -sh "$bucket-data" | cut -f1)" \
-    "$(grep -c 'msg="merged blocks"' "$HOME_DIR/compact.log")"
+  wait "$job" || fail "$3 failed; its log is $HOME_DIR/compact.log"
+  printf '%s: cp -r %d ms, %s %d ms, %s, scratch %s\n' "$1" "$copied" "${3##*/}" \
+    $((($(date +%s%N) - begin) / 1000000)) "$peak" "$(du -sh "$bucket-data" | cut -f1)"
   rm -rf "$bucket" "$bucket-data"
 }
 
+# in_turn NAME FOLDER FLAG...: three times, and by hand, with THANOS, in turn with that.
+in_turn() {
+  for _ in 1 2 3; do
+    compact "$1" "$2" "$compactor" "${@:3}"
+    [ -z "${THANOS:-}" ] || compact "$1" "$2" "$THANOS" compact "${@:3}"
+  done
+}
+
+compactor=$(program rutile-compact "$PROFILE")
 say "compaction: four blocks of two hours into one of eight"
 FOUR=$HOME_DIR/four-$SERIES
 if [ ! -d "$FOUR" ]; then
@@ -161,12 +167,12 @@ if [ ! -d "$FOUR" ]; then
   genblocks -out "$FOUR.new" -series 300 -blocks 1 -start 2026-01-01T08:00:00Z
   mv "$FOUR.new" "$FOUR"
 fi
-for _ in 1 2 3; do compact "$SERIES series" "$FOUR"; done
+for _ in 1 2 3; do compact "$SERIES series" "$FOUR" "$compactor"; done
 
 say "compaction: 26 blocks from two hours to two days"
 CHAIN=$HOME_DIR/chain
 [ -d "$CHAIN" ] || { genblocks -out "$CHAIN.new" -series 20000 -blocks 26 && mv "$CHAIN.new" "$CHAIN"; }
-compact "20,000 series" "$CHAIN"
+compact "20,000 series" "$CHAIN" "$compactor"
 
 say "compaction: blocks of five million series"
 WIDE=$HOME_DIR/wide
@@ -174,17 +180,20 @@ if [ ! -d "$WIDE" ]; then
   cargo run --locked --quiet --release --package rutile-merge --example wide_blocks -- "$WIDE.new" "${WIDE_SERIES:-5000000}" 5
   mv "$WIDE.new" "$WIDE"
 fi
-compact "5,000,000 series" "$WIDE"
+compact "5,000,000 series" "$WIDE" "$compactor"
 
 say "downsampling: a block of two days to five minutes"
 LONG=$HOME_DIR/two-days
 [ -d "$LONG" ] || { genblocks -out "$LONG.new" -series 20000 -blocks 1 -block-hours 48 && mv "$LONG.new" "$LONG"; }
-for _ in 1 2 3; do
-  compact "20,000 series" "$LONG"
-  # By hand: Thanos's in the same run.
-  if [ -n "${THANOS:-}" ]; then
-    ours=("${compactor[@]}") compactor=("$THANOS" compact)
-    compact "20,000 series" "$LONG"
-    compactor=("${ours[@]}")
-  fi
-done
+in_turn "20,000 series" "$LONG"
+
+say "vertical compaction: two replicas, four blocks of two hours each, by penalty"
+PAIR=$HOME_DIR/pair
+if [ ! -d "$PAIR" ]; then
+  # Of one server, but for the scrapes that each of them missed.
+  for replica in a b; do
+    genblocks -out "$PAIR.new" -series 50000 -blocks 4 -labels "cluster=eu3,replica=$replica" -drop 0.02 -drop-seed "$(printf %d "'$replica")"
+  done
+  mv "$PAIR.new" "$PAIR"
+fi
+in_turn "50,000 series" "$PAIR" --deduplication.replica-label=replica --deduplication.func=penalty
