@@ -1,6 +1,7 @@
 //! A bad block is left out with a reason that its mark and a metric show; everything else goes on.
 
-use rutile_block::{Mark, MarkKind, Meta, index_key, meta_key};
+use rutile_block::{BlockId, Mark, MarkKind, Meta, index_key, meta_key};
+use rutile_compact::Planner;
 use rutile_objstore::fake::{Fault, Rule};
 
 use crate::world::{HOUR, NOW_MS, Settings, TWO_HOURS, World, id};
@@ -154,11 +155,19 @@ const EIGHT_HOURS: [&str; 7] = [
 
 #[tokio::test]
 async fn chunks_out_of_order() {
+    check_chunks(begin_before_the_end).await;
+}
+
+/// The reference halts at these as at chunks that overlap. `bucket verify --repair` takes them out.
+#[tokio::test]
+async fn a_chunk_that_is_there_twice() {
+    check_chunks(name_the_first_chunk_twice).await;
+}
+
+async fn check_chunks(damage: impl FnOnce(&mut [u8])) {
     let bad = EIGHT_HOURS[1];
     let world = World::with(&EIGHT_HOURS);
-    change(&world, &index_key(id(bad)), |index| {
-        begin_before_the_end(index);
-    });
+    change(&world, &index_key(id(bad)), |index| damage(index));
     let report = world.start(Settings::default()).compactor.iterate().await;
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     // What comes behind it is merged all the same.
@@ -172,29 +181,101 @@ async fn chunks_out_of_order() {
     }
 }
 
+/// Blocks that would grow beyond the largest index are left out one by one, the largest first.
+#[tokio::test]
+async fn an_index_that_would_be_too_large() {
+    let world = World::with(&TWO_HOURS[..9]);
+    let index_bytes = |block: BlockId| world.memory.body(&index_key(block)).unwrap().len() as u64;
+    let limit = TWO_HOURS[..4]
+        .iter()
+        .map(|block| index_bytes(id(block)))
+        .sum();
+    let process = world.start(Settings {
+        planner: Planner::new(Planner::MAX_LEVEL, limit),
+        ..Settings::default()
+    });
+    let report = process.compactor.iterate().await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(report.merged, 2);
+    let marks = TWO_HOURS
+        .iter()
+        .filter_map(|block| world.marked(id(block), MarkKind::NoCompact));
+    let reasons = marks.map(|mark| match mark {
+        Mark::NoCompact(mark) => mark.reason,
+        mark => panic!("{mark:?}"),
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["index-size-exceeding"; 2]);
+    let outputs = world.outputs();
+    let sources: Vec<usize> = outputs
+        .iter()
+        .map(|meta| meta.compaction.sources.len())
+        .collect();
+    assert_eq!(sources, [3, 3]);
+    assert!(outputs.iter().all(|meta| index_bytes(meta.id) < limit));
+    let series = "rutile_compact_quarantined_blocks{reason=\"index-size-exceeding\"}";
+    assert_eq!(process.metric(series), 2.0);
+}
+
 /// Lets the second chunk of the first series begin when the first one ends, instead of later.
 fn begin_before_the_end(index: &mut [u8]) {
+    change_first_series(index, |chunks| {
+        let second = &mut chunks[1];
+        // A gap of 0, in as many bytes as the one that was there.
+        let gap = uvarint(second, 0).1;
+        second[..gap].copy_from_slice(&padded(0, gap));
+    });
+}
+
+/// Puts the first chunk of the first series in place of the second and third ones.
+fn name_the_first_chunk_twice(index: &mut [u8]) {
+    change_first_series(index, |chunks| {
+        let (start, length) = uvarint(&chunks[0], 0);
+        assert!(start > 0);
+        let (length, _) = uvarint(&chunks[0], length);
+        let room = chunks[1].len() + chunks[2].len();
+        let mut again = padded(0_u64.wrapping_sub(length as u64), 10);
+        again.extend(padded(length as u64, room - 11));
+        again.push(0);
+        chunks.splice(1..3, [again]);
+    });
+}
+
+/// Writes the chunks of the first series anew, each as its bytes: of the first its time, length and place, of others what differs
+/// from the one before. They must become neither more nor less bytes.
+fn change_first_series(index: &mut [u8], change: impl FnOnce(&mut Vec<Vec<u8>>)) {
     let toc = &index[index.len() - 52..];
     let series = u64::from_be_bytes(toc[8..16].try_into().unwrap()) as usize;
     let start = series.next_multiple_of(16);
-    // Length; labels, each two references; number of chunks; the first one: time, length, place.
+    // Length; labels, each two references; number of chunks.
     let (content_len, content) = uvarint(index, start);
     let (labels, mut at) = uvarint(index, content);
     for _ in 0..2 * labels {
         at = uvarint(index, at).1;
     }
-    let (chunks, mut at) = uvarint(index, at);
-    assert!(chunks > 1);
-    for _ in 0..3 {
-        at = uvarint(index, at).1;
-    }
-    // A gap of 0, in as many bytes as the one that was there.
-    let end = uvarint(index, at).1;
-    index[at..end].fill(0x80);
-    index[end - 1] = 0;
+    let (count, first) = uvarint(index, at);
+    assert_eq!(first, at + 1, "a number of one byte");
     let end = content + content_len;
+    let mut chunks = Vec::new();
+    let mut before = first;
+    for _ in 0..count {
+        let end = (0..3).fold(before, |at, _| uvarint(index, at).1);
+        chunks.push(index[before..end].to_vec());
+        before = end;
+    }
+    change(&mut chunks);
+    index[at] = chunks.len() as u8;
+    index[first..end].copy_from_slice(&chunks.concat());
     let crc = crc_fast::crc32_iscsi(&index[content..end]);
     index[end..end + 4].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// A number in so many bytes, most of them needlessly.
+fn padded(number: u64, len: usize) -> Vec<u8> {
+    let digits =
+        (0..len).map(|at| (number.checked_shr(7 * at as u32).unwrap_or(0) & 0x7f) as u8 | 0x80);
+    let mut bytes: Vec<u8> = digits.collect();
+    bytes[len - 1] &= 0x7f;
+    bytes
 }
 
 /// The number at `at`, and where it ends.
