@@ -47,7 +47,13 @@ impl Oracle {
             resolution::FIVE_MINUTES if hours => resolution::ONE_HOUR,
             _ => return,
         };
-        let promised = raised(samples, promised) & !self.held_by_broken();
+        // A part that ended earlier may have a block of its own at that resolution, which has outlived its retention.
+        let parts = cells_in(samples).filter(|at| {
+            let cell = self.cells.get(*at);
+            cell.is_some_and(|cell| self.is_kept(promised, &cell.meta, now_ms))
+        });
+        let kept = parts.fold(0, |all, at| all | 1 << at);
+        let promised = raised(kept, promised) & !self.held_by_broken();
         let lost = promised & !self.staying(objects);
         // From now on, also what a person gave up before, and was made again.
         self.given_up &= !promised;
