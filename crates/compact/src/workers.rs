@@ -145,7 +145,7 @@ mod tests {
     async fn found(fault: Option<ErrorKind>) -> Result<Option<Duration>, ErrorKind> {
         let memory = MemoryBucket::new(Arc::new(ManualClock::new(0)));
         let bucket = FaultyBucket::new(Arc::new(memory));
-        for kind in fault {
+        if let Some(kind) = fault {
             bucket.add(Rule::new(Fault::FailBefore(kind)).on([Operation::Put]));
         }
         let bucket: Arc<dyn Bucket> = Arc::new(bucket);
