@@ -187,6 +187,7 @@ fn values_of_the_chart_arrive() {
     assert!(config.contains("part_size: 134217728\n"), "{config}");
     let volumes = pod("StatefulSet", "metrics-compact")["volumes"].to_string();
     assert!(volumes.contains("\"metrics-bucket\""), "{volumes}");
+    assert_eq!(of("StatefulSet", "metrics-compact")["spec"]["replicas"], 2);
 
     let shard = pod("StatefulSet", "metrics-store-zero");
     let args = strings(&shard["containers"][0]["args"]);
@@ -219,8 +220,8 @@ fn the_chart_refuses_wrong_values() {
             "additional properties 'stor' not allowed",
         ),
         (
-            "compact.replicas=2",
-            "additional properties 'replicas' not allowed",
+            "compact.replicas=0",
+            "at '/compact/replicas': minimum: got 0, want 1",
         ),
         (
             "store.replicas=0",
