@@ -1,5 +1,6 @@
 //! The series section of an index, decoded window by window.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rutile_index::{IndexVersion, varint};
@@ -17,7 +18,7 @@ const MAX_SERIES: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     input: Arc<Input>,
-    symbols: SymbolMap,
+    symbols: Arc<SymbolMap>,
     /// A batch is closed when its chunks reach so many bytes.
     target: u64,
     /// Whether the series' places in the postings are summed up.
@@ -34,13 +35,14 @@ pub(crate) struct Decoder {
 struct Wrong(Reason, &'static str);
 
 impl Decoder {
+    /// Of the part `section` of the index: all series, or some that stand side by side.
     pub(crate) fn new(
         input: Arc<Input>,
-        symbols: SymbolMap,
+        symbols: Arc<SymbolMap>,
         target: u64,
         sum_postings: bool,
+        section: Range<u64>,
     ) -> Self {
-        let section = input.toc.series_section();
         Self {
             input,
             symbols,

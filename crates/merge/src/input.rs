@@ -74,6 +74,23 @@ impl Input {
         Ok(input)
     }
 
+    /// The same block, of which more was deleted.
+    pub(crate) fn with_tombstones(&self, mut tombstones: Vec<rutile_index::Tombstone>) -> Self {
+        tombstones.sort_unstable();
+        let segment = |s: &Segment| Segment {
+            key: s.key.clone(),
+            len: s.len,
+        };
+        Self {
+            index_key: self.index_key.clone(),
+            segments: self.segments.iter().map(segment).collect(),
+            bucket: Arc::clone(&self.bucket),
+            spawner: self.spawner.clone(),
+            tombstones,
+            ..*self
+        }
+    }
+
     /// Bytes that reading it takes.
     pub(crate) fn bytes(&self) -> u64 {
         let header = segment::HEADER_LEN as u64;
@@ -104,7 +121,8 @@ impl Input {
         Ok(())
     }
 
-    async fn index_range(&self, range: Range<u64>) -> Result<Bytes> {
+    /// Bytes of the index.
+    pub(crate) async fn index_range(&self, range: Range<u64>) -> Result<Bytes> {
         let bytes = self.bucket.get_range(&self.index_key, range).await;
         bytes.map_err(|e| self.bucket_error(e, Reason::IndexMissing))
     }

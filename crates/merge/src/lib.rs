@@ -1,7 +1,8 @@
 //! The streaming merge of blocks: from range reads to a multipart upload, without a local copy.
 //!
 //! Owns the pipeline that reads blocks, checks every series and chunk, puts the chunks of equal series
-//! one behind the other undecoded, or makes one series of those that overlap ([`Overlapping`]), writes
+//! one behind the other undecoded, or makes one series of those that overlap ([`Overlapping`]), or changes
+//! the series of one block ([`Rules`]), writes
 //! one block, and reads it back before it commits it. Promises: what is committed holds exactly what the inputs hold (BC-13);
 //! memory is bounded by the buffers, which the ledger knows; a damaged input is an error that names
 //! the block and the reason; a merge that is dropped leaves nothing that anybody takes for a block.
@@ -12,6 +13,7 @@ mod choose;
 mod combine;
 mod digest;
 mod downsample;
+mod edit;
 mod entries;
 mod error;
 mod find;
@@ -40,6 +42,7 @@ use rutile_lifecycle::{HashFunc, Lifecycle};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, Spawner};
 
+pub use edit::{Change, ChangeLog, Deletion, Effect, Rules, Survey};
 pub use error::{Error, Fault, Reason, Result};
 pub use function::{ChunkSink, Concatenate, MergeFunction, Piece, Refusal};
 pub use overlap::Overlapping;

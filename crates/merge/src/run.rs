@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use rutile_block::{IndexStats, Meta};
+use rutile_block::{BlockId, IndexStats, Meta};
 use rutile_chunk::segment;
 use rutile_index::IndexWriter;
 use rutile_lifecycle::{PART_BYTES, Standing, Upload};
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::source::{IN_FLIGHT, Settings, Source};
 use crate::spill::Scratch;
 use crate::symbols::{SymbolMap, unite};
-use crate::{MergePlan, Merged, Merger, output, plan, verify};
+use crate::{MergeFunction, MergePlan, Merged, Merger, output, plan, verify};
 
 /// Inputs that are opened at a time.
 const OPENING: usize = 8;
@@ -32,7 +32,7 @@ const BATCH: std::ops::RangeInclusive<u64> = 128 << 10..=1 << 20;
 /// Batches that are downsampled at a time for each thread: while one takes long, such as one of histograms, the others go on.
 const DOWNSAMPLING_PER_THREAD: usize = 3;
 /// Bytes of compressed postings that stay in memory.
-const POSTINGS: usize = 64 << 20;
+pub(crate) const POSTINGS: usize = 64 << 20;
 /// Full parts that wait to be uploaded.
 const PARTS: usize = 2;
 /// Threads for what is short and in order: decoding series, finding equal ones, laying out chunks, indexing.
@@ -60,10 +60,7 @@ pub(crate) async fn merge(
         settings.in_flight = merger.pool.threads() * DOWNSAMPLING_PER_THREAD;
     }
     let account = merger.ledger.account(format!("merge {}", plan.output));
-    // Of a segment and of the index: parts that are sent, and those before and behind the queue.
-    let parts = PARTS + 2 * (PARTS_IN_FLIGHT + 1);
-    let buffers = settings.memory() * inputs.len() as u64 + (parts * PART_BYTES) as u64;
-    let reserved = account.reserve(buffers).await;
+    let reserved = account.reserve(buffers(&settings, inputs.len())).await;
     let mut memory = reserved.map_err(|e| Error::exhausted(plan.output, e))?;
 
     let spill = Scratch::new(Arc::clone(merger.scratch.disk()), plan.output);
@@ -78,17 +75,40 @@ pub(crate) async fn merge(
     .await?;
     let upload = merger.lifecycle.upload(plan.output, merger.hash).await;
     let upload = upload.map_err(|e| Error::lifecycle(plan.output, e))?;
+    let start =
+        |(input, map): (&Arc<Input>, SymbolMap)| Source::start(Arc::clone(input), map, &settings);
+    let sources: Vec<Source> = inputs.iter().zip(maps).map(start).collect();
     let job = Job {
         merger,
-        plan: &plan,
-        metas: &metas,
+        output: plan.output,
+        function: Arc::clone(&plan.function),
         inputs,
         settings,
         upload: &upload,
     };
-    let made = match job.run(writer, maps, &mut memory).await {
+    let describe = |tally: &Tally, segments, stats| {
+        let resolution = plan.downsample_to.unwrap_or(resolution);
+        let extensions = plan.extensions.clone();
+        let output = plan.output;
+        plan::output_meta(
+            &metas, output, resolution, tally, segments, stats, extensions,
+        )
+    };
+    let made = job.run(writer, sources, &mut memory, describe).await;
+    let ids: Vec<BlockId> = plan.inputs.iter().map(|input| input.id).collect();
+    conclude(merger, upload, &ids, made).await
+}
+
+/// Commits what was made, unless an input was given up meanwhile; a failure leaves nothing behind.
+pub(crate) async fn conclude(
+    merger: &Merger,
+    upload: Upload,
+    inputs: &[BlockId],
+    made: Result<Option<Meta>>,
+) -> Result<Merged> {
+    let made = match made {
         Ok(None) => return Ok(Merged::Empty),
-        Ok(Some(meta)) => unmarked(merger, &plan).await.map(|()| meta),
+        Ok(Some(meta)) => unmarked(merger, upload.id(), inputs).await.map(|()| meta),
         Err(error) => Err(error),
     };
     match made {
@@ -141,15 +161,22 @@ pub(crate) fn settings(
     settings
 }
 
+/// Bytes of the buffers of so many sources and of the output.
+pub(crate) fn buffers(settings: &Settings, sources: usize) -> u64 {
+    // Of a segment and of the index: parts that are sent, and those before and behind the queue.
+    let parts = PARTS + 2 * (PARTS_IN_FLIGHT + 1);
+    settings.memory() * sources as u64 + (parts * PART_BYTES) as u64
+}
+
 /// Merging took time: what was marked or went away meanwhile must not live on in the output (BC-14,
 /// BC-15).
-async fn unmarked(merger: &Merger, plan: &MergePlan<'_>) -> Result<()> {
-    for input in plan.inputs {
-        let standing = merger.lifecycle.standing(input.id).await;
-        let standing = standing.map_err(|e| Error::lifecycle(plan.output, e))?;
+async fn unmarked(merger: &Merger, output: BlockId, inputs: &[BlockId]) -> Result<()> {
+    for input in inputs {
+        let standing = merger.lifecycle.standing(*input).await;
+        let standing = standing.map_err(|e| Error::lifecycle(output, e))?;
         if standing != Standing::Unmarked {
-            let message = format!("input {} was marked or removed meanwhile", input.id);
-            return Err(Error::passing(plan.output, ErrorKind::Unavailable, message));
+            let message = format!("input {input} was marked or removed meanwhile");
+            return Err(Error::passing(output, ErrorKind::Unavailable, message));
         }
     }
     Ok(())
@@ -170,38 +197,32 @@ async fn abandon(upload: Upload) {
     }
 }
 
-struct Job<'a> {
-    merger: &'a Merger,
-    plan: &'a MergePlan<'a>,
-    metas: &'a [&'a Meta],
-    inputs: Vec<Arc<Input>>,
-    settings: Settings,
-    upload: &'a Upload,
+/// One output from its sources to its verified files.
+pub(crate) struct Job<'a> {
+    pub(crate) merger: &'a Merger,
+    pub(crate) output: BlockId,
+    pub(crate) function: Arc<dyn MergeFunction>,
+    /// One for each source.
+    pub(crate) inputs: Vec<Arc<Input>>,
+    pub(crate) settings: Settings,
+    pub(crate) upload: &'a Upload,
 }
 
 impl Job<'_> {
-    /// Writes and verifies the files of the output; gives its metadata, or none if it is empty.
-    async fn run(
+    /// Writes and verifies the files of the output; gives its metadata, as `describe` states them by
+    /// what is in it, the number of segments and the sizes in the index, or none if it is empty.
+    pub(crate) async fn run(
         self,
         writer: IndexWriter,
-        maps: Vec<SymbolMap>,
+        sources: Vec<Source>,
         memory: &mut Reservation,
+        describe: impl FnOnce(&Tally, u32, IndexStats) -> Meta + Send,
     ) -> Result<Option<Meta>> {
-        let (tally, segments, stats) = self.write(writer, maps).await?;
+        let (tally, segments, stats) = self.write(writer, sources).await?;
         if tally.series == 0 {
             return Ok(None);
         }
-        let of_inputs = { self.metas.first() }.map_or(0, |m| m.thanos.downsample.resolution);
-        let resolution = self.plan.downsample_to.unwrap_or(of_inputs);
-        let meta = plan::output_meta(
-            self.metas,
-            self.plan.output,
-            resolution,
-            &tally,
-            segments,
-            stats,
-            self.plan.extensions.clone(),
-        );
+        let meta = describe(&tally, segments, stats);
         let settings = Settings {
             batch: *BATCH.end(),
             count: Progress::verified,
@@ -217,7 +238,7 @@ impl Job<'_> {
     async fn write(
         &self,
         writer: IndexWriter,
-        maps: Vec<SymbolMap>,
+        sources: Vec<Source>,
     ) -> Result<(Tally, u32, IndexStats)> {
         let Settings {
             pool,
@@ -228,14 +249,10 @@ impl Job<'_> {
         } = &self.settings;
         let (parts, parts_to_write) = mpsc::channel(PARTS);
         let (index, rows_to_write) = mpsc::channel(ROWS);
-        let start = |(input, map): (&Arc<Input>, SymbolMap)| {
-            Source::start(Arc::clone(input), map, &self.settings)
-        };
-        let sources: Vec<Source> = self.inputs.iter().zip(maps).map(start).collect();
         let stage = Stage {
-            output: self.plan.output,
+            output: self.output,
             inputs: self.inputs.clone(),
-            function: Arc::clone(&self.plan.function),
+            function: Arc::clone(&self.function),
             segment_size: segment::DEFAULT_SEGMENT_SIZE,
             pool: pool.clone(),
             lane: lane.clone(),
@@ -246,11 +263,7 @@ impl Job<'_> {
         let largest = self.inputs.iter().max_by_key(|input| input.index_len);
         let Some(largest) = largest else {
             let message = "there is nothing to merge";
-            return Err(Error::passing(
-                self.plan.output,
-                ErrorKind::Invalid,
-                message,
-            ));
+            return Err(Error::passing(self.output, ErrorKind::Invalid, message));
         };
         let (tally, segments, stats) = futures::join!(
             stage.run(sources),

@@ -73,7 +73,17 @@ impl Settings {
 
 impl Source {
     pub(crate) fn start(input: Arc<Input>, symbols: SymbolMap, settings: &Settings) -> Self {
-        let (decoding, decoded) = entries(&input, symbols, settings);
+        let (decoding, decoded) = entries(&input, Arc::new(symbols), settings);
+        Self::of_entries(input, decoding, decoded, settings)
+    }
+
+    /// Of series that the task `decoding` hands on, in whatever order the output wants them.
+    pub(crate) fn of_entries(
+        input: Arc<Input>,
+        decoding: Task<()>,
+        decoded: mpsc::Receiver<Result<Entries>>,
+        settings: &Settings,
+    ) -> Self {
         let (sender, batches) = mpsc::channel(settings.queued());
         let name = format!("read {}", input.id);
         let read = read(Arc::clone(&input), decoded, settings.clone(), sender);
@@ -103,14 +113,22 @@ impl Source {
 /// else waits for.
 pub(crate) fn entries(
     input: &Arc<Input>,
-    symbols: SymbolMap,
+    symbols: Arc<SymbolMap>,
     settings: &Settings,
 ) -> (Task<()>, mpsc::Receiver<Result<Entries>>) {
-    let (sender, decoded) = mpsc::channel(QUEUED);
+    let (sender, decoded) = queue();
     let name = format!("decode {}", input.id);
     let decode = decode(Arc::clone(input), symbols, settings.clone(), sender);
     let decoding = settings.spawner.spawn(name, decode).abort_on_drop();
     (decoding, decoded)
+}
+
+/// Where decoded series wait for their chunks to be read.
+pub(crate) fn queue() -> (
+    mpsc::Sender<Result<Entries>>,
+    mpsc::Receiver<Result<Entries>>,
+) {
+    mpsc::channel(QUEUED)
 }
 
 /// Reads and checks the chunks of what was decoded.
@@ -143,7 +161,7 @@ async fn read(
 /// Decodes the series section, batch by batch.
 async fn decode(
     input: Arc<Input>,
-    symbols: SymbolMap,
+    symbols: Arc<SymbolMap>,
     settings: Settings,
     sender: mpsc::Sender<Result<Entries>>,
 ) {
@@ -157,9 +175,10 @@ async fn decode(
     } = &settings;
     let reason = Reason::IndexCorrupt;
     let (section, key) = (input.toc.series_section(), input.index_key.clone());
+    let decoded = section.clone();
     let windows = windows(Arc::clone(&input), key, section, settings.window(), reason);
     let mut windows = std::pin::pin!(windows);
-    let mut decoder = Decoder::new(Arc::clone(&input), symbols, *batch, *sum_postings);
+    let mut decoder = Decoder::new(Arc::clone(&input), symbols, *batch, *sum_postings, decoded);
     let send = async |entries: Result<Entries>| {
         let failed = entries.is_err();
         sender.send(entries).await.is_ok() && !failed

@@ -62,7 +62,7 @@ pub(crate) async fn times(merger: &Merger, meta: &Meta) -> Result<Option<RangeIn
     let mut doubted = meta.clone();
     (doubted.min_time, doubted.max_time) = (i64::MIN, i64::MAX);
     let (input, map) = open(merger, &doubted, &settings, &mut memory).await?;
-    let (decoding, mut decoded) = source::entries(&input, map, &settings);
+    let (decoding, mut decoded) = source::entries(&input, Arc::new(map), &settings);
     let mut times: Option<RangeInclusive<i64>> = None;
     while let Some(entries) = decoded.recv().await {
         for place in entries?.places {

@@ -3,6 +3,7 @@
 mod inspect;
 mod ls;
 mod mark;
+mod rewrite;
 mod source;
 mod tidy;
 mod upload;
@@ -34,6 +35,7 @@ enum BucketCommand {
     Inspect(inspect::InspectArgs),
     Mark(mark::MarkArgs),
     Verify(verify::VerifyArgs),
+    Rewrite(rewrite::RewriteArgs),
     Cleanup(tidy::CleanupArgs),
     Retention(tidy::RetentionArgs),
     Downsample(tidy::DownsampleArgs),
@@ -53,6 +55,7 @@ pub(crate) async fn run(
         BucketCommand::Inspect(args) => inspect::run(args, &source, screen, out).await,
         BucketCommand::Mark(args) => mark::run(args, &source).await,
         BucketCommand::Verify(args) => verify::run(args, &source, screen, out).await,
+        BucketCommand::Rewrite(args) => rewrite::run(args, &source, screen, out).await,
         BucketCommand::Cleanup(args) => tidy::cleanup(args, &source).await,
         BucketCommand::Retention(args) => tidy::retention(args, &source).await,
         BucketCommand::Downsample(args) => tidy::downsample(args, &source).await,

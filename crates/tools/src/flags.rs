@@ -12,6 +12,15 @@ config_flag!(
     SelectorConfig, "selector.relabel-config", "relabel rules that pick blocks by their external labels"
 );
 
+config_flag!(
+    /// What to delete.
+    ToDeleteConfig, "rewrite.to-delete-config", "what to delete: a list of matchers (a selector) and intervals (mint and maxt, ms; none: all)"
+);
+config_flag!(
+    /// What to relabel.
+    ToRelabelConfig, "rewrite.to-relabel-config", "relabel rules for all series; those that are dropped are deleted"
+);
+
 /// `name="value"` or `name=value`, as labels are given in flags.
 pub(crate) fn parse_label(text: &str) -> Result<(String, String)> {
     let (name, value) = text

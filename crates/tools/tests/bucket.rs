@@ -11,6 +11,9 @@ use rutile_testkit::{block_dirs, copy_bucket, golden};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "bucket/rewrite.rs"]
+mod rewrite;
+
 /// The newest two-hour blocks, which no other block holds.
 const NEWEST: [&str; 2] = ["01M820PDYWZG3SENBFJ0F29G26", "01M820PDZMK3SZGA9JJPRVBEKA"];
 /// Eight hours, a result of compaction.
