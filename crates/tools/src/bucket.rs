@@ -3,6 +3,7 @@
 mod inspect;
 mod ls;
 mod mark;
+mod replicate;
 mod rewrite;
 mod source;
 mod tidy;
@@ -36,6 +37,7 @@ enum BucketCommand {
     Mark(mark::MarkArgs),
     Verify(verify::VerifyArgs),
     Rewrite(rewrite::RewriteArgs),
+    Replicate(replicate::ReplicateArgs),
     Cleanup(tidy::CleanupArgs),
     Retention(tidy::RetentionArgs),
     Downsample(tidy::DownsampleArgs),
@@ -56,6 +58,7 @@ pub(crate) async fn run(
         BucketCommand::Mark(args) => mark::run(args, &source).await,
         BucketCommand::Verify(args) => verify::run(args, &source, screen, out).await,
         BucketCommand::Rewrite(args) => rewrite::run(args, &source, screen, out).await,
+        BucketCommand::Replicate(args) => replicate::run(args, &source).await,
         BucketCommand::Cleanup(args) => tidy::cleanup(args, &source).await,
         BucketCommand::Retention(args) => tidy::retention(args, &source).await,
         BucketCommand::Downsample(args) => tidy::downsample(args, &source).await,

@@ -13,6 +13,10 @@ config_flag!(
 );
 
 config_flag!(
+    /// The bucket that blocks are copied to.
+    ToConfig, "objstore-to.config", "the bucket to copy to; see docs/objstore.md", REQUIRED
+);
+config_flag!(
     /// What to delete.
     ToDeleteConfig, "rewrite.to-delete-config", "what to delete: a list of matchers (a selector) and intervals (mint and maxt, ms; none: all)"
 );

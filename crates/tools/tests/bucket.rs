@@ -11,6 +11,8 @@ use rutile_testkit::{block_dirs, copy_bucket, golden};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "bucket/replicate.rs"]
+mod replicate;
 #[path = "bucket/rewrite.rs"]
 mod rewrite;
 

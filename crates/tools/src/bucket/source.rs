@@ -62,7 +62,7 @@ impl Source {
     }
 
     /// The bucket for reading.
-    async fn readable(&self) -> Result<Arc<dyn BucketReader>> {
+    pub(super) async fn readable(&self) -> Result<Arc<dyn BucketReader>> {
         let bucket = open_reader(&self.yaml()?, &self.context("bucket"))?;
         check_reachable(&*bucket).await?;
         Ok(bucket)

@@ -1,0 +1,138 @@
+//! `bucket replicate`: every block arrives once, whole, and nothing comes back.
+
+use super::*;
+
+/// The bucket that is copied to, and the flag that names it.
+fn target(tools: &Tools) -> (PathBuf, String) {
+    let folder = tools.home.path().join("target");
+    fs::create_dir_all(&folder).unwrap();
+    let flag = format!(
+        "--objstore-to.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+        folder.display()
+    );
+    (folder, flag)
+}
+
+fn replicate(tools: &Tools, more: &[&str]) -> Run {
+    let (_, flag) = target(tools);
+    let run = tools.run(&[&["replicate", "--single-run", &flag][..], more].concat());
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    run
+}
+
+fn told(run: &Run, copied: usize, there: usize) {
+    let words = format!("copied={copied} already_there={there} failed=0");
+    assert!(run.err.contains(&words), "{words}: {}", run.err);
+}
+
+#[test]
+fn blocks_are_copied_byte_for_byte_and_once() {
+    let tools = Tools::on_raw();
+    let (folder, _) = target(&tools);
+    let wanted = ["--ignore-marked-for-deletion"];
+    let first = replicate(&tools, &wanted);
+    told(&first, 5, 0);
+    let copied = ids(&folder);
+    assert_eq!(copied.len(), 5);
+    for id in &copied {
+        for file in ["index", "chunks/000001"] {
+            let read = |bucket: &Path| fs::read(bucket.join(id).join(file)).unwrap();
+            assert!(read(&folder) == read(&tools.bucket()), "{id}/{file}");
+        }
+    }
+    told(&replicate(&tools, &wanted), 0, 5);
+    // What was merged there, and deleted, is not copied again: the two-hour blocks that are marked here.
+    told(&replicate(&tools, &[]), 0, 39);
+    assert_eq!(ids(&folder), copied);
+}
+
+#[test]
+fn only_what_is_asked_for_is_copied() {
+    let copied = |more: &[&str]| {
+        let tools = Tools::on_raw();
+        replicate(&tools, more);
+        ids(&target(&tools).0)
+    };
+    assert_eq!(copied(&["--id", NEWEST[0], "--compaction=9"]), [NEWEST[0]]);
+    assert_eq!(copied(&["--resolution=5m"]), ["01M820Q9TTYVEY9S7VQHAQVG39"]);
+    assert_eq!(copied(&["--matcher=cluster=\"eu9\""]), [""; 0]);
+    assert_eq!(
+        copied(&["--matcher=cluster=~\"eu.\",replica!=\"a\""]),
+        [""; 0]
+    );
+    assert_eq!(
+        copied(&["--compaction=1", "--min-time=2026-01-03T10:00:00Z"]),
+        NEWEST
+    );
+    assert_eq!(
+        copied(&["--compaction=3", "--resolution=0s"]),
+        ["01M820Q9SJYFHMNPJJ06KPJ51B"]
+    );
+}
+
+/// Whoever erased a block from the copy does not get it back (BC-15).
+#[test]
+fn bc_15_what_is_marked_there_is_not_copied_again() {
+    let tools = Tools::on_raw();
+    let (folder, flag) = target(&tools);
+    let block = folder.join(NEWEST[0]);
+    fs::create_dir(&block).unwrap();
+    let id = NEWEST[0];
+    fs::write(
+        block.join("deletion-mark.json"),
+        format!(
+            "{{\"id\":\"{id}\",\"version\":1,\"details\":\"by hand\",\"deletion_time\":1767225600}}"
+        ),
+    )
+    .unwrap();
+    let run = tools.run(&["replicate", "--single-run", &flag, "--id", id]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(
+        run.err.contains(id) && run.err.contains("mark"),
+        "{}",
+        run.err
+    );
+    assert!(!block.join("meta.json").try_exists().unwrap());
+}
+
+/// A copy that was cut off is no block for anybody, and is made whole by the next try.
+#[test]
+fn bc_02_what_was_copied_in_part_is_copied_again() {
+    let tools = Tools::on_raw();
+    let (folder, _) = target(&tools);
+    let part = folder.join(NEWEST[0]).join("chunks");
+    fs::create_dir_all(&part).unwrap();
+    fs::write(part.join("000001"), "half").unwrap();
+    replicate(&tools, &["--id", NEWEST[0]]);
+    let read = |bucket: &Path| fs::read(bucket.join(NEWEST[0]).join("chunks/000001")).unwrap();
+    assert!(read(&folder) == read(&tools.bucket()));
+    let mut meta: Vec<Value> = Vec::new();
+    for bucket in [&folder, &tools.bucket()] {
+        let text = fs::read(bucket.join(NEWEST[0]).join("meta.json")).unwrap();
+        meta.push(serde_json::from_slice(&text).unwrap());
+    }
+    assert_eq!(meta[0]["stats"], meta[1]["stats"]);
+    assert_eq!(meta[0]["thanos"]["labels"], meta[1]["thanos"]["labels"]);
+}
+
+#[test]
+fn what_cannot_be_copied_is_told_and_the_rest_goes_on() {
+    let tools = Tools::on_two_hour_blocks();
+    let (folder, flag) = target(&tools);
+    fs::remove_file(tools.bucket().join(NEWEST[0]).join("index")).unwrap();
+    let run = tools.run(&["replicate", "--single-run", &flag]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.err.contains(NEWEST[0]), "{}", run.err);
+    let copied = ids(&folder);
+    assert_eq!(copied.len(), ids(&tools.bucket()).len() - 1);
+    assert!(!copied.contains(&NEWEST[0].to_owned()));
+
+    tools.fails(&["replicate", "--single-run"], 1, "--objstore-to.config");
+    let nobody = "--id=01M820PDZMK3SZGA9JJPRVBEKB";
+    tools.fails(&["replicate", &flag, nobody], 1, "no block of the bucket");
+    tools.fails(
+        &["replicate", &flag, "--compaction-min=5"],
+        1,
+        "--compaction-max=4",
+    );
+}
