@@ -11,6 +11,8 @@ use rutile_chunk::{Chunk, ChunkRef, Encoding, XorAppender, XorIter};
 use rutile_index::{ChunkMeta, IndexReader, IndexWriter};
 use rutile_model::Labels;
 
+use crate::replicas::REPLICA;
+
 /// Samples by series.
 pub(crate) type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
 
@@ -57,11 +59,21 @@ impl Cell {
             let of_series = of_series.map(|(t, value)| (t, value.to_bits()));
             samples.insert(name.clone(), of_series.collect());
         }
+        Self::written(id, labels_of(if alike { 0 } else { group }), times, samples)
+    }
+
+    /// The block that a head writes of samples.
+    pub(crate) fn written(
+        id: BlockId,
+        labels: Labels,
+        times: Range<i64>,
+        samples: Samples,
+    ) -> Self {
         let mut meta = Meta::new(id);
         (meta.min_time, meta.max_time) = (times.start, times.end);
         meta.compaction.level = 1;
         meta.compaction.sources = vec![id];
-        meta.thanos.labels = labels_of(if alike { 0 } else { group });
+        meta.thanos.labels = labels;
         meta.thanos.source = Source::Sidecar;
         Self::of(meta, samples)
     }
@@ -109,10 +121,9 @@ impl Cell {
         self.bad = true;
     }
 
-    /// The external label that tells streams apart in answers.
+    /// What tells streams apart in answers.
     pub(crate) fn stream(&self) -> String {
-        let stream = self.meta.thanos.labels.get("stream");
-        stream.unwrap_or_default().to_owned()
+        stream_of(|name| self.meta.thanos.labels.get(name))
     }
 
     /// The metadata as Thanos's sidecar writes it.
@@ -130,6 +141,15 @@ impl Cell {
             file("meta.json", 0),
         ];
         meta
+    }
+}
+
+/// The stream of a block or series with these external labels, and which replica of it that is, if it is of one.
+pub(crate) fn stream_of<'a>(label: impl Fn(&str) -> Option<&'a str>) -> String {
+    let stream = label("stream").unwrap_or_default();
+    match label(REPLICA) {
+        Some(replica) => format!("{stream}{replica}"),
+        None => stream.to_owned(),
     }
 }
 

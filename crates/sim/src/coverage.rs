@@ -4,7 +4,7 @@
 //! can reach yet stands with its reason in `docs/CONTRACT.md`.
 
 /// Number and what must be seen.
-pub const SCENARIOS: [(&str, &str); 51] = [
+pub const SCENARIOS: [(&str, &str); 53] = [
     ("S1", "an uploader crashes between two objects"),
     (
         "S2",
@@ -53,7 +53,12 @@ pub const SCENARIOS: [(&str, &str); 51] = [
     ("S24", "a source is marked between planning and commit"),
     ("S25", "a person marks a block while a merge is under way"),
     ("S26", "a source cannot be read, for good"),
+    (
+        "S27",
+        "replica labels change while a part of the blocks is compacted",
+    ),
     ("S28", "the shards of readers change"),
+    ("S29", "replicas that disagree are merged"),
     ("S31", "a local disk is full"),
     ("S33", "a successor is listed and cannot be read"),
     ("S34", "a deletion is interrupted"),

@@ -16,6 +16,7 @@ use rutile_compact::Retention;
 
 use leases::Leases;
 use notices::Notices;
+use replicas::Contents;
 
 use crate::cell::{Cell, Samples, decode};
 use crate::cells::{Cells, cells_in, never_made, raised, remakeable, resolution_of, samples_in};
@@ -26,6 +27,7 @@ use crate::windows;
 mod aggregates;
 mod leases;
 mod notices;
+mod replicas;
 mod seen;
 
 /// What a process may do.
@@ -58,6 +60,7 @@ pub(crate) struct Oracle {
     makers: BTreeSet<(BlockId, String)>,
     notices: Notices,
     leases: Leases,
+    pub(crate) contents: Contents,
     /// Whether answers are of the moment, and writes take effect when they say so.
     pub(crate) is_orderly: bool,
     /// When a deletion mark was last seen to go, by block.
@@ -348,15 +351,19 @@ impl Oracle {
         if let Err(error) = self.check_output(objects, &meta, cells) {
             self.violate(InvariantId::Bc13, format!("output {id}: {error}"));
         }
+        self.remember(objects, id);
     }
 
     /// Holds an output against what its sources hold.
-    fn check_output(&self, objects: &Objects, meta: &Meta, cells: Cells) -> Result<(), String> {
+    fn check_output(&mut self, objects: &Objects, meta: &Meta, cells: Cells) -> Result<(), String> {
         let object = |key: &str| objects.now(key).map(|(body, _)| body.clone());
         let keys = (index_key(meta.id), chunk_key(meta.id, 1));
         let (Some(index), Some(chunks)) = (object(&keys.0), object(&keys.1)) else {
             return Err("it lacks its first segment".to_owned());
         };
+        if self.has_replicas() {
+            return self.check_merge(objects, meta, (cells, &decode(&index, &chunks)?));
+        }
         let samples = self.samples(cells);
         let same = match meta.thanos.downsample.resolution {
             resolution::RAW => decode(&index, &chunks)? == samples,

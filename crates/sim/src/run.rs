@@ -95,7 +95,10 @@ fn streams(world: &Arc<World>) -> Vec<Stream> {
             let start = scenario.first_block_ms() + number as i64 * scenario.block_ms;
             let times = start..start + scenario.block_ms;
             let alike = scenario.same_labels && group > 0;
-            let mut cell = Cell::make(id, group, (number, times), alike);
+            let mut cell = match &scenario.replicas {
+                Some(replicas) => replicas.cell(id, group, (number, times), &entropy),
+                None => Cell::make(id, group, (number, times), alike),
+            };
             if scenario.bad_block && group == 0 && number == 2 {
                 cell.spoil();
             }

@@ -6,6 +6,7 @@ use rutile_compact::Retention;
 use rutile_runtime::{Entropy, SeededEntropy};
 
 use crate::profile::{Fault, Profile};
+use crate::replicas::Replicas;
 use crate::world::EPOCH_MS;
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -83,6 +84,8 @@ pub struct Scenario {
     pub thanos_compactor: bool,
     /// Whether the streams have the same labels: two Prometheus that were set up alike.
     pub same_labels: bool,
+    /// How two streams that are replicas are merged, if they are.
+    pub replicas: Option<Replicas>,
     /// Whether one block of the first stream has an index that cannot be read.
     pub bad_block: bool,
     /// Whether readers have a caching bucket.
@@ -137,6 +140,7 @@ impl Scenario {
             thanos_store: chance(25),
             thanos_compactor,
             same_labels: chance(8),
+            replicas: None,
             bad_block: chance(8),
             caching: chance(20),
             full_disks: chance(20),
@@ -164,6 +168,11 @@ impl Scenario {
         if chance(50) && !thanos_compactor {
             scenario.leases = true;
             scenario.compactors = pick(2, 3) as usize;
+        }
+        let apart = !thanos_compactor && !scenario.retention.downsampling && !scenario.same_labels;
+        if chance(25) && apart {
+            scenario.groups = 2;
+            scenario.replicas = Some(Replicas::new(&entropy));
         }
         scenario
     }
@@ -226,6 +235,13 @@ impl Scenario {
         add(&|s| s.thanos_store = false);
         add(&|s| s.thanos_compactor = false);
         add(&|s| s.same_labels = false);
+        add(&|s| s.replicas = None);
+        add(&|s| {
+            let replicas = s.replicas.as_mut();
+            replicas
+                .into_iter()
+                .for_each(|replicas| replicas.known_ms = Replicas::ALWAYS);
+        });
         add(&|s| s.bad_block = false);
         add(&|s| s.caching = false);
         add(&|s| s.split = None);

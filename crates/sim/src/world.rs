@@ -106,6 +106,8 @@ impl World {
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let mut shared = Shared::default();
         shared.oracle.retention = scenario.retention;
+        let replicas = scenario.replicas.as_ref();
+        shared.oracle.contents.function = replicas.map(|replicas| replicas.function);
         shared.oracle.is_orderly = scenario.profile.is_orderly();
         shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {

@@ -11,7 +11,9 @@ use rutile_runtime::{CpuPool, Ledger, TaskGroup};
 use rutile_telemetry::Registry;
 
 use crate::actor::{Process, compactor_contract, thanos_compactor};
+use crate::replicas::REPLICA;
 use crate::scenario::{ITERATION_MS, LEASE_MS, Scenario};
+use crate::world::Shared;
 
 /// Memory that nobody gets to the end of here.
 const MEMORY: u64 = 8 << 30;
@@ -35,9 +37,34 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
             () = process.calm() => {}
         }
     }
+    loop {
+        let at_ms = process.world.elapsed_ms();
+        let replicas = process.world.scenario.replicas.as_ref();
+        let Some(turn_ms) = replicas.and_then(|replicas| replicas.turn_ms(at_ms)) else {
+            return work(&process, &disk).await;
+        };
+        tokio::select! {
+            biased;
+            () = work(&process, &disk) => {}
+            () = tokio::time::sleep(Duration::from_millis((turn_ms - at_ms).unsigned_abs())) => {}
+        }
+        process.note("starts with other replica labels");
+        let mut shared = process.world.lock();
+        let Shared {
+            objects, oracle, ..
+        } = &mut *shared;
+        oracle.saw_turn(objects);
+    }
+}
+
+/// Works with the settings of this time.
+async fn work(process: &Process, disk: &Arc<MemoryDisk>) {
     let tasks = TaskGroup::new("compact");
-    let disk = process.disk(&disk);
+    let disk = process.disk(disk);
     let scenario = &process.world.scenario;
+    let at_ms = process.world.elapsed_ms();
+    let replicas = scenario.replicas.as_ref();
+    let replicas = replicas.filter(|replicas| replicas.known_ms.contains(&at_ms));
     let parts = Parts {
         bucket: process.bucket(),
         disk,
@@ -52,10 +79,10 @@ pub(crate) async fn run(process: Process, disk: Arc<MemoryDisk>) {
     let config = CompactConfig {
         fetcher: strategy(scenario),
         scope: Scope::default(),
-        contract: compactor_contract(&process),
+        contract: compactor_contract(process),
         planner: Planner::new(scenario.max_level(), 64 << 30),
-        vertical: None,
-        replica_labels: Vec::new(),
+        vertical: replicas.map(|replicas| replicas.function),
+        replica_labels: replicas.map(|_| REPLICA.to_owned()).into_iter().collect(),
         retention: scenario.retention,
         concurrency: 1,
         downsample_concurrency: 1,

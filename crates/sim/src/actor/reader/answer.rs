@@ -14,7 +14,7 @@ use rutile_store::Store;
 use rutile_storeapi::{RequestContext, StoreApi};
 
 use crate::actor::Process;
-use crate::cell::{Samples, add_samples, floats};
+use crate::cell::{Samples, add_samples, floats, stream_of};
 use crate::cells::Cells;
 use crate::scenario::CONTRACT;
 
@@ -31,11 +31,16 @@ pub(super) struct Question {
     pub(super) owed: Cells,
 }
 
+/// How often each sample is there: by stream and series, by time and value.
+pub(super) type Held = BTreeMap<(String, String), BTreeMap<(i64, u64), usize>>;
+
 /// An answer, and the blocks that were served then.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     /// Raw samples by stream, if nothing else was asked for.
     pub(super) samples: BTreeMap<String, Samples>,
+    /// The same, as often as each is there.
+    pub(super) held: Held,
     /// By stream, series and time how many samples there were, and their sum.
     pub(super) counted: BTreeMap<(String, String), BTreeMap<i64, (f64, f64)>>,
     pub(super) blocks: Vec<BlockId>,
@@ -112,14 +117,20 @@ impl Answer {
     fn add(&mut self, series: &Series, raw: bool) -> Result<(), String> {
         let label = |name: &str| {
             let label = series.labels.iter().find(|label| label.name == name);
-            label.map(|label| label.value.clone()).unwrap_or_default()
+            label.map(|label| label.value.as_str())
         };
-        let (stream, name) = (label("stream"), label("series"));
+        let stream = stream_of(label);
+        let name = label("series").unwrap_or_default().to_owned();
         if raw {
+            let held = (stream.clone(), name.clone());
+            let held = self.held.entry(held).or_default();
             let samples = self.samples.entry(stream).or_default().entry(name);
             let samples = samples.or_default();
             for chunk in &series.chunks {
                 let chunk = chunk.raw.as_ref().ok_or("a chunk without samples")?;
+                for (t, value) in floats(&chunk.data)? {
+                    *held.entry((t, value.to_bits())).or_default() += 1;
+                }
                 if let Err(error) = add_samples(&chunk.data, samples) {
                     self.twice.get_or_insert(error);
                 }
