@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 30] = [
+pub(super) const MUTANTS: [Mutant; 31] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -211,6 +211,13 @@ pub(super) const MUTANTS: [Mutant; 30] = [
         file: "crates/lifecycle/src/lease.rs",
         from: "since.elapsed() >= self.length)",
         to: "since.elapsed() >= self.length / 8)",
+        profile: "strong",
+    },
+    Mutant {
+        name: "a merge drops a replica",
+        file: "crates/merge/src/overlap.rs",
+        from: "self.merge_with(&mut buffers, pieces, out);",
+        to: "self.merge_with(&mut buffers, pieces.get(..1).unwrap_or(pieces), out);",
         profile: "strong",
     },
 ];
