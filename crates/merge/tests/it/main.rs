@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and shares what it made"
 )]
 
+mod editing;
 mod faults;
 mod golden;
 mod naive;
