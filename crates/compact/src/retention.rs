@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rutile_block::{BlockId, GroupKey, Mark, MarkKind, Meta, details, resolution};
+use rutile_block::{BlockId, GroupKey, MarkKind, Meta, details, resolution};
 use rutile_fetcher::{MarkState, Selection, View};
 use rutile_model::GoDuration;
 
@@ -215,18 +215,15 @@ fn holders_among<'a>(blocks: impl Iterator<Item = (&'a BlockId, &'a Arc<Meta>)>)
     holders
 }
 
-/// The holders that stay: a block that a person marked, or that should not have been made, keeps nothing from being lost,
-/// although it is served for a while. Nor does one whose mark cannot be read.
+/// The holders that stay: a block that carries a deletion mark keeps nothing from being lost, although it is served for a while.
+/// Where another one replaced it, that one counts, unless it goes too: then the mark may soon say so of both.
 fn staying(view: &View, selection: &Selection) -> Holders {
     let stays = |id: &BlockId| {
         let info = view.blocks.get(id);
-        info.is_some_and(|info| match info.marks.get(MarkKind::Deletion) {
-            MarkState::Absent | MarkState::UnknownVersion => true,
-            MarkState::Torn => false,
-            MarkState::Present(present) => match &present.mark {
-                Mark::Deletion(mark) => mark.needs_successor(),
-                Mark::NoCompact(_) | Mark::NoDownsample(_) => true,
-            },
+        // Nobody acts on a mark of a later version.
+        info.is_some_and(|info| {
+            let mark = info.marks.get(MarkKind::Deletion);
+            matches!(mark, MarkState::Absent | MarkState::UnknownVersion)
         })
     };
     // What replaces nothing yet, because an older block that goes is served beside it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use rutile_block::{BlockId, GroupKey, MarkKind, details};
 use rutile_fetcher::{Selection, View};
-use rutile_lifecycle::{Cleaned, Deleted, Removal};
+use rutile_lifecycle::{Cleaned, Deleted, Removal, Standing};
 use rutile_model::ErrorKind;
 use tokio::time::Instant;
 
@@ -115,6 +115,11 @@ impl Compactor {
     /// What is kept of a block at lower resolutions must be there, and readable, before it is marked (BC-12).
     async fn expire(&self, view: &View, expired: &Expired) -> Result<()> {
         for replacement in &expired.replaced_by {
+            // It may have been marked since the look at the bucket, by a person or with what had replaced it.
+            if self.lifecycle.standing(*replacement).await? != Standing::Unmarked {
+                tracing::debug!(block = %expired.id, %replacement, "what was downsampled of it goes itself");
+                return Ok(());
+            }
             self.check_successor(view, *replacement).await?;
         }
         if expired.remark {

@@ -223,7 +223,11 @@ fn bc_12_what_goes_itself_keeps_nothing_from_being_lost() {
     check("it is there", None, false);
     check("a person marked it", marked("by hand"), true);
     check("it was tainted", marked(details::TAINTED), true);
-    check("it was replaced", marked(details::COMPACTED), false);
+    check(
+        "it was replaced: what replaced it counts",
+        marked(details::COMPACTED),
+        true,
+    );
     check("its mark cannot be read", Some(MarkState::Torn), true);
     check("nobody touches it", Some(MarkState::UnknownVersion), false);
 }

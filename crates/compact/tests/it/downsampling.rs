@@ -194,6 +194,32 @@ async fn bc_12_raw_samples_stay_while_what_was_made_of_them_cannot_be_read() {
     assert_eq!((report.marked, live(&world, 0).len()), (1, 0));
 }
 
+/// BC-12: what a person gave up after the look at the bucket keeps nothing, nor does what goes with it.
+#[tokio::test]
+async fn bc_12_raw_samples_stay_when_what_was_made_of_them_was_just_marked() {
+    let world = World::with(&[TWO_DAYS]);
+    settle(&world).await;
+    let [made] = live(&world, 300_000).try_into().unwrap();
+    let gate = world.bucket.pause(|fault| {
+        let clock = Rule::new(fault).on([Operation::Put]);
+        clock.key("rutile/clock").times(1)
+    });
+    let process = world.start(Settings {
+        retention: Retention {
+            raw: Some(2 * DAY),
+            ..settings().retention
+        },
+        ..settings()
+    });
+    let (report, ()) = tokio::join!(process.compactor.iterate(), async {
+        gate.reached().await;
+        world.mark(&made.id.to_string(), "by hand");
+        gate.open();
+    });
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!((report.marked, live(&world, 0).len()), (0, 1));
+}
+
 /// Two compactors: one sees what the other one has committed, and takes the raw samples before that one looks again. What
 /// it made is all that is left then; only what a person gave up must not live on in it.
 #[tokio::test]

@@ -107,7 +107,8 @@ impl Oracle {
                 && marked_ms(objects, id).is_none();
             let samples = at_resolution(self.held_by(id), own);
             let bad = cells_in(samples).any(|at| self.cells.get(at).is_some_and(|cell| cell.bad));
-            let bad = bad || raised(samples, target) & self.held_by_broken() != 0;
+            let bad =
+                bad || (raised(samples, target) | self.held_by(id)) & self.held_by_broken() != 0;
             if due && !bad && samples & !at_resolution(there, target) != 0 {
                 let what = format!("liveness: {id} was not downsampled to {target} ms");
                 self.violate(InvariantId::Bc16, what);

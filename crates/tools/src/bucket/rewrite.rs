@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use rutile_block::{BlockId, MarkKind, Meta};
 use rutile_disk::{AsyncDisk, OsDisk};
 use rutile_fetcher::View;
-use rutile_lifecycle::{HashFunc, Lifecycle, Standing};
+use rutile_lifecycle::{HashFunc, Marked, Standing};
 use rutile_merge::{Change, Effect, Merged, Merger, Progress, Rules, Survey};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{CpuPool, Ledger, SystemEntropy, TaskGroup};
@@ -112,7 +112,8 @@ pub(super) async fn run(
     let mut outcomes = Vec::new();
     let mut failed = None;
     for meta in &metas {
-        match job.rewrite(meta, source).await {
+        let before = job.made_before(&view, meta)?;
+        match job.rewrite(meta, before, source).await {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => {
                 failed = Some(error.context(format!("rewrite block {}", meta.id)));
@@ -177,8 +178,27 @@ struct Job {
 }
 
 impl Job {
-    async fn rewrite(&self, meta: &Meta, source: &Source) -> Result<Outcome> {
-        let output = BlockId::generate(source.clock().now_ms(), &SystemEntropy);
+    /// The block that an earlier run, which may have been cut off, made of this one by the same rules.
+    fn made_before(&self, view: &View, meta: &Meta) -> Result<Option<BlockId>> {
+        let record = self.rewriting.record(meta)?;
+        let made = view.blocks.values().find(|info| {
+            let other = &info.meta;
+            !info.marks.get(MarkKind::Deletion).is_there()
+                && other.group_key() == meta.group_key()
+                && (other.min_time, other.max_time) == (meta.min_time, meta.max_time)
+                && config::is_same(other.thanos.rewrites.as_ref(), &record)
+        });
+        Ok(made.map(|info| info.meta.id))
+    }
+
+    async fn rewrite(
+        &self,
+        meta: &Meta,
+        before: Option<BlockId>,
+        source: &Source,
+    ) -> Result<Outcome> {
+        let new = || BlockId::generate(source.clock().now_ms(), &SystemEntropy);
+        let output = before.unwrap_or_else(new);
         let survey = self.survey(meta, output).await?;
         let effect = survey.effect();
         let mut outcome = Outcome {
@@ -193,7 +213,12 @@ impl Job {
         } else if effect.is_all() {
             self.delete_whole(meta.id).await?;
         } else {
-            self.replace(meta, output, survey).await?;
+            if before.is_some() {
+                tracing::info!(block = %meta.id, new = %output, "it was rewritten so before");
+            } else {
+                self.replace(meta, output, survey).await?;
+            }
+            self.finish(meta.id, output).await?;
             outcome.output = Some(output);
         }
         Ok(outcome)
@@ -233,55 +258,49 @@ impl Job {
         Ok(())
     }
 
+    /// Writes the new block.
     async fn replace(&self, meta: &Meta, output: BlockId, survey: Survey) -> Result<()> {
         let lifecycle = &self.merger.lifecycle;
         let details = format!("rewritten into {output}, which must not be merged with it");
-        lifecycle.mark_no_compact(meta.id, REASON, &details).await?;
+        let marked = lifecycle.mark_no_compact(meta.id, REASON, &details).await?;
         let rewrites = self.rewriting.record(meta)?;
         let progress = Arc::new(Progress::default());
-        let merged = self
-            .merger
-            .rewrite(survey, output, rewrites, &progress)
-            .await?;
-        if merged == Merged::Empty {
-            bail!("nothing was left of it, which its index did not show: nothing was written");
+        let rewriting = self.merger.rewrite(survey, output, rewrites, &progress);
+        let merged = rewriting.await;
+        if let Ok(Merged::Block(_)) = merged {
+            tracing::info!(block = %meta.id, new = %output, "rewritten");
+            return Ok(());
         }
-        tracing::info!(block = %meta.id, new = %output, "rewritten");
-        self.require_unmarked(lifecycle, meta.id, output).await?;
+        // Unless it may have been committed all the same.
+        if marked == Marked::Written && lifecycle.standing(output).await? == Standing::Gone {
+            lifecycle.unmark(meta.id, MarkKind::NoCompact).await?;
+        }
+        merged?;
+        bail!("nothing was left of it, which its index did not show: nothing was written");
+    }
+
+    /// The new block is there.
+    async fn finish(&self, block: BlockId, output: BlockId) -> Result<()> {
+        self.require(block, Standing::Unmarked, output).await?;
         if self.args.delete_blocks {
             // Not "block rewritten", by which nothing may go that a later compaction of the new block leaves without a replacement.
             let details = format!("rewritten into {output}: what that lacks is to go");
-            lifecycle.mark_deletion(meta.id, &details).await?;
-            self.require_unmarked_but(lifecycle, meta.id, output, Standing::Marked)
-                .await?;
+            let lifecycle = &self.merger.lifecycle;
+            lifecycle.mark_deletion(block, &details).await?;
+            self.require(block, Standing::Marked, output).await?;
         } else {
             tracing::warn!(
-                block = %meta.id,
+                %block,
                 "it stays, and queries go on showing what was deleted: mark it for deletion when the new block is as you want it"
             );
         }
         Ok(())
     }
 
-    async fn require_unmarked(
-        &self,
-        lifecycle: &Lifecycle,
-        block: BlockId,
-        output: BlockId,
-    ) -> Result<()> {
-        self.require_unmarked_but(lifecycle, block, output, Standing::Unmarked)
-            .await
-    }
-
     /// A compactor that had begun before it could see the mark may have made another block of the original: all is in that, and what
     /// was written here must not stand beside it.
-    async fn require_unmarked_but(
-        &self,
-        lifecycle: &Lifecycle,
-        block: BlockId,
-        output: BlockId,
-        expected: Standing,
-    ) -> Result<()> {
+    async fn require(&self, block: BlockId, expected: Standing, output: BlockId) -> Result<()> {
+        let lifecycle = &self.merger.lifecycle;
         let standing = lifecycle.standing(block).await?;
         if standing == expected {
             return Ok(());

@@ -183,6 +183,17 @@ fn times_are_cut_out_of_series() {
             .unwrap(),
         "nobody asked for that"
     );
+    // Done again it makes no second block, and does what the first run was not asked for.
+    let blocks = ids(&tools.bucket());
+    let again = rewrite(
+        &tools,
+        &delete(&what),
+        &["--no-dry-run", "--delete-blocks", "--tmp.dir=tmp"],
+    );
+    assert_eq!(again[0]["new"], shown[0]["new"]);
+    assert_eq!(ids(&tools.bucket()), blocks);
+    let mark = tools.bucket().join(NEWEST[0]).join("deletion-mark.json");
+    assert!(mark.try_exists().unwrap());
 }
 
 #[test]

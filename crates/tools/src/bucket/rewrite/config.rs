@@ -117,6 +117,12 @@ impl Rewriting {
     }
 }
 
+/// Whether a history is this one, however it is written.
+pub(super) fn is_same(history: Option<&RawJson>, record: &RawJson) -> bool {
+    let value = |raw: &RawJson| serde_json::from_str::<Value>(raw.as_str()).ok();
+    history.is_some_and(|history| value(history).is_some() && value(history) == value(record))
+}
+
 impl DeletionRequest {
     fn deletion(&self) -> Result<Deletion> {
         let matchers = Matcher::parse_selector(&self.matchers)?;
