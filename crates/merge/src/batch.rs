@@ -30,7 +30,7 @@ pub(crate) struct Series {
 }
 
 /// Where the index says that a chunk is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) min_time: i64,
     pub(crate) max_time: i64,

@@ -8,6 +8,7 @@
 //! In memory are the labels of the series and the symbols, in the ledger; never chunks beyond a few batches.
 
 mod lane;
+mod mend;
 mod rules;
 mod run;
 mod survey;
@@ -58,6 +59,19 @@ impl Merger {
         rewrites: RawJson,
         progress: &Arc<Progress>,
     ) -> Result<Merged> {
-        run::rewrite(self, survey, output, rewrites, progress).await
+        run::write(self, survey, output, Some(rewrites), progress).await
+    }
+
+    /// Likewise of a survey that mends, and nothing else. The output is the same data: it has the sources of the block, and replaces it.
+    ///
+    /// # Errors
+    /// As [`Merger::merge`].
+    pub async fn mend(
+        &self,
+        survey: Survey,
+        output: BlockId,
+        progress: &Arc<Progress>,
+    ) -> Result<Merged> {
+        run::write(self, survey, output, None, progress).await
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Input {
     pub(crate) segments: Vec<Segment>,
     /// Its tombstones by series, if it has any.
     pub(crate) tombstones: Vec<rutile_index::Tombstone>,
+    /// Whether chunks may lie anywhere, as those of a block do that is mended.
+    pub(crate) mends: bool,
     pub(crate) bucket: Arc<dyn BucketReader>,
     spawner: Spawner,
     output: BlockId,
@@ -64,6 +66,7 @@ impl Input {
             index_key: index_key(meta.id),
             segments: Vec::new(),
             tombstones: Vec::new(),
+            mends: false,
             bucket,
             spawner: spawner.clone(),
             output,
@@ -89,6 +92,11 @@ impl Input {
             tombstones,
             ..*self
         }
+    }
+
+    /// Its range, ms; both ends inclusive, as the last sample may lie at the very end.
+    pub(crate) fn times(&self) -> std::ops::RangeInclusive<i64> {
+        self.min_time..=self.max_time
     }
 
     /// Bytes that reading it takes.

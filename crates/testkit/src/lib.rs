@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub mod certificates;
+pub mod chunks;
 pub mod dumps;
 pub mod metrics;
 pub mod process;

@@ -17,6 +17,10 @@ config_flag!(
     ToConfig, "objstore-to.config", "the bucket to copy to; see docs/objstore.md", REQUIRED
 );
 config_flag!(
+    /// The bucket that keeps what is repaired as it was.
+    BackupConfig, "objstore-backup.config", "the bucket for copies of what is repaired; see docs/objstore.md"
+);
+config_flag!(
     /// What to delete.
     ToDeleteConfig, "rewrite.to-delete-config", "what to delete: a list of matchers (a selector) and intervals (mint and maxt, ms; none: all)"
 );

@@ -472,12 +472,87 @@ fn verify_finds_what_is_damaged_and_what_overlaps() {
         "meta.json says 201 series, the block has 200"
     );
 
-    tools.fails(&["verify", "--repair"], 1, "not supported yet");
+    tools.fails(&["verify", "--repair"], 1, "--objstore-backup.config");
     tools.fails(
         &["verify", "--id=01M820PDZMK3SZGA9JJPRVBEKB"],
         1,
         "no block of the bucket",
     );
+}
+
+/// Nothing is repaired that is not in the backup first, and nothing is removed.
+#[test]
+fn verify_repairs_what_can_be() {
+    let tools = Tools::on_raw();
+    let backup = tools.home.path().join("backup");
+    fs::create_dir(&backup).unwrap();
+    let to = format!(
+        "--objstore-backup.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+        backup.display()
+    );
+    let repair = [
+        "verify",
+        "--repair",
+        "--issues=index_known_issues",
+        "--issues=duplicated_compaction",
+        &to,
+    ];
+    assert_eq!(tools.ok(&repair), "no issues\n");
+    assert_eq!(ids(&backup).len(), 0);
+
+    // A meta.json that does not say what is in the block, a twin, and a segment that is lost.
+    let meta = tools.bucket().join(NEWEST[0]).join("meta.json");
+    let text = fs::read_to_string(&meta).unwrap();
+    fs::write(
+        &meta,
+        text.replace("\"numSeries\": 200", "\"numSeries\": 201"),
+    )
+    .unwrap();
+    let twin = "01M820Q9RQ27VBZF6TJTV2K9HC";
+    copy_bucket(
+        &tools.bucket().join(EIGHT_HOURS),
+        &tools.bucket().join(twin),
+    );
+    let meta = tools.bucket().join(twin).join("meta.json");
+    let text = fs::read_to_string(&meta).unwrap();
+    fs::write(
+        &meta,
+        text.replace(
+            &format!("\"ulid\": \"{EIGHT_HOURS}\""),
+            &format!("\"ulid\": \"{twin}\""),
+        ),
+    )
+    .unwrap();
+    fs::write(tools.bucket().join(NEWEST[1]).join("chunks/000001"), "").unwrap();
+    let before = ids(&tools.bucket());
+
+    let run = tools.run(&repair);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.err.contains("1 issue was not repaired"), "{}", run.err);
+    assert_eq!(ids(&backup), [NEWEST[0], twin]);
+    let new: Vec<String> = ids(&tools.bucket())
+        .into_iter()
+        .filter(|id| !before.contains(id))
+        .collect();
+    let [new] = new.as_slice() else {
+        panic!("{new:?}");
+    };
+    let mark = |id: &str| {
+        fs::read_to_string(tools.bucket().join(id).join("deletion-mark.json")).unwrap_or_default()
+    };
+    assert!(mark(NEWEST[0]).contains("source of repaired block"));
+    assert!(mark(twin).contains("outdated block"));
+    assert!(mark(NEWEST[1]).is_empty() && mark(EIGHT_HOURS).is_empty());
+    let index = |id: &str| fs::read(tools.bucket().join(id).join("index")).unwrap();
+    assert!(
+        index(new) == index(NEWEST[0]),
+        "nothing was wrong with the rest"
+    );
+    assert_eq!(tools.ok(&["verify", &format!("--id={new}")]), "no issues\n");
+    // Readers change over within the delay.
+    let late = ["--ignore-deletion-marks-delay=0s"];
+    assert_eq!(tools.state(NEWEST[0], &late).0, "superseded");
+    assert_eq!(tools.state(new, &late).0, "served");
 }
 
 fn marked(tools: &Tools) -> usize {

@@ -4,6 +4,8 @@ use rutile_block::{BlockId, Mark, MarkKind, Meta, index_key, meta_key};
 use rutile_compact::Planner;
 use rutile_objstore::fake::{Fault, Rule};
 
+use rutile_testkit::chunks::{change_first_series, name_the_first_chunk_twice, padded, uvarint};
+
 use crate::world::{HOUR, NOW_MS, Settings, TWO_HOURS, World, id};
 
 /// The block that is damaged: the second of the first 8 h.
@@ -224,66 +226,6 @@ fn begin_before_the_end(index: &mut [u8]) {
         let gap = uvarint(second, 0).1;
         second[..gap].copy_from_slice(&padded(0, gap));
     });
-}
-
-/// Puts the first chunk of the first series in place of the second and third ones.
-fn name_the_first_chunk_twice(index: &mut [u8]) {
-    change_first_series(index, |chunks| {
-        let (start, length) = uvarint(&chunks[0], 0);
-        assert!(start > 0);
-        let (length, _) = uvarint(&chunks[0], length);
-        let room = chunks[1].len() + chunks[2].len();
-        let mut again = padded(0_u64.wrapping_sub(length as u64), 10);
-        again.extend(padded(length as u64, room - 11));
-        again.push(0);
-        chunks.splice(1..3, [again]);
-    });
-}
-
-/// Writes the chunks of the first series anew, each as its bytes: of the first its time, length and place, of others what differs
-/// from the one before. They must become neither more nor less bytes.
-fn change_first_series(index: &mut [u8], change: impl FnOnce(&mut Vec<Vec<u8>>)) {
-    let toc = &index[index.len() - 52..];
-    let series = u64::from_be_bytes(toc[8..16].try_into().unwrap()) as usize;
-    let start = series.next_multiple_of(16);
-    // Length; labels, each two references; number of chunks.
-    let (content_len, content) = uvarint(index, start);
-    let (labels, mut at) = uvarint(index, content);
-    for _ in 0..2 * labels {
-        at = uvarint(index, at).1;
-    }
-    let (count, first) = uvarint(index, at);
-    assert_eq!(first, at + 1, "a number of one byte");
-    let end = content + content_len;
-    let mut chunks = Vec::new();
-    let mut before = first;
-    for _ in 0..count {
-        let end = (0..3).fold(before, |at, _| uvarint(index, at).1);
-        chunks.push(index[before..end].to_vec());
-        before = end;
-    }
-    change(&mut chunks);
-    index[at] = chunks.len() as u8;
-    index[first..end].copy_from_slice(&chunks.concat());
-    let crc = crc_fast::crc32_iscsi(&index[content..end]);
-    index[end..end + 4].copy_from_slice(&crc.to_be_bytes());
-}
-
-/// A number in so many bytes, most of them needlessly.
-fn padded(number: u64, len: usize) -> Vec<u8> {
-    let digits =
-        (0..len).map(|at| (number.checked_shr(7 * at as u32).unwrap_or(0) & 0x7f) as u8 | 0x80);
-    let mut bytes: Vec<u8> = digits.collect();
-    bytes[len - 1] &= 0x7f;
-    bytes
-}
-
-/// The number at `at`, and where it ends.
-fn uvarint(bytes: &[u8], at: usize) -> (usize, usize) {
-    let len = bytes[at..].iter().position(|byte| *byte < 0x80).unwrap() + 1;
-    let digits = bytes[at..at + len].iter().rev();
-    let value = digits.fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
-    (value, at + len)
 }
 
 #[tokio::test]

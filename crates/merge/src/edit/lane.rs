@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::mend;
 use super::table::{Row, Table};
 use crate::batch::{Entries, Series};
 use crate::digest;
@@ -150,7 +151,13 @@ impl Lane {
             let labels = self.table.labels_of(row);
             out.labels.extend_from_slice(labels);
             let places = entries.places.get(places).unwrap_or_default();
-            out.places.extend_from_slice(places);
+            if self.input.mends {
+                let layers = mend::layers(places, &self.input.times());
+                out.places
+                    .extend(layers.get(row.layer as usize).into_iter().flatten());
+            } else {
+                out.places.extend_from_slice(places);
+            }
             let symbol = |reference: u32| self.symbol(reference);
             let fold = |state, &(name, value)| digest::label(state, symbol(name), symbol(value));
             out.series.push(Series {

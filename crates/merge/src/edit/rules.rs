@@ -18,6 +18,9 @@ pub struct Rules {
     pub relabel: Vec<RelabelConfig>,
     /// What to delete.
     pub deletions: Vec<Deletion>,
+    /// Whether chunks that are out of order, overlap each other, are named twice or lie outside of the block are put in order, merged, or
+    /// left out. Otherwise they are a fault of the block.
+    pub mend: bool,
 }
 
 /// A request to delete.

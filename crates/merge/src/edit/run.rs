@@ -17,12 +17,12 @@ use crate::run::{Job, POSTINGS, buffers, conclude};
 use crate::spill::Scratch;
 use crate::{Merged, Merger, Progress};
 
-/// See [`Merger::rewrite`].
-pub(crate) async fn rewrite(
+/// See [`Merger::rewrite`] and, without a history of rewrites, [`Merger::mend`].
+pub(crate) async fn write(
     merger: &Merger,
     survey: Survey,
     output: BlockId,
-    rewrites: RawJson,
+    rewrites: Option<RawJson>,
     progress: &Arc<Progress>,
 ) -> Result<Merged> {
     let Survey {
@@ -79,11 +79,10 @@ fn output_meta(
     tally: &Tally,
     segments: u32,
     index_stats: IndexStats,
-    rewrites: RawJson,
+    rewrites: Option<RawJson>,
 ) -> Meta {
     let mut meta = original;
     meta.id = output;
-    meta.compaction.sources = vec![output];
     meta.stats = Stats {
         num_samples: tally.samples,
         num_float_samples: tally.float_samples,
@@ -92,9 +91,13 @@ fn output_meta(
         num_chunks: tally.chunks,
         num_tombstones: 0,
     };
-    meta.thanos.source = Origin::BucketRewrite;
+    meta.thanos.source = Origin::BucketRepair;
     meta.thanos.segment_files = (0..segments).map(segment_name).collect();
     meta.thanos.index_stats = index_stats;
-    meta.thanos.rewrites = Some(rewrites);
+    if rewrites.is_some() {
+        meta.compaction.sources = vec![output];
+        meta.thanos.source = Origin::BucketRewrite;
+        meta.thanos.rewrites = rewrites;
+    }
     meta
 }

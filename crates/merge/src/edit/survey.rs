@@ -11,7 +11,7 @@ use rutile_runtime::{Reservation, TaskGroup};
 
 use super::rules::{ALWAYS, Change, Interval, Rules, united};
 use super::table::{Row, Symbols, Table};
-use super::{ChangeLog, run};
+use super::{ChangeLog, mend, run};
 use crate::batch::{Entries, Label, Place, Series};
 use crate::error::{Error, Reason, Result};
 use crate::input::Input;
@@ -32,13 +32,15 @@ pub struct Effect {
     pub relabelled: u64,
     /// Series that become part of another one, by labels that are then equal.
     pub joined: u64,
+    /// Series whose chunks are mended.
+    pub mended: u64,
 }
 
 impl Effect {
     /// Whether the block stays as it is.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.deleted + self.cut + self.relabelled == 0
+        self.deleted + self.cut + self.relabelled + self.mended == 0
     }
 
     /// Whether no series stays.
@@ -85,7 +87,8 @@ pub(crate) async fn survey(
     let account = merger.ledger.account(name);
     let reserved = account.reserve(settings.memory()).await;
     let mut memory = reserved.map_err(|e| Error::exhausted(meta.id, e))?;
-    let input = Input::open(source, &group.spawner(), meta, meta.id).await?;
+    let mut input = Input::open(source, &group.spawner(), meta, meta.id).await?;
+    input.mends = rules.mend;
     let input = Arc::new(input);
     let (symbols, maps) = symbols::unite(
         &[Arc::clone(&input)],
@@ -112,7 +115,9 @@ pub(crate) async fn survey(
         (table, joined, input)
     });
     let (table, joined, input) = sorting.await;
-    effect.joined = joined?;
+    let joined = joined?;
+    // Layers of one series are no series.
+    effect.joined = if rules.mend { 0 } else { joined };
     let input = Arc::new(input.with_tombstones(tombstones));
     Ok(Survey {
         meta: meta.clone(),
@@ -249,7 +254,11 @@ impl Finder {
             }));
         }
         self.effect.relabelled += u64::from(changed);
-        self.keep(series, &new, places);
+        if self.rules.mend {
+            self.mend(series, &new, places);
+        } else {
+            self.keep(series, &new, (places, 0));
+        }
         Ok(())
     }
 
@@ -308,7 +317,16 @@ impl Finder {
         some
     }
 
-    fn keep(&mut self, series: &Series, labels: &Labels, places: &[Place]) {
+    fn mend(&mut self, series: &Series, labels: &Labels, places: &[Place]) {
+        let layers = mend::layers(places, &self.input.times());
+        let whole = matches!(layers.as_slice(), [layer] if layer == places);
+        self.effect.mended += u64::from(!whole && !places.is_empty());
+        for (number, layer) in (0..).zip(&layers) {
+            self.keep(series, labels, (layer, number));
+        }
+    }
+
+    fn keep(&mut self, series: &Series, labels: &Labels, (places, layer): (&[Place], u32)) {
         let labels_start = self.table.labels.len();
         for (name, value) in labels.iter() {
             let label = (self.symbols.put(name), self.symbols.put(value));
@@ -321,16 +339,20 @@ impl Finder {
             reference: series.reference,
             next: series.reference,
             min_time: places.first().map_or(i64::MIN, |place| place.min_time),
+            layer,
         });
         self.open = true;
     }
 
     /// The last series ends where the next one starts.
     fn end_at(&mut self, reference: u32) {
-        if std::mem::take(&mut self.open)
-            && let Some(last) = self.rows.last_mut()
-        {
-            last.next = reference;
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        let last = self.rows.last().map(|row| row.reference);
+        let layers = self.rows.iter_mut().rev();
+        for row in layers.take_while(|row| Some(row.reference) == last) {
+            row.next = reference;
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) next: u32,
     /// Of its first chunk, ms.
     pub(crate) min_time: i64,
+    /// Which of its layers of chunks this is, if they are mended.
+    pub(crate) layer: u32,
 }
 
 /// The series of the output.

@@ -10,10 +10,13 @@ use rutile_model::config::parse_yaml;
 use rutile_model::{ErrorKind, Matcher};
 use rutile_objstore::BucketReader as _;
 use rutile_objstore::fake::{Fault, Rule};
+use rutile_testkit::chunks::name_the_first_chunk_twice;
 
 use crate::naive::{Block, add, labels, read};
 use crate::world::{World, id};
 
+/// Eight hours of raw samples.
+const EIGHT_HOURS: &str = "01M820Q9H47EQ2X5VQJFSM8WRP";
 /// Five minutes, downsampled from 48 h.
 const FIVE_MINUTES: &str = "01M820Q9TTYVEY9S7VQHAQVG39";
 
@@ -107,6 +110,7 @@ async fn series_and_times_go() {
         cut: 2,
         relabelled: 0,
         joined: 0,
+        mended: 0,
     };
     assert_eq!(effect, expected);
     let cut = changes.iter().find_map(|change| match change {
@@ -320,4 +324,43 @@ async fn new_strings_come_in_their_order_wherever_they_stood() {
         });
     assert_eq!(read(&world, &made).await, expected.collect());
     world.merger.check(&made, &world.progress).await.unwrap();
+}
+
+/// A chunk that is named twice: each sample stays, once.
+#[tokio::test]
+async fn chunks_are_mended() {
+    let world = World::new();
+    let meta = world.add_dir(&rutile_testkit::golden().join("raw").join(EIGHT_HOURS));
+    let mut expected = read(&world, &meta).await;
+    let mut index = world.object(meta.id, "index").await.to_vec();
+    name_the_first_chunk_twice(&mut index);
+    world.put(meta.id, "index", index);
+    let error = world
+        .merger
+        .check(&meta, &world.progress)
+        .await
+        .unwrap_err();
+    assert!(error.fault().is_some(), "{error}");
+
+    let rules = Arc::new(Rules {
+        mend: true,
+        ..Rules::default()
+    });
+    let reader = Arc::new(world.bucket.clone());
+    let mut log = |_: &Change| Ok(());
+    let survey = world.merger.survey(reader, &meta, &rules, &mut log);
+    let survey = survey.await.unwrap();
+    let effect = survey.effect();
+    assert_eq!((effect.series, effect.mended, effect.joined), (200, 1, 0));
+    let made = world.merger.mend(survey, id(9), &world.progress).await;
+    let Ok(Merged::Block(made)) = made else {
+        panic!("{made:?}");
+    };
+    assert_eq!(made.compaction, meta.compaction, "it replaces the block");
+    assert_eq!(made.thanos.source, Source::BucketRepair);
+    // The index names them no more.
+    let first = expected.values_mut().next().unwrap();
+    first.truncate(first.len() - 2);
+    assert_eq!(read(&world, &made).await, expected);
+    assert!(world.merger.check(&made, &world.progress).await.is_ok());
 }

@@ -253,7 +253,11 @@ fn holds(other: &Meta, meta: &Meta) -> bool {
 }
 
 /// Copies a block, unless it is there and whole. Whether it did.
-async fn copy(from: &Arc<dyn BucketReader>, lifecycle: &Lifecycle, meta: &Meta) -> Result<bool> {
+pub(super) async fn copy(
+    from: &Arc<dyn BucketReader>,
+    lifecycle: &Lifecycle,
+    meta: &Meta,
+) -> Result<bool> {
     let mut upload = match lifecycle.upload_copy(meta.id, HashFunc::None).await? {
         UploadCopy::There(_) => return Ok(false),
         UploadCopy::Needed(upload) => upload,

@@ -361,7 +361,7 @@ fn show(
     let new = |outcome: &Outcome| outcome.output.map(|id| id.to_string());
     if output == Output::Json {
         let all = outcomes.iter().map(|outcome| {
-            let Effect { series, deleted, cut, relabelled, joined } = outcome.effect;
+            let Effect { series, deleted, cut, relabelled, joined, .. } = outcome.effect;
             json!({ "id": outcome.block.to_string(), "new": new(outcome), "series": series, "deleted": deleted,
                     "cut": cut, "relabelled": relabelled, "joined": joined })
         });
@@ -379,6 +379,7 @@ fn show(
             cut,
             relabelled,
             joined,
+            ..
         } = outcome.effect;
         let counts =
             [series, deleted, cut, relabelled, joined].map(|count| count.to_string().into());

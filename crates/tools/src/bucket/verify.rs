@@ -1,7 +1,10 @@
-//! `bucket verify`: looks for what is wrong with the blocks of a bucket. Reads all of them, changes nothing.
+//! `bucket verify`: looks for what is wrong with the blocks of a bucket, and repairs it if it is told to. Reads all of them.
+
+mod repair;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -16,22 +19,26 @@ use rutile_merge::{Contents, Merger, Progress};
 use rutile_model::{GoDuration, PromDuration};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{CpuPool, Ledger, TaskGroup};
+use rutile_server::PathOrContent;
 use serde_json::json;
 
 use super::source::{DEFAULT_TIMEOUT, Source};
 use super::tidy::contract;
+use crate::flags::BackupConfig;
 use crate::output::screen::{Screen, Style};
 use crate::output::table::{Cell, Column, Table};
 
 /// What reading the blocks may take, bytes.
 const MEMORY: u64 = 1 << 30;
 
-/// Look for damaged, overlapping and duplicate blocks. Reads every block as a whole, and changes nothing.
+/// Look for damaged, overlapping and duplicate blocks. Reads every block as a whole, and changes nothing without --repair.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Repair what is found (not supported yet).
+    /// Repair what can be: copy the block to --objstore-backup.config, and mark it for deletion when what replaces it is there.
     #[arg(short = 'r', long = "repair")]
     repair: bool,
+    #[command(flatten)]
+    backup: PathOrContent<BackupConfig>,
     /// What to look for, repeatable.
     #[arg(short = 'i', long = "issues", value_enum, default_values = ["index_known_issues", "overlapped_blocks"])]
     issues: Vec<Issue>,
@@ -69,6 +76,8 @@ struct Finding {
     block: BlockId,
     issue: Issue,
     message: String,
+    /// Whether another block was made of all that this one was made of.
+    is_duplicate: bool,
 }
 
 impl Issue {
@@ -87,9 +96,13 @@ pub(super) async fn run(
     screen: Screen,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    if args.repair {
-        bail!("--repair is not supported yet: leave it out to see what is wrong");
-    }
+    let backup = match (args.repair, args.backup.content()?) {
+        (false, _) => None,
+        (true, Some(yaml)) => Some(yaml),
+        (true, None) => bail!(
+            "--repair needs --objstore-backup.config: where blocks are copied to before they are replaced"
+        ),
+    };
     let view = source.view(DEFAULT_TIMEOUT).await?;
     let asked = |id: &BlockId| args.ids.is_empty() || args.ids.contains(id);
     if let Some(missing) = args.ids.iter().find(|id| !known(&view, id)) {
@@ -101,6 +114,7 @@ pub(super) async fn run(
             block: *block,
             issue: Issue::IndexKnownIssues,
             message: format!("{}: {}", bad.reason, bad.message),
+            is_duplicate: false,
         });
     }
     if args.issues.contains(&Issue::IndexKnownIssues) {
@@ -119,10 +133,17 @@ pub(super) async fn run(
     findings.retain(|finding| asked(&finding.block));
     findings.sort_by_key(|finding| (finding.block, finding.issue));
     show(&findings, args.output, screen, out)?;
-    match findings.len() {
+    let (left, what) = match backup {
+        None => (findings.len(), "found"),
+        Some(backup) => (
+            repair::run(&findings, &view, source, &backup).await?,
+            "not repaired",
+        ),
+    };
+    match left {
         0 => Ok(()),
-        1 => bail!("1 issue was found"),
-        count => bail!("{count} issues were found"),
+        1 => bail!("1 issue was {what}"),
+        count => bail!("{count} issues were {what}"),
     }
 }
 
@@ -134,19 +155,7 @@ fn known(view: &View, id: &BlockId) -> bool {
 async fn damaged(metas: &[&Meta], source: &Source) -> Result<Vec<Finding>> {
     let tasks = TaskGroup::new("verify");
     let scratch = tempfile::tempdir()?;
-    let pool = CpuPool::for_this_machine();
-    let disk = Arc::new(OsDisk::open(scratch.path())?);
-    let bucket = source.writable("bucket").await?;
-    let reader: Arc<dyn BucketReader> = Arc::clone(&bucket) as _;
-    let merger = Merger {
-        bucket: reader,
-        lifecycle: source.lifecycle(bucket),
-        pool: pool.clone(),
-        spawner: tasks.spawner(),
-        ledger: Ledger::new(MEMORY),
-        scratch: AsyncDisk::new(disk, pool),
-        hash: HashFunc::None,
-    };
+    let merger = merger(source, &tasks, scratch.path()).await?;
     let mut findings = Vec::new();
     for (n, meta) in (1..).zip(metas) {
         let message = match merger.check(meta, &Arc::new(Progress::default())).await {
@@ -159,9 +168,26 @@ async fn damaged(metas: &[&Meta], source: &Source) -> Result<Vec<Finding>> {
             block: meta.id,
             issue: Issue::IndexKnownIssues,
             message,
+            is_duplicate: false,
         }));
     }
     Ok(findings)
+}
+
+async fn merger(source: &Source, tasks: &TaskGroup, scratch: &Path) -> Result<Merger> {
+    let pool = CpuPool::for_this_machine();
+    let disk = Arc::new(OsDisk::open(scratch)?);
+    let bucket = source.writable("bucket").await?;
+    let reader: Arc<dyn BucketReader> = Arc::clone(&bucket) as _;
+    Ok(Merger {
+        bucket: reader,
+        lifecycle: source.lifecycle(bucket),
+        pool: pool.clone(),
+        spawner: tasks.spawner(),
+        ledger: Ledger::new(MEMORY),
+        scratch: AsyncDisk::new(disk, pool),
+        hash: HashFunc::None,
+    })
 }
 
 /// What `meta.json` says and the block does not hold.
@@ -196,6 +222,7 @@ fn overlapping(view: &View, delete_delay: PromDuration) -> Vec<Finding> {
                 _ => Issue::OverlappedBlocks,
             },
             message: format!("{hold}, group {}", group.key),
+            is_duplicate: false,
         })
     });
     conflicts.collect()
@@ -216,6 +243,7 @@ fn duplicates(view: &View) -> Vec<Finding> {
             block,
             issue: Issue::DuplicatedCompaction,
             message: format!("made of the same sources as {first}"),
+            is_duplicate: true,
         })
     });
     duplicates.collect()
@@ -233,6 +261,7 @@ fn show(
                  block,
                  issue,
                  message,
+                 ..
              }| {
                 json!({ "id": block.to_string(), "issue": issue.name(), "message": message })
             },
@@ -247,6 +276,7 @@ fn show(
             block,
             issue,
             message,
+            ..
         } in findings
         {
             table.row([
