@@ -178,7 +178,11 @@ impl Compactor {
     /// Looks at the bucket.
     pub(crate) async fn look(&self) -> Result<Look> {
         let leased = self.look_at_leases().await?;
-        let (view, selection) = self.fetcher.sync(&self.chain).await?;
+        // Not one that the clean-up began before: work that was done since would be done again (BC-14).
+        let (view, selection) = match leased {
+            Some(_) => self.fetcher.sync_anew(&self.chain).await?,
+            None => self.fetcher.sync(&self.chain).await?,
+        };
         self.seen.set_loaded(&view, &selection);
         self.seen.set_global(&view);
         self.loadable.retain(|id| view.blocks.contains_key(id));

@@ -134,6 +134,15 @@ impl Fetcher {
         self.sync_relying(chain, |_| false).await
     }
 
+    /// As [`Fetcher::sync`], of a look that begins after this call. One that is under way may have stood still for long.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub async fn sync_anew(&self, chain: &FilterChain) -> Result<(Arc<View>, Selection)> {
+        self.flight.pass().await;
+        self.sync(chain).await
+    }
+
     /// As [`Fetcher::sync`], for a reader that relies on some blocks already; see
     /// [`FilterChain::apply_relying`].
     ///

@@ -19,17 +19,26 @@ impl<T: Clone> Flight<T> {
     /// The run that is under way, or the one that `start` makes.
     pub(crate) fn join(&self, start: impl FnOnce() -> Work<T>) -> Shared<Work<T>> {
         let mut current = self.0.lock();
-        let running = current
-            .as_ref()
-            .and_then(WeakShared::upgrade)
-            .filter(|run| run.peek().is_none());
-        if let Some(run) = running {
+        if let Some(run) = running(current.as_ref()) {
             return run;
         }
         let run = start().shared();
         *current = run.downgrade();
         run
     }
+
+    /// Waits for the run that is under way, if there is one: whoever joins afterwards gets what began after this call.
+    pub(crate) async fn pass(&self) {
+        let current = running(self.0.lock().as_ref());
+        if let Some(run) = current {
+            run.await;
+        }
+    }
+}
+
+fn running<T: Clone>(current: Option<&WeakShared<Work<T>>>) -> Option<Shared<Work<T>>> {
+    let run = current.and_then(WeakShared::upgrade);
+    run.filter(|run| run.peek().is_none())
 }
 
 impl<T: Clone> fmt::Debug for Flight<T> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use rutile_block::Contract;
-use rutile_fetcher::{ListStrategy, View};
+use rutile_fetcher::{FilterChain, ListStrategy, Scope, View};
 use rutile_objstore::Operation;
 use rutile_objstore::fake::Rule;
 use rutile_runtime::Moment;
@@ -32,6 +32,27 @@ async fn looks_at_the_same_time_are_one() {
     let next = world.fetcher.fetch().await.unwrap();
     assert!(!Arc::ptr_eq(&view, &next));
     assert_eq!(world.bucket.count(Operation::List), 2);
+}
+
+/// Whoever has claimed work must know what was done before: a look that stood still since then does not.
+#[tokio::test]
+async fn bc_14_a_look_anew_is_none_that_began_before() {
+    let world = World::new(ListStrategy::Concurrent);
+    world.add(&block(1, &[1]));
+    let gate = world
+        .bucket
+        .pause(|fault| Rule::new(fault).on([Operation::Get]));
+    let mut before = Box::pin(world.fetcher.fetch());
+    assert!(before.as_mut().now_or_never().is_none());
+    assert_eq!(world.bucket.count(Operation::List), 1, "it has listed");
+    world.add(&block(2, &[2]));
+    let chain = FilterChain::for_store(Scope::default(), Contract::default());
+    let mut anew = Box::pin(world.fetcher.sync_anew(&chain));
+    assert!(anew.as_mut().now_or_never().is_none());
+    gate.open();
+    let (view, _) = anew.await.unwrap();
+    assert_eq!(view.blocks.len(), 2);
+    assert_eq!(before.await.unwrap().blocks.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,8 +53,12 @@ impl Oracle {
             cell.is_some_and(|cell| self.is_kept(promised, &cell.meta, now_ms))
         });
         let kept = parts.fold(0, |all, at| all | 1 << at);
+        // What a person gave up, perhaps with the block that had replaced it, is owed in no form; what another block holds at the same
+        // resolution waits in that one.
+        let staying = self.staying(objects);
+        let kept = kept & !at_resolution(self.given_up | staying, own);
         let promised = raised(kept, promised) & !self.held_by_broken();
-        let lost = promised & !self.staying(objects);
+        let lost = promised & !staying;
         // From now on, also what a person gave up before, and was made again.
         self.given_up &= !promised;
         self.acknowledged |= promised;
