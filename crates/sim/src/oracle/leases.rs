@@ -19,6 +19,8 @@ type Claim = (Work, Life);
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: BTreeMap<Claim, Holding>,
+    /// The objects in the bucket.
+    there: BTreeSet<(Work, Epoch)>,
     /// What each process has claimed last.
     claims: BTreeMap<String, Claim>,
     /// Lives that did not renew a lease in time.
@@ -54,8 +56,15 @@ impl Leases {
             taken_over |= epoch.held && claim.0 == work && claim.1 != *life;
             self.lapsed.insert(claim);
         }
+        // Who stood still finds a number free that others have used and removed, and then that it is too late.
+        let is_newest =
+            { self.there.iter() }.all(|(other, there)| *other != work || *there <= epoch);
+        self.there.insert((work.clone(), epoch));
         let claim = (work, life.clone());
-        if epoch.held {
+        if epoch.held && !is_newest {
+            self.held.remove(&claim);
+            self.lapsed.insert(claim);
+        } else if epoch.held {
             let since_ms = now_ms;
             self.claims.insert(by.to_owned(), claim.clone());
             self.held.insert(claim, Holding { epoch, since_ms });
@@ -67,7 +76,11 @@ impl Leases {
 
     /// An object was removed: whoever takes back its own lease never had it.
     pub(super) fn on_delete(&mut self, by: &str, key: &str) {
-        let deleted = parse_lease_key(key).map(|(_, epoch)| epoch);
+        let deleted = parse_lease_key(key);
+        if let Some(deleted) = &deleted {
+            self.there.remove(deleted);
+        }
+        let deleted = deleted.map(|(_, epoch)| epoch);
         if let Some(claim) = self.claims.get(by)
             && self.held.get(claim).map(|holding| holding.epoch) == deleted
         {

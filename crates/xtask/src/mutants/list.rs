@@ -161,7 +161,7 @@ pub(super) const MUTANTS: [Mutant; 31] = [
         name: "raw samples go before they are downsampled",
         file: "crates/compact/src/retention.rs",
         from: "(self.awaited(selection, &holders, now_ms), holders)",
-        to: "(BTreeSet::new(), holders)",
+        to: "(BTreeSet::<BlockId>::new(), holders)",
         profile: "strong",
     },
     Mutant {
