@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 31] = [
+pub(super) const MUTANTS: [Mutant; 30] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
@@ -163,13 +163,6 @@ pub(super) const MUTANTS: [Mutant; 31] = [
         from: "(self.awaited(selection, &holders, now_ms), holders)",
         to: "(BTreeSet::<BlockId>::new(), holders)",
         profile: "strong",
-    },
-    Mutant {
-        name: "retention relies on what goes itself",
-        file: "crates/compact/src/retention.rs",
-        from: "holders_among(all.filter(|(id, _)| stays(id)))",
-        to: "holders_among(all.filter(|(id, _)| stays(id) || true))",
-        profile: "hostile",
     },
     Mutant {
         name: "retention taints what was downsampled",
