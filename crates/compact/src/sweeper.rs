@@ -106,19 +106,19 @@ impl Compactor {
         // Anew, by the clock that is known to be right: it may just have been set (BC-18).
         for expired in expired() {
             match self.expire(view, &expired).await {
-                Ok(()) => report.marked += 1,
+                Ok(marked) => report.marked += usize::from(marked),
                 Err(error) => report.errors.push(error),
             }
         }
     }
 
-    /// What is kept of a block at lower resolutions must be there, and readable, before it is marked (BC-12).
-    async fn expire(&self, view: &View, expired: &Expired) -> Result<()> {
+    /// What is kept of a block at lower resolutions must be there, and readable, before it is marked (BC-12). Whether it was.
+    async fn expire(&self, view: &View, expired: &Expired) -> Result<bool> {
         for replacement in &expired.replaced_by {
             // It may have been marked since the look at the bucket, by a person or with what had replaced it.
             if self.lifecycle.standing(*replacement).await? != Standing::Unmarked {
                 tracing::debug!(block = %expired.id, %replacement, "what was downsampled of it goes itself");
-                return Ok(());
+                return Ok(false);
             }
             self.check_successor(view, *replacement).await?;
         }
@@ -130,8 +130,8 @@ impl Compactor {
         }
         match self.mark(expired.id, &expired.details).await {
             // Somebody was faster.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            other => other.map(|()| true),
         }
     }
 
