@@ -102,11 +102,11 @@ pub(super) const MUTANTS: [Mutant; 30] = [
         profile: "hostile",
     },
     Mutant {
-        name: "a commit is not looked at again",
-        file: "crates/lifecycle/src/upload.rs",
-        from: "let mut whole = self.read_whole(step).await;",
-        to: "let mut whole = self.read_meta(step).await;",
-        profile: "hostile",
+        name: "the sum of a window is its largest sample",
+        file: "crates/downsample/src/floats.rs",
+        from: "            sum += value;\n",
+        to: "            sum = sum.max(value);\n",
+        profile: "strong",
     },
     Mutant {
         name: "a mark is as old as it says",
