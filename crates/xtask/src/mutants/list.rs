@@ -116,11 +116,11 @@ pub(super) const MUTANTS: [Mutant; 30] = [
         profile: "hostile",
     },
     Mutant {
-        name: "a partial block is removed without a last look",
-        file: "crates/lifecycle/src/clean.rs",
-        from: "        if self.has_meta(step).await? {\n            return Ok(Examined::Kept(KeptBecause::Committed));",
-        to: "        if false {\n            return Ok(Examined::Kept(KeptBecause::Committed));",
-        profile: "eventual",
+        name: "the smallest sample of a window is its last",
+        file: "crates/downsample/src/floats.rs",
+        from: "min = if value < min { value } else { min };",
+        to: "min = value;",
+        profile: "strong",
     },
     Mutant {
         name: "uploads in parts are left to dangle",
