@@ -3,6 +3,8 @@
 //! Not cryptographic: it finds what bugs, disks and networks do. The digest of a series covers the
 //! strings of its labels, and of each chunk times, encoding, length and the checksum of its bytes.
 
+use rutile_block::Stats;
+
 use crate::batch::Chunk;
 use crate::symbols::Symbol;
 
@@ -61,6 +63,18 @@ impl Tally {
         self.series += 1;
         if self.series.is_multiple_of(GROUP) {
             self.groups.push(std::mem::take(&mut self.open));
+        }
+    }
+
+    /// What `meta.json` says of it.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            num_samples: self.samples,
+            num_float_samples: self.float_samples,
+            num_histogram_samples: self.histogram_samples,
+            num_series: self.series,
+            num_chunks: self.chunks,
+            num_tombstones: 0,
         }
     }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rutile_block::{
-    BlockDesc, BlockId, Compaction, Downsample, IndexStats, Meta, RawJson, Source, Stats,
-};
+use rutile_block::{BlockDesc, BlockId, Compaction, Downsample, IndexStats, Meta, RawJson, Source};
 use rutile_model::ErrorKind;
 
 use crate::MergePlan;
@@ -70,14 +68,7 @@ pub(crate) fn output_meta(
     };
     meta.min_time = inputs.iter().map(|m| m.min_time).min().unwrap_or_default();
     meta.max_time = inputs.iter().map(|m| m.max_time).max().unwrap_or_default();
-    meta.stats = Stats {
-        num_samples: tally.samples,
-        num_float_samples: tally.float_samples,
-        num_histogram_samples: tally.histogram_samples,
-        num_series: tally.series,
-        num_chunks: tally.chunks,
-        num_tombstones: 0,
-    };
+    meta.stats = tally.stats();
     if let Some(input) = downsampled {
         // What an aggregate chunk holds is neither: these stay those of the raw samples, as in the reference.
         meta.stats.num_float_samples = input.stats.num_float_samples;

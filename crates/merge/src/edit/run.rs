@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rutile_block::{BlockId, IndexStats, Meta, RawJson, Source as Origin, Stats};
+use rutile_block::{BlockId, IndexStats, Meta, RawJson, Source as Origin};
 use rutile_dedup::Function;
 use rutile_index::IndexWriter;
 
@@ -12,8 +12,7 @@ use crate::digest::Tally;
 use crate::error::{Error, Reason, Result};
 use crate::output::segment_name;
 use crate::overlap::Overlapping;
-pub(crate) use crate::run::settings;
-use crate::run::{Job, POSTINGS, buffers, conclude};
+use crate::run::{Job, POSTINGS, buffers, conclude, settings};
 use crate::spill::Scratch;
 use crate::{Merged, Merger, Progress};
 
@@ -83,14 +82,7 @@ fn output_meta(
 ) -> Meta {
     let mut meta = original;
     meta.id = output;
-    meta.stats = Stats {
-        num_samples: tally.samples,
-        num_float_samples: tally.float_samples,
-        num_histogram_samples: tally.histogram_samples,
-        num_series: tally.series,
-        num_chunks: tally.chunks,
-        num_tombstones: 0,
-    };
+    meta.stats = tally.stats();
     meta.thanos.source = Origin::BucketRepair;
     meta.thanos.segment_files = (0..segments).map(segment_name).collect();
     meta.thanos.index_stats = index_stats;

@@ -11,10 +11,11 @@ use rutile_runtime::{Reservation, TaskGroup};
 
 use super::rules::{ALWAYS, Change, Interval, Rules, united};
 use super::table::{Row, Symbols, Table};
-use super::{ChangeLog, mend, run};
+use super::{ChangeLog, mend};
 use crate::batch::{Entries, Label, Place, Series};
 use crate::error::{Error, Reason, Result};
 use crate::input::Input;
+use crate::run::settings;
 use crate::source::{self, Settings};
 use crate::symbols::{self, SymbolMap};
 use crate::{Merger, Progress};
@@ -83,7 +84,7 @@ pub(crate) async fn survey(
 ) -> Result<Survey> {
     let name = format!("rewrite {}", meta.id);
     let group = merger.spawner.child(name.clone());
-    let settings = run::settings(merger, &group, 1, &Arc::default());
+    let settings = settings(merger, &group, 1, &Arc::default());
     let account = merger.ledger.account(name);
     let reserved = account.reserve(settings.memory()).await;
     let mut memory = reserved.map_err(|e| Error::exhausted(meta.id, e))?;

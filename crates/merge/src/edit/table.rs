@@ -94,6 +94,8 @@ pub(crate) struct Symbols {
     ends: Vec<usize>,
     text: Vec<u8>,
     added: HashMap<Box<str>, u32>,
+    /// Bytes that those take.
+    added_bytes: u64,
     used: Vec<bool>,
 }
 
@@ -133,6 +135,8 @@ impl Symbols {
                     let reference = self.used.len();
                     let short = u32::try_from(reference).unwrap_or(u32::MAX);
                     self.added.insert(text.into(), short);
+                    let each = text.len() + size_of::<(Box<str>, u32)>() * 2;
+                    self.added_bytes += each as u64;
                     self.used.push(true);
                     reference
                 }
@@ -146,9 +150,7 @@ impl Symbols {
 
     /// Bytes that added strings take.
     pub(crate) fn added_bytes(&self) -> u64 {
-        let each = size_of::<(Box<str>, u32)>() * 2;
-        let strings = self.added.keys().map(|text| text.len() + each);
-        strings.sum::<usize>() as u64
+        self.added_bytes
     }
 
     fn find(&self, text: &[u8]) -> std::result::Result<usize, usize> {
