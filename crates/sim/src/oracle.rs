@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rutile_block::{
-    BlockId, DeletionMark, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, details, index_key,
-    mark_key, meta_key, parse_entry, parse_key, resolution,
+    BlockId, DeletionMark, InvariantId, Mark, MarkKind, Meta, Part, chunk_key, index_key, mark_key,
+    meta_key, parse_entry, parse_key, resolution,
 };
 use rutile_compact::Retention;
 
@@ -268,7 +268,7 @@ impl Oracle {
         };
         let Some((id, part)) = parse_key(key) else {
             self.notices.on_put(key, body, now_ms);
-            if self.leases.on_put(by.1, key, body, now_ms) {
+            if self.leases.on_put(objects, by.1, key, now_ms) {
                 self.reach("S21");
             }
             return;
@@ -381,7 +381,7 @@ impl Oracle {
         let Some(mark) = mark_of(objects, id) else {
             return;
         };
-        let by_retention = mark.details.starts_with(details::RETENTION_PREFIX);
+        let by_retention = mark.is_by_retention();
         if by_retention {
             self.check_retention(objects, id, now_ms);
             self.promise_aggregates(objects, id, now_ms);

@@ -19,8 +19,6 @@ type Claim = (Work, Life);
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: BTreeMap<Claim, Holding>,
-    /// The objects in the bucket.
-    there: BTreeSet<(Work, Epoch)>,
     /// What each process has claimed last.
     claims: BTreeMap<String, Claim>,
     /// Lives that did not renew a lease in time.
@@ -44,8 +42,9 @@ impl Holding {
 
 impl Leases {
     /// An object was written. Whether work was taken over by that from somebody who has not ended it.
-    pub(super) fn on_put(&mut self, by: &str, key: &str, life: &Life, now_ms: i64) -> bool {
-        let Some((work, epoch)) = parse_lease_key(key) else {
+    pub(super) fn on_put(&mut self, objects: &Objects, by: &str, key: &str, now_ms: i64) -> bool {
+        let lease = parse_lease_key(key).zip(objects.now(key));
+        let Some(((work, epoch), (life, _))) = lease else {
             return false;
         };
         let over = { self.held.iter() }.filter(|(_, holding)| holding.is_over(now_ms));
@@ -57,9 +56,8 @@ impl Leases {
             self.lapsed.insert(claim);
         }
         // Who stood still finds a number free that others have used and removed, and then that it is too late.
-        let is_newest =
-            { self.there.iter() }.all(|(other, there)| *other != work || *there <= epoch);
-        self.there.insert((work.clone(), epoch));
+        let mut there = objects.keys().filter_map(parse_lease_key);
+        let is_newest = there.all(|(other, there)| other != work || there <= epoch);
         let claim = (work, life.clone());
         if epoch.held && !is_newest {
             self.held.remove(&claim);
@@ -76,11 +74,7 @@ impl Leases {
 
     /// An object was removed: whoever takes back its own lease never had it.
     pub(super) fn on_delete(&mut self, by: &str, key: &str) {
-        let deleted = parse_lease_key(key);
-        if let Some(deleted) = &deleted {
-            self.there.remove(deleted);
-        }
-        let deleted = deleted.map(|(_, epoch)| epoch);
+        let deleted = parse_lease_key(key).map(|(_, epoch)| epoch);
         if let Some(claim) = self.claims.get(by)
             && self.held.get(claim).map(|holding| holding.epoch) == deleted
         {
