@@ -4,7 +4,7 @@
 //! (BC-2, BC-6, BC-15). What a block of the target holds already is not copied: its compactor may have merged what was copied before.
 //! *Otherwise:* it merges and deletes copies, and they are copied again, for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::{FutureExt, StreamExt, stream};
 use rutile_block::{BlockId, CHUNKS_DIR, INDEX_FILE, MarkKind, Meta, Part, file_key, parse_key};
-use rutile_fetcher::View;
 use rutile_fetcher::filter::time_partition::TimePartition;
+use rutile_fetcher::{Fetcher, View};
 use rutile_lifecycle::{HashFunc, Lifecycle, Upload, UploadCopy};
 use rutile_model::{GoDuration, Matcher, TimeOrDuration};
-use rutile_objstore::{BucketReader, Depth};
+use rutile_objstore::{Bucket, BucketReader, Depth};
 use rutile_server::PathOrContent;
 
-use super::source::{DEFAULT_TIMEOUT, Source};
-use crate::flags::{ObjstoreConfig, ToConfig};
+use super::source::{DEFAULT_TIMEOUT, Source, within};
+use crate::flags::ToConfig;
 
 /// Time between two rounds.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -77,22 +77,18 @@ struct Round {
 pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
     let wanted = Wanted::new(&args)?;
     let to = args.to.content()?.unwrap_or_default();
-    let target = Source::new(
-        PathOrContent::<ObjstoreConfig>::from_content(to),
-        source.clock(),
-    );
+    let target = source.beside(to);
     let from = source.readable().await?;
+    let looks = source.fetcher(Arc::clone(&from))?;
     let bucket = target
         .created("replicate")
         .await
         .context("--objstore-to.config")?;
+    let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&bucket);
+    let looks_there = target.fetcher(reader)?;
     let lifecycle = target.lifecycle(bucket);
     loop {
-        let (view, there) = (
-            source.view(DEFAULT_TIMEOUT).await,
-            target.view(DEFAULT_TIMEOUT).await,
-        );
-        let round = match (view, there) {
+        let round = match (look(&looks).await, look(&looks_there).await) {
             (Ok(view), Ok(there)) => {
                 round(&from, &lifecycle, &wanted, (&view, &there), source).await
             }
@@ -115,6 +111,10 @@ pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+async fn look(fetcher: &Fetcher) -> Result<Arc<View>> {
+    Ok(within(DEFAULT_TIMEOUT, fetcher.fetch()).await??)
 }
 
 /// Which blocks are to be copied.
@@ -213,13 +213,12 @@ async fn round(
             .failed
             .push(anyhow::anyhow!("--id={missing} is no block of the bucket"));
     }
-    let mut held: Vec<Arc<Meta>> = there
-        .blocks
-        .values()
-        .map(|info| Arc::clone(&info.meta))
-        .collect();
+    let mut held = Held::default();
+    for info in there.blocks.values() {
+        held.add(&info.meta);
+    }
     for meta in wanted.of(view, source.clock().now_ms()) {
-        if let Some(holder) = held.iter().find(|other| holds(other, &meta)) {
+        if let Some(holder) = held.holder(&meta) {
             tracing::debug!(block = %meta.id, holder = %holder.id, "the target holds its samples");
             round.there += 1;
             continue;
@@ -228,7 +227,7 @@ async fn round(
             Ok(true) => {
                 tracing::info!(block = %meta.id, "copied");
                 round.copied += 1;
-                held.push(meta);
+                held.add(&meta);
             }
             Ok(false) => round.there += 1,
             Err(error) => round
@@ -239,7 +238,26 @@ async fn round(
     round
 }
 
-/// Whether a block of the target is this one, or was made of all that this one was made of.
+/// The blocks of the target, by each source that they were made of.
+#[derive(Default)]
+struct Held(BTreeMap<BlockId, Vec<Arc<Meta>>>);
+
+impl Held {
+    fn add(&mut self, meta: &Arc<Meta>) {
+        for source in &meta.compaction.sources {
+            self.0.entry(*source).or_default().push(Arc::clone(meta));
+        }
+    }
+
+    /// A block that holds the samples of another one.
+    fn holder(&self, meta: &Meta) -> Option<&Arc<Meta>> {
+        let first = meta.compaction.sources.first()?;
+        let mut of_first = self.0.get(first)?.iter();
+        of_first.find(|other| holds(other, meta))
+    }
+}
+
+/// Whether a block of the target was made of all that this one was made of.
 fn holds(other: &Meta, meta: &Meta) -> bool {
     let sources = &meta.compaction.sources;
     let all = || {
@@ -249,7 +267,7 @@ fn holds(other: &Meta, meta: &Meta) -> bool {
     };
     let alike = other.thanos.labels == meta.thanos.labels
         && other.thanos.downsample == meta.thanos.downsample;
-    other.id != meta.id && alike && !sources.is_empty() && all()
+    other.id != meta.id && alike && all()
 }
 
 /// Copies a block, unless it is there and whole. Whether it did.

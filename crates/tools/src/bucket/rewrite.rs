@@ -14,12 +14,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use rutile_block::{BlockId, MarkKind, Meta};
-use rutile_disk::{AsyncDisk, OsDisk};
 use rutile_fetcher::View;
 use rutile_lifecycle::{HashFunc, Marked, Standing};
 use rutile_merge::{Change, Effect, Merged, Merger, Progress, Rules, Survey};
-use rutile_objstore::{Bucket, BucketReader};
-use rutile_runtime::{CpuPool, Ledger, SystemEntropy, TaskGroup};
+use rutile_runtime::{SystemEntropy, TaskGroup};
 use rutile_server::PathOrContent;
 use serde_json::json;
 
@@ -103,8 +101,12 @@ pub(super) async fn run(
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("rutile-rewrite"));
     create_dir_all(&folder).with_context(|| format!("--tmp.dir={}", folder.display()))?;
     let bucket = source.writable("rewrite").await?;
+    let hash = match args.hash_func.as_str() {
+        "SHA256" => HashFunc::Sha256,
+        _ => HashFunc::None,
+    };
     let job = Job {
-        merger: merger(&args, source, bucket, &folder, &tasks)?,
+        merger: source.merger(bucket, (&folder, MEMORY), hash, &tasks)?,
         rewriting,
         folder,
         args,
@@ -145,29 +147,6 @@ fn wanted(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
         );
     }
     Ok(Arc::clone(&info.meta))
-}
-
-fn merger(
-    args: &RewriteArgs,
-    source: &Source,
-    bucket: Arc<dyn Bucket>,
-    folder: &std::path::Path,
-    tasks: &TaskGroup,
-) -> Result<Merger> {
-    let pool = CpuPool::for_this_machine();
-    let reader: Arc<dyn BucketReader> = Arc::clone(&bucket) as _;
-    Ok(Merger {
-        bucket: reader,
-        lifecycle: source.lifecycle(bucket),
-        scratch: AsyncDisk::new(Arc::new(OsDisk::open(folder)?), pool.clone()),
-        pool,
-        spawner: tasks.spawner(),
-        ledger: Ledger::new(MEMORY),
-        hash: match args.hash_func.as_str() {
-            "SHA256" => HashFunc::Sha256,
-            _ => HashFunc::None,
-        },
-    })
 }
 
 struct Job {

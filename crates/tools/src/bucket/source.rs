@@ -1,21 +1,24 @@
 //! The bucket of the command line, and a look at its blocks.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use rutile_block::{BlockId, CHUNKS_DIR, Contract, META_FILE, MarkKind, Part, parse_key};
+use rutile_disk::{AsyncDisk, OsDisk};
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Fetcher, FetcherConfig, Parts, Scope, View};
-use rutile_lifecycle::{Damage, Lifecycle, damage};
+use rutile_lifecycle::{Damage, HashFunc, Lifecycle, damage};
+use rutile_merge::Merger;
 use rutile_model::TimeOrDuration;
 use rutile_objstore::{
     Bucket, BucketReader, Depth, OpenContext, check_reachable, create, open, open_reader,
 };
-use rutile_runtime::Clock;
+use rutile_runtime::{Clock, CpuPool, Ledger, TaskGroup};
 use rutile_server::PathOrContent;
 use rutile_telemetry::Registry;
 
@@ -34,6 +37,32 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(flags: PathOrContent<ObjstoreConfig>, clock: Arc<dyn Clock>) -> Self {
         Self { flags, clock }
+    }
+
+    /// Another bucket, by its configuration.
+    pub(super) fn beside(&self, yaml: String) -> Self {
+        Self::new(PathOrContent::from_content(yaml), self.clock())
+    }
+
+    /// What writes blocks anew from a bucket into itself, with a folder for what does not fit into `memory`, bytes.
+    pub(super) fn merger(
+        &self,
+        bucket: Arc<dyn Bucket>,
+        (folder, memory): (&Path, u64),
+        hash: HashFunc,
+        tasks: &TaskGroup,
+    ) -> Result<Merger> {
+        let pool = CpuPool::for_this_machine();
+        let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&bucket);
+        Ok(Merger {
+            bucket: reader,
+            lifecycle: self.lifecycle(bucket),
+            scratch: AsyncDisk::new(Arc::new(OsDisk::open(folder)?), pool.clone()),
+            pool,
+            spawner: tasks.spawner(),
+            ledger: Ledger::new(memory),
+            hash,
+        })
     }
 
     /// Wall time.
@@ -101,7 +130,12 @@ impl Source {
 
     /// All blocks with their marks.
     pub(super) async fn view(&self, timeout: Duration) -> Result<Arc<View>> {
-        let bucket = self.readable().await?;
+        let fetcher = self.fetcher(self.readable().await?)?;
+        Ok(within(timeout, fetcher.fetch()).await??)
+    }
+
+    /// Looks at all blocks of a bucket with their marks, and remembers their metadata from look to look.
+    pub(super) fn fetcher(&self, bucket: Arc<dyn BucketReader>) -> Result<Fetcher> {
         let parts = Parts {
             bucket,
             clock: Arc::clone(&self.clock),
@@ -111,8 +145,7 @@ impl Source {
             more_marks: vec![MarkKind::NoCompact, MarkKind::NoDownsample],
             ..FetcherConfig::default()
         };
-        let fetcher = Fetcher::new(parts, config, &Registry::new())?;
-        Ok(within(timeout, fetcher.fetch()).await??)
+        Ok(Fetcher::new(parts, config, &Registry::new())?)
     }
 
     fn yaml(&self) -> Result<String> {
@@ -129,7 +162,7 @@ impl Source {
     }
 }
 
-async fn within<T>(timeout: Duration, reading: impl Future<Output = T>) -> Result<T> {
+pub(super) async fn within<T>(timeout: Duration, reading: impl Future<Output = T>) -> Result<T> {
     let read = tokio::time::timeout(timeout, reading).await;
     read.with_context(|| format!("reading the metadata took longer than --timeout {timeout:?}"))
 }

@@ -12,13 +12,11 @@ use clap::{Args, ValueEnum};
 use rutile_block::{BlockId, GroupKey, Meta};
 use rutile_compact::Hold;
 use rutile_compact::group::Groups;
-use rutile_disk::{AsyncDisk, OsDisk};
 use rutile_fetcher::{FilterChain, Scope, View};
 use rutile_lifecycle::HashFunc;
 use rutile_merge::{Contents, Merger, Progress};
 use rutile_model::{GoDuration, PromDuration};
-use rutile_objstore::BucketReader;
-use rutile_runtime::{CpuPool, Ledger, TaskGroup};
+use rutile_runtime::TaskGroup;
 use rutile_server::PathOrContent;
 use serde_json::json;
 
@@ -175,19 +173,8 @@ async fn damaged(metas: &[&Meta], source: &Source) -> Result<Vec<Finding>> {
 }
 
 async fn merger(source: &Source, tasks: &TaskGroup, scratch: &Path) -> Result<Merger> {
-    let pool = CpuPool::for_this_machine();
-    let disk = Arc::new(OsDisk::open(scratch)?);
     let bucket = source.writable("bucket").await?;
-    let reader: Arc<dyn BucketReader> = Arc::clone(&bucket) as _;
-    Ok(Merger {
-        bucket: reader,
-        lifecycle: source.lifecycle(bucket),
-        pool: pool.clone(),
-        spawner: tasks.spawner(),
-        ledger: Ledger::new(MEMORY),
-        scratch: AsyncDisk::new(disk, pool),
-        hash: HashFunc::None,
-    })
+    source.merger(bucket, (scratch, MEMORY), HashFunc::None, tasks)
 }
 
 /// What `meta.json` says and the block does not hold.

@@ -47,6 +47,12 @@ fn with_labels(line: &str, change: impl Fn(&str) -> Option<String>) -> String {
     format!("{{{}}} {sample}", labels.join(", "))
 }
 
+/// Whether the block that is rewritten carries a mark.
+fn is_marked(tools: &Tools, file: &str) -> bool {
+    let mark = tools.bucket().join(NEWEST[0]).join(file);
+    mark.try_exists().unwrap()
+}
+
 fn all_samples(tools: &Tools, id: &str) -> Vec<String> {
     promtool_dump(&[tools.bucket().join(id)])
 }
@@ -61,14 +67,7 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
         &["--tmp.dir=tmp"],
     );
     assert_eq!(ids(&tools.bucket()), before);
-    assert!(
-        !tools
-            .bucket()
-            .join(NEWEST[0])
-            .join("no-compact-mark.json")
-            .try_exists()
-            .unwrap()
-    );
+    assert!(!is_marked(&tools, "no-compact-mark.json"));
     let [shown] = shown.as_array().unwrap().as_slice() else {
         panic!("{shown}");
     };
@@ -175,12 +174,7 @@ fn times_are_cut_out_of_series() {
         expected.len()
     );
     assert!(
-        !tools
-            .bucket()
-            .join(NEWEST[0])
-            .join("deletion-mark.json")
-            .try_exists()
-            .unwrap(),
+        !is_marked(&tools, "deletion-mark.json"),
         "nobody asked for that"
     );
     // Done again it makes no second block, and does what the first run was not asked for.
@@ -192,8 +186,7 @@ fn times_are_cut_out_of_series() {
     );
     assert_eq!(again[0]["new"], shown[0]["new"]);
     assert_eq!(ids(&tools.bucket()), blocks);
-    let mark = tools.bucket().join(NEWEST[0]).join("deletion-mark.json");
-    assert!(mark.try_exists().unwrap());
+    assert!(is_marked(&tools, "deletion-mark.json"));
 }
 
 #[test]

@@ -11,12 +11,10 @@ use rutile_lifecycle::Lifecycle;
 use rutile_merge::{Merged, Merger, Progress, Rules};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{SystemEntropy, TaskGroup};
-use rutile_server::PathOrContent;
 
 use super::{Finding, Issue, merger};
 use crate::bucket::replicate::copy;
 use crate::bucket::source::Source;
-use crate::flags::ObjstoreConfig;
 
 /// Repairs what can be. How many findings are left.
 pub(super) async fn run(
@@ -27,10 +25,7 @@ pub(super) async fn run(
 ) -> Result<usize> {
     let tasks = TaskGroup::new("repair");
     let scratch = tempfile::tempdir()?;
-    let backup = Source::new(
-        PathOrContent::<ObjstoreConfig>::from_content(backup),
-        source.clock(),
-    );
+    let backup = source.beside(backup.to_owned());
     let bucket = backup
         .created("verify")
         .await
