@@ -15,6 +15,8 @@ pub const LEASES_PREFIX: &str = "rutile/leases/";
 pub const LEASE_WINDOW_MS: i64 = 14 * 24 * 3_600_000;
 
 const FREE: &str = "-free";
+/// No work has had so many leases: a greater number, which only a stranger can have written, leaves room for none after it.
+const MAX_NUMBER: u64 = 1 << 62;
 
 /// Work that one compactor does at a time: on the blocks of a group that begin in a window of time.
 ///
@@ -87,7 +89,8 @@ pub fn parse_lease_key(key: &str) -> Option<(Work, Epoch)> {
         group: group.to_owned(),
         window_ms: window.parse().ok()?,
     };
-    (parts.next().is_none() && epoch.key(&work) == key).then_some((work, epoch))
+    let is_lease = parts.next().is_none() && epoch.number <= MAX_NUMBER && epoch.key(&work) == key;
+    is_lease.then_some((work, epoch))
 }
 
 #[cfg(test)]
@@ -125,6 +128,8 @@ mod tests {
             &format!("{folder}0000000000000000000x"),
             &format!("{folder}00000000000000000007/8"),
             "rutile/leases/0@1/x/00000000000000000007",
+            &format!("{folder}18446744073709551615"),
+            &format!("{folder}18446744073709551614-free"),
             "rutile/removals/01M325V5VZTPJZD0W3J5QM16Q1",
         ] {
             assert_eq!(parse_lease_key(key), None, "{key}");
