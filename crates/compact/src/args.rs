@@ -36,6 +36,9 @@ pub struct CompactArgs {
     web: WebArgs,
 }
 
+/// A lease is renewed four times in its length, each a few requests.
+const MIN_LEASE_MS: i64 = 1000;
+
 config_flag!(
     /// The bucket.
     Objstore, "objstore.config", "the bucket, with $(VAR) from the environment", REQUIRED
@@ -499,8 +502,18 @@ impl CompactArgs {
     }
 
     /// How long leases are to be; 0: there are to be none.
-    pub(crate) fn lease_duration(&self) -> Duration {
-        self.merge.lease_duration.to_std()
+    ///
+    /// # Errors
+    /// A duration in which no lease can be renewed.
+    pub(crate) fn lease_duration(&self) -> Result<Duration, Failure> {
+        let ms = self.merge.lease_duration.as_ms();
+        if ms != 0 && ms < MIN_LEASE_MS {
+            let duration = self.merge.lease_duration;
+            return Err(Failure::usage(format!(
+                "--compact.lease-duration={duration} is too short for a lease to be renewed in: set 1s at least, or 0s if this is the only compactor"
+            )));
+        }
+        Ok(self.merge.lease_duration.to_std())
     }
 
     /// What the block API is served with, if it is.

@@ -48,8 +48,9 @@ impl Component for CompactComponent {
 
     async fn build(args: CompactArgs, context: &Context) -> Result<Self, Failure> {
         let mut config = args.config(context.clock.now_ms())?;
+        let lease = args.lease_duration()?;
         let bucket = open_bucket(&args, context).await?;
-        config.lease = lease_length(&bucket, &*context.entropy, args.lease_duration())
+        config.lease = lease_length(&bucket, &*context.entropy, lease)
             .await
             .map_err(|error| Failure::new(error.kind(), &error).context("--objstore.config"))?;
         let disk = OsDisk::open(args.data_dir())
