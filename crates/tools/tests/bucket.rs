@@ -555,6 +555,67 @@ fn verify_repairs_what_can_be() {
     assert_eq!(tools.state(new, &late).0, "served");
 }
 
+/// Of equal blocks one must be left that is whole and that nobody has marked.
+#[test]
+fn verify_marks_no_duplicate_of_what_does_not_stay() {
+    let twin = "01M820Q9RQ27VBZF6TJTV2K9HC";
+    let with_twin = || {
+        let tools = Tools::on_raw();
+        copy_bucket(
+            &tools.bucket().join(EIGHT_HOURS),
+            &tools.bucket().join(twin),
+        );
+        let meta = tools.bucket().join(twin).join("meta.json");
+        let text = fs::read_to_string(&meta).unwrap();
+        fs::write(
+            &meta,
+            text.replace(
+                &format!("\"ulid\": \"{EIGHT_HOURS}\""),
+                &format!("\"ulid\": \"{twin}\""),
+            ),
+        )
+        .unwrap();
+        let backup = tools.home.path().join("backup");
+        fs::create_dir(&backup).unwrap();
+        (tools, backup)
+    };
+    let repair = |tools: &Tools, backup: &Path| {
+        let to = format!(
+            "--objstore-backup.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+            backup.display()
+        );
+        tools.run(&["verify", "--repair", "--issues=duplicated_compaction", &to])
+    };
+    let is_marked = |tools: &Tools, id: &str| {
+        let mark = tools.bucket().join(id).join("deletion-mark.json");
+        mark.try_exists().unwrap()
+    };
+    // A person marked the one that would be kept.
+    let (tools, backup) = with_twin();
+    tools.ok(&[
+        "mark",
+        "--marker=deletion-mark.json",
+        "--details=by hand",
+        &format!("--id={EIGHT_HOURS}"),
+    ]);
+    let run = repair(&tools, &backup);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert!(!is_marked(&tools, twin));
+    // It is damaged.
+    let (tools, backup) = with_twin();
+    fs::write(tools.bucket().join(EIGHT_HOURS).join("index"), "x").unwrap();
+    let run = repair(&tools, &backup);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.err.contains("repair it first"), "{}", run.err);
+    assert!(!is_marked(&tools, twin));
+    // The copy would be in the bucket itself.
+    let (tools, _) = with_twin();
+    let run = repair(&tools, &tools.bucket());
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.err.contains("it is the bucket itself"), "{}", run.err);
+    assert!(!is_marked(&tools, twin));
+}
+
 fn marked(tools: &Tools) -> usize {
     let marks = block_dirs(&tools.bucket());
     let marks = marks.iter().map(|block| block.join("deletion-mark.json"));

@@ -5,6 +5,7 @@
 //! *Otherwise:* it merges and deletes copies, and they are copied again, for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Fetcher, View};
 use rutile_lifecycle::{HashFunc, Lifecycle, Upload, UploadCopy};
 use rutile_model::{GoDuration, Matcher, TimeOrDuration};
-use rutile_objstore::{Bucket, BucketReader, Depth};
+use rutile_objstore::{Bucket, BucketReader, Depth, PutMode, probe};
+use rutile_runtime::{Entropy, SystemEntropy};
 use rutile_server::PathOrContent;
 
 use super::source::{DEFAULT_TIMEOUT, Source, within};
@@ -84,6 +86,9 @@ pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
         .created("replicate")
         .await
         .context("--objstore-to.config")?;
+    require_apart(&from, &bucket)
+        .await
+        .context("--objstore-to.config")?;
     let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&bucket);
     let looks_there = target.fetcher(reader)?;
     let lifecycle = target.lifecycle(bucket);
@@ -120,7 +125,9 @@ async fn look(fetcher: &Fetcher) -> Result<Arc<View>> {
 /// Which blocks are to be copied.
 struct Wanted {
     resolutions: BTreeSet<i64>,
+    /// Instead of the range, if there are any.
     levels: BTreeSet<i64>,
+    level_range: RangeInclusive<i64>,
     matchers: Vec<Matcher>,
     time: TimePartition,
     ids: Vec<BlockId>,
@@ -136,10 +143,6 @@ impl Wanted {
                 args.compaction_max
             );
         }
-        let levels = match args.compaction.as_slice() {
-            [] => (args.compaction_min..=args.compaction_max).collect(),
-            levels => levels.iter().copied().collect(),
-        };
         let matchers = match args.matcher.trim() {
             "" => Vec::new(),
             text if text.starts_with('{') => Matcher::parse_selector(text).context("--matcher")?,
@@ -147,7 +150,8 @@ impl Wanted {
         };
         Ok(Self {
             resolutions: args.resolution.iter().map(|r| r.as_ms()).collect(),
-            levels,
+            levels: args.compaction.iter().copied().collect(),
+            level_range: args.compaction_min..=args.compaction_max,
             matchers,
             time: TimePartition {
                 min_time: args.min_time,
@@ -185,10 +189,14 @@ impl Wanted {
         if !self.ids.is_empty() {
             return self.ids.contains(&meta.id);
         }
-        let labels = &meta.thanos.labels;
+        let (labels, level) = (&meta.thanos.labels, meta.compaction.level);
+        let of_level = match self.levels.is_empty() {
+            true => self.level_range.contains(&level),
+            false => self.levels.contains(&level),
+        };
         self.resolutions
             .contains(&meta.thanos.downsample.resolution)
-            && self.levels.contains(&meta.compaction.level)
+            && of_level
             && self.time.keeps(meta, now_ms)
             && self
                 .matchers
@@ -270,6 +278,24 @@ fn holds(other: &Meta, meta: &Meta) -> bool {
     other.id != meta.id && alike && all()
 }
 
+/// Refuses a second bucket that is the first one: what is written to it must not show there.
+///
+/// # Errors
+/// That it is; whatever keeps one of them from answering.
+pub(super) async fn require_apart(
+    from: &Arc<dyn BucketReader>,
+    other: &Arc<dyn Bucket>,
+) -> Result<()> {
+    let key = format!("{}/{:016x}", probe::FOLDER, SystemEntropy.next_u64());
+    other.put(&key, "apart".into(), PutMode::Overwrite).await?;
+    let is_seen = from.exists(&key).await;
+    other.delete(&key).await?;
+    if is_seen? {
+        bail!("it is the bucket itself: name another one");
+    }
+    Ok(())
+}
+
 /// Copies a block, unless it is there and whole. Whether it did.
 pub(super) async fn copy(
     from: &Arc<dyn BucketReader>,
@@ -288,6 +314,9 @@ pub(super) async fn copy(
         if let Some((_, Part::Chunks(name))) = parse_key(&key) {
             paths.push(format!("{CHUNKS_DIR}/{name}"));
         }
+    }
+    if paths.len() == 1 && meta.stats.num_chunks > 0 {
+        bail!("{folder} has no segment: the block is damaged");
     }
     let copies = paths
         .iter()
@@ -315,6 +344,9 @@ async fn copy_file(
     let stated = meta.file(path).map(|file| file.size_bytes);
     if let Some(stated) = stated.filter(|stated| *stated != size) {
         bail!("{key} has {size} bytes, and meta.json says {stated}: the block is damaged");
+    }
+    if size == 0 {
+        bail!("{key} is empty: the block is damaged");
     }
     let mut file = upload.file(path)?;
     let mut at = 0;

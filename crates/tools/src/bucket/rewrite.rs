@@ -6,6 +6,7 @@
 
 mod config;
 
+use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -91,10 +92,11 @@ pub(super) async fn run(
 ) -> Result<()> {
     let rewriting = Rewriting::new(&args.to_delete, &args.to_relabel)?;
     let view = source.view(DEFAULT_TIMEOUT).await?;
-    let metas = args
-        .ids
-        .iter()
-        .map(|id| wanted(&view, *id, args.prom_blocks));
+    // Each once, however often it is named: a second time would make a second block.
+    let ids: BTreeSet<BlockId> = args.ids.iter().copied().collect();
+    let metas = ids
+        .into_iter()
+        .map(|id| wanted(&view, id, args.prom_blocks));
     let metas = metas.collect::<Result<Vec<Arc<Meta>>>>()?;
     let tasks = TaskGroup::new("rewrite");
     let folder = args.tmp_dir.clone();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use rutile_block::{BlockId, GroupKey, Meta};
+use rutile_block::{BlockId, GroupKey, MarkKind, Meta};
 use rutile_compact::Hold;
 use rutile_compact::group::Groups;
 use rutile_fetcher::{FilterChain, Scope, View};
@@ -74,8 +74,8 @@ struct Finding {
     block: BlockId,
     issue: Issue,
     message: String,
-    /// Whether another block was made of all that this one was made of.
-    is_duplicate: bool,
+    /// The block that was made of all that this one was made of.
+    kept: Option<BlockId>,
 }
 
 impl Issue {
@@ -112,7 +112,7 @@ pub(super) async fn run(
             block: *block,
             issue: Issue::IndexKnownIssues,
             message: format!("{}: {}", bad.reason, bad.message),
-            is_duplicate: false,
+            kept: None,
         });
     }
     if args.issues.contains(&Issue::IndexKnownIssues) {
@@ -166,7 +166,7 @@ async fn damaged(metas: &[&Meta], source: &Source) -> Result<Vec<Finding>> {
             block: meta.id,
             issue: Issue::IndexKnownIssues,
             message,
-            is_duplicate: false,
+            kept: None,
         }));
     }
     Ok(findings)
@@ -209,20 +209,24 @@ fn overlapping(view: &View, delete_delay: PromDuration) -> Vec<Finding> {
                 _ => Issue::OverlappedBlocks,
             },
             message: format!("{hold}, group {}", group.key),
-            is_duplicate: false,
+            kept: None,
         })
     });
     conflicts.collect()
 }
 
-/// Blocks of one group with equal sources.
+/// Blocks of one group with equal sources and times, of those that nobody has marked: a block that goes keeps nothing.
 fn duplicates(view: &View) -> Vec<Finding> {
-    let mut by_sources: BTreeMap<(GroupKey, Vec<BlockId>), Vec<BlockId>> = BTreeMap::new();
+    type Made = (GroupKey, Vec<BlockId>, (i64, i64));
+    let mut by_sources: BTreeMap<Made, Vec<BlockId>> = BTreeMap::new();
     for info in view.blocks.values() {
-        let mut sources = info.meta.compaction.sources.clone();
+        let meta = &info.meta;
+        let mut sources = meta.compaction.sources.clone();
         sources.sort_unstable();
-        let key = (info.meta.group_key(), sources);
-        by_sources.entry(key).or_default().push(info.meta.id);
+        if !sources.is_empty() && !info.marks.get(MarkKind::Deletion).is_there() {
+            let key = (meta.group_key(), sources, (meta.min_time, meta.max_time));
+            by_sources.entry(key).or_default().push(meta.id);
+        }
     }
     let duplicates = by_sources.into_values().flat_map(|blocks| {
         let first = blocks.first().copied().unwrap_or_default();
@@ -230,7 +234,7 @@ fn duplicates(view: &View) -> Vec<Finding> {
             block,
             issue: Issue::DuplicatedCompaction,
             message: format!("made of the same sources as {first}"),
-            is_duplicate: true,
+            kept: Some(first),
         })
     });
     duplicates.collect()

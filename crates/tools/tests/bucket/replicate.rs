@@ -128,6 +128,16 @@ fn what_cannot_be_copied_is_told_and_the_rest_goes_on() {
     assert!(!copied.contains(&NEWEST[0].to_owned()));
 
     tools.fails(&["replicate", "--single-run"], 1, "--objstore-to.config");
+    let itself = flag.replace("/target", "/bucket");
+    tools.fails(
+        &["replicate", "--single-run", &itself],
+        1,
+        "it is the bucket itself",
+    );
+    let all = "--compaction-max=9223372036854775807";
+    tools.fails(&["replicate", &flag, all, "--single-run"], 1, NEWEST[0]);
+    fs::write(tools.bucket().join(NEWEST[0]).join("index"), "").unwrap();
+    tools.fails(&["replicate", &flag, "--single-run"], 1, "is empty");
     let nobody = "--id=01M820PDZMK3SZGA9JJPRVBEKB";
     tools.fails(&["replicate", &flag, nobody], 1, "no block of the bucket");
     tools.fails(

@@ -4,16 +4,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use rutile_block::{BlockId, Meta, details};
+use anyhow::{Context, Result, bail};
+use rutile_block::{BlockId, MarkKind, Meta, details};
 use rutile_fetcher::View;
-use rutile_lifecycle::Lifecycle;
+use rutile_lifecycle::{Lifecycle, Standing};
 use rutile_merge::{Merged, Merger, Progress, Rules};
 use rutile_objstore::BucketReader;
 use rutile_runtime::{SystemEntropy, TaskGroup};
 
-use super::{Finding, Issue, merger};
-use crate::bucket::replicate::copy;
+use super::{Finding, Issue, differs, merger};
+use crate::bucket::replicate::{copy, require_apart};
 use crate::bucket::source::Source;
 
 /// Repairs what can be. How many findings are left.
@@ -30,8 +30,12 @@ pub(super) async fn run(
         .created("verify")
         .await
         .context("--objstore-backup.config")?;
+    let merger = merger(source, &tasks, scratch.path()).await?;
+    require_apart(&merger.bucket, &bucket)
+        .await
+        .context("--objstore-backup.config")?;
     let repair = Repair {
-        merger: merger(source, &tasks, scratch.path()).await?,
+        merger,
         backup: backup.lifecycle(bucket),
         source,
     };
@@ -65,18 +69,42 @@ impl Repair<'_> {
         let Some(info) = view.blocks.get(&finding.block) else {
             return Ok(None);
         };
+        if info.marks.get(MarkKind::Deletion).is_there() {
+            // What replaced it, if anything did, stands: its samples must not come back by a repair (BC-15).
+            return Ok(Some("it is marked for deletion already".to_owned()));
+        }
         match finding.issue {
             Issue::IndexKnownIssues => self.mend(&info.meta).await,
-            Issue::DuplicatedCompaction if finding.is_duplicate => {
+            Issue::DuplicatedCompaction => {
+                let Some(kept) = finding.kept else {
+                    return Ok(None);
+                };
+                self.require_whole(kept, view).await?;
                 self.keep_copy(&info.meta).await?;
                 // The compactor deletes it only while a block that holds its sources is whole.
                 self.mark(info.meta.id, details::OUTDATED).await?;
-                Ok(Some(
-                    "marked for deletion, another block holds its samples".to_owned(),
-                ))
+                Ok(Some(format!(
+                    "marked for deletion, {kept} holds its samples"
+                )))
             }
-            Issue::DuplicatedCompaction | Issue::OverlappedBlocks => Ok(None),
+            Issue::OverlappedBlocks => Ok(None),
         }
+    }
+
+    /// What is kept in place of others must hold all that it says, and still be wanted.
+    async fn require_whole(&self, kept: BlockId, view: &View) -> Result<()> {
+        let info = view.blocks.get(&kept).context("it is gone")?;
+        let contents = self.merger.check(&info.meta, &Arc::default()).await;
+        let contents = contents.with_context(|| {
+            format!("block {kept} would be kept, and is damaged: repair it first")
+        })?;
+        if let Some(wrong) = differs(&info.meta, contents) {
+            bail!("block {kept} would be kept: {wrong}: repair it first");
+        }
+        if self.merger.lifecycle.standing(kept).await? != Standing::Unmarked {
+            bail!("block {kept}, which would be kept, was marked or removed meanwhile");
+        }
+        Ok(())
     }
 
     /// Writes the block anew, with its chunks in order.
