@@ -381,6 +381,16 @@ impl Meta {
             .collect()
     }
 
+    /// The rewrites behind a block that is made of others: theirs, in order, each once.
+    #[must_use]
+    pub fn united_rewrites(metas: &[&Self]) -> Option<RawJson> {
+        RawJson::united(
+            metas
+                .iter()
+                .filter_map(|meta| meta.thanos.rewrites.as_ref()),
+        )
+    }
+
     fn shrink_to_fit(&mut self) {
         self.compaction.sources.shrink_to_fit();
         self.compaction.parents.shrink_to_fit();

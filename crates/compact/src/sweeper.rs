@@ -70,9 +70,13 @@ impl Compactor {
         garbage.seconds.observe(Self::seconds_since(started));
     }
 
-    /// Nothing is superseded by a block that is not whole or cannot be loaded (BC-2, BC-7).
+    /// Nothing is superseded by a block that is not whole or cannot be loaded (BC-2, BC-7), or that goes itself: it may have been marked
+    /// since the look at the bucket. *Otherwise:* it is gone soon after, and the other one is marked for the sake of nothing.
     async fn mark_outdated(&self, view: &View, outdated: Outdated) -> Result<()> {
         self.check_successor(view, outdated.winner).await?;
+        if self.lifecycle.standing(outdated.winner).await? != Standing::Unmarked {
+            return Err(Error::InputGone(outdated.winner));
+        }
         self.mark(outdated.id, details::OUTDATED).await
     }
 

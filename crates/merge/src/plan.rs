@@ -82,6 +82,8 @@ pub(crate) fn output_meta(
     meta.thanos.segment_files = (0..segments).map(segment_name).collect();
     meta.thanos.index_stats = index_stats;
     meta.thanos.extensions = extensions;
+    // The reference forgets them. *Otherwise:* what an original lost comes back with a copy of it, which nothing tells from new data.
+    meta.thanos.rewrites = Meta::united_rewrites(inputs);
     meta
 }
 

@@ -1,8 +1,10 @@
 //! The processes of a run, and who starts them again when they end.
 
 pub(crate) mod compactor;
+pub(crate) mod eraser;
 pub(crate) mod person;
 pub(crate) mod reader;
+pub(crate) mod replicator;
 pub(crate) mod thanos;
 pub(crate) mod thanos_compactor;
 pub(crate) mod uploader;

@@ -6,10 +6,10 @@
 use rutile_block::resolution;
 
 /// A set of cells, by their numbers.
-pub(crate) type Cells = u64;
+pub(crate) type Cells = u128;
 
 /// Room for the cells of one resolution.
-pub(crate) const ROOM: usize = 20;
+pub(crate) const ROOM: usize = 40;
 /// The resolutions in order of their cells, ms.
 pub(crate) const RESOLUTIONS: [i64; 3] = [
     resolution::RAW,
@@ -20,7 +20,7 @@ const SAMPLES: Cells = (1 << ROOM) - 1;
 
 /// The numbers of the cells in a set.
 pub(crate) fn cells_in(cells: Cells) -> impl Iterator<Item = usize> {
-    (0..64).filter(move |at| cells >> at & 1 == 1)
+    (0..Cells::BITS as usize).filter(move |at| cells >> at & 1 == 1)
 }
 
 /// The cells of raw samples that a set was made of.

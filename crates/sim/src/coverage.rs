@@ -4,7 +4,7 @@
 //! can reach yet stands with its reason in `docs/CONTRACT.md`.
 
 /// Number and what must be seen.
-pub const SCENARIOS: [(&str, &str); 53] = [
+pub const SCENARIOS: [(&str, &str); 57] = [
     ("S1", "an uploader crashes between two objects"),
     (
         "S2",
@@ -100,6 +100,15 @@ pub const SCENARIOS: [(&str, &str); 53] = [
         "a downsampled block cannot be read, and no raw block is left of it",
     ),
     ("S51", "retention takes a compacted block"),
+    ("S52", "a block is rewritten without some of its samples"),
+    (
+        "S53",
+        "blocks are restored from another bucket after some were rewritten",
+    ),
+    (
+        "S54",
+        "all blocks of a tenant are marked while its uploader goes on",
+    ),
     ("S55", "a reader restarts with its caches"),
     ("S56", "a shard changes hands"),
     (
@@ -108,6 +117,7 @@ pub const SCENARIOS: [(&str, &str); 53] = [
     ),
     ("S58", "what replaces blocks spans a border of time"),
     ("S61", "an uploader's clock is ahead"),
+    ("S63", "blocks are copied to another bucket"),
     ("S66", "throttling leaves looks incomplete"),
 ];
 

@@ -11,6 +11,7 @@ mod cell;
 mod cells;
 mod client;
 mod coverage;
+mod erasure;
 mod objects;
 mod oracle;
 mod profile;
@@ -22,6 +23,7 @@ mod windows;
 mod world;
 
 pub use coverage::{NEIGHBOURS, SCENARIOS};
+pub use erasure::Erasure;
 pub use oracle::Violation;
 pub use profile::{Fault, Profile};
 pub use replicas::Replicas;

@@ -17,6 +17,7 @@ use rutile_compact::Retention;
 use leases::Leases;
 use notices::Notices;
 use replicas::Contents;
+use rewrites::Rewrites;
 
 use crate::cell::{Cell, Samples, decode};
 use crate::cells::{Cells, cells_in, never_made, raised, remakeable, resolution_of, samples_in};
@@ -28,6 +29,7 @@ mod aggregates;
 mod leases;
 mod notices;
 mod replicas;
+mod rewrites;
 mod seen;
 
 /// What a process may do.
@@ -39,6 +41,12 @@ pub(crate) enum Role {
     Person,
     Thanos,
 }
+
+/// The person who rewrites blocks.
+pub(crate) const ERASER: &str = "eraser";
+
+/// Who copies blocks to another bucket, and back.
+pub(crate) const REPLICATOR: &str = "replicator";
 
 /// A rule that was broken.
 #[derive(Debug, Clone)]
@@ -61,6 +69,7 @@ pub(crate) struct Oracle {
     notices: Notices,
     leases: Leases,
     pub(crate) contents: Contents,
+    pub(crate) rewrites: Rewrites,
     /// Whether answers are of the moment, and writes take effect when they say so.
     pub(crate) is_orderly: bool,
     /// When a deletion mark was last seen to go, by block.
@@ -329,6 +338,12 @@ impl Oracle {
         let Some(meta) = objects.meta(id) else {
             return;
         };
+        if meta.compaction.sources == [id] && !self.by_source.contains_key(&id) {
+            self.on_rewritten(objects, &meta);
+            let held = self.meant_by(id);
+            self.blocks.insert(id, held);
+            return;
+        }
         let Some(cells) = self.cells_of(&meta) else {
             self.violate(
                 InvariantId::Bc13,
@@ -337,10 +352,17 @@ impl Oracle {
             return;
         };
         self.blocks.insert(id, cells);
-        if is_of_uploader(&meta) {
+        if meta.compaction.sources == [id] && cells & self.rewritten() == cells {
+            return;
+        }
+        if by == REPLICATOR {
+            self.on_restored(objects, cells);
+        } else if is_of_uploader(&meta) {
             // Its uploader still had it: nothing in the bucket could tell that it was erased.
             self.erased
                 .retain(|at, _| cells >> resolution_of(*at).0 & 1 == 0);
+        }
+        if is_of_uploader(&meta) {
             return;
         }
         if !objects.is_whole(&meta) {
@@ -391,6 +413,9 @@ impl Oracle {
         }
         let cells = self.meant_by(id);
         self.given_up |= cells;
+        if by.1 == ERASER {
+            self.on_mark_by_eraser(objects, id);
+        }
         let others = objects.committed().into_iter().filter(|other| *other != id);
         let elsewhere = others.fold(0, |all, other| all | self.held_by(other));
         let gone = cells & !elsewhere & !remakeable(elsewhere);
@@ -515,7 +540,7 @@ impl Oracle {
     /// Whether a block that somebody took an object from held what this one holds.
     fn needs_broken(&self, id: BlockId) -> bool {
         let mut broken = self.broken.iter();
-        broken.any(|other| self.held_by(*other) & self.held_by(id) != 0)
+        broken.any(|other| self.stands_for(*other) & self.held_by(id) != 0)
     }
 
     /// What must hold when faults have stopped and everything had time to come to rest.
@@ -526,7 +551,7 @@ impl Oracle {
         self.check_downsampled(objects, now_ms);
         let all: Cells = (0..self.cells.len()).fold(0, |all, at| all | 1 << at);
         let spoilt = |at: &usize| self.spoilt_ms.contains_key(&self.cells[*at].id);
-        let mut left = cells_in(all & !self.acknowledged & !self.given_up);
+        let mut left = cells_in(all & !self.acknowledged & !self.given_up & !self.rewritten());
         // Nobody may touch what carries a mark of a later version.
         if let Some(at) = left.find(|at| !spoilt(at)) {
             let id = self.cells[at].id;

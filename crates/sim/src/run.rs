@@ -6,14 +6,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId};
 use rutile_disk::MemoryDisk;
+use rutile_objstore::fake::MemoryBucket;
 use rutile_runtime::{Entropy, SeededEntropy, TaskGroup};
 
 use crate::actor::reader::Last;
 use crate::actor::uploader::Stream;
-use crate::actor::{Process, compactor, person, reader, thanos, uploader};
+use crate::actor::{Process, compactor, eraser, person, reader, replicator, thanos, uploader};
 use crate::cell::Cell;
 use crate::cells::cells_in;
-use crate::oracle::{Role, Violation};
+use crate::oracle::{ERASER, REPLICATOR, Role, Violation};
 use crate::scenario::{CALM_MS, CHAOS_MS, MINUTE, SYNC_MS, Scenario};
 use crate::world::{Counts, EPOCH_MS, World};
 
@@ -58,12 +59,13 @@ async fn play(scenario: Scenario) -> Outcome {
     }
     let streams = streams(&world);
     let tasks = TaskGroup::new("sim");
-    let lasts = start(&world, &streams, &tasks);
+    let replica = (world.scenario.replicates).then(|| world.second_bucket());
+    let lasts = start(&world, &streams, replica.as_ref(), &tasks);
     let end = world.scenario.chaos_ms + CALM_MS;
     tokio::select! {
         biased;
         () = world.broken.notified() => {}
-        () = tokio::time::sleep(Duration::from_millis(end as u64)) => settle(&world, &lasts),
+        () = tokio::time::sleep(Duration::from_millis(end as u64)) => settle(&world, &lasts, replica.as_ref()),
     }
     if tasks.panics() + world.effects.panics() > 0 {
         world.violate(InvariantId::Bc11, "a process panicked");
@@ -119,7 +121,12 @@ fn streams(world: &Arc<World>) -> Vec<Stream> {
     streams
 }
 
-fn start(world: &Arc<World>, streams: &[Stream], tasks: &TaskGroup) -> Vec<Arc<Mutex<Last>>> {
+fn start(
+    world: &Arc<World>,
+    streams: &[Stream],
+    replica: Option<&MemoryBucket>,
+    tasks: &TaskGroup,
+) -> Vec<Arc<Mutex<Last>>> {
     let scenario = &world.scenario;
     for (group, stream) in streams.iter().enumerate() {
         let twins = 1 + usize::from(scenario.twins);
@@ -156,6 +163,24 @@ fn start(world: &Arc<World>, streams: &[Stream], tasks: &TaskGroup) -> Vec<Arc<M
         let life = async move { process.supervise(|| person::run(process.clone())).await };
         drop(tasks.spawn("person", life));
     }
+    if let Some(erasure) = &scenario.erasure {
+        let process = Process::new(world, ERASER.to_owned(), Role::Person);
+        let erasure = erasure.clone();
+        let life = async move {
+            let once = || eraser::run(process.clone(), erasure.clone());
+            process.supervise(once).await;
+        };
+        drop(tasks.spawn("eraser", life));
+    }
+    if let Some(replica) = replica {
+        let process = Process::new(world, REPLICATOR.to_owned(), Role::Uploader);
+        let replica = replica.clone();
+        let life = async move {
+            let once = || replicator::run(process.clone(), replica.clone());
+            process.supervise(once).await;
+        };
+        drop(tasks.spawn("replicator", life));
+    }
     if scenario.thanos_store {
         let process = Process::new(world, "thanos-store".to_owned(), Role::Thanos);
         let life = async move { process.supervise(|| thanos::store(process.clone())).await };
@@ -185,13 +210,16 @@ fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mut
 }
 
 /// What must hold in the end.
-fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>]) {
+fn settle(world: &Arc<World>, lasts: &[Arc<Mutex<Last>>], replica: Option<&MemoryBucket>) {
     let now = world.elapsed_ms();
     let split = world.scenario.split.is_some();
     world.change(|shared| {
         let objects = &shared.objects;
         shared.oracle.at_rest(objects, world.now_ms());
         let oracle = &mut shared.oracle;
+        if let Some(replica) = replica {
+            oracle.check_replica(&replica.keys());
+        }
         let together = lasts.iter().fold(0, |all, last| all | last.lock().cells);
         for (number, last) in lasts.iter().enumerate() {
             let last = last.lock();

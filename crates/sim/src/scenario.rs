@@ -5,6 +5,7 @@ use rutile_block::Contract;
 use rutile_compact::Retention;
 use rutile_runtime::{Entropy, SeededEntropy};
 
+use crate::erasure::Erasure;
 use crate::profile::{Fault, Profile};
 use crate::replicas::Replicas;
 use crate::world::EPOCH_MS;
@@ -86,6 +87,10 @@ pub struct Scenario {
     pub same_labels: bool,
     /// How two streams that are replicas are merged, if they are.
     pub replicas: Option<Replicas>,
+    /// What somebody rewrites blocks without, if anybody does.
+    pub erasure: Option<Erasure>,
+    /// Whether all is copied to a second bucket, and back now and then.
+    pub replicates: bool,
     /// Whether one block of the first stream has an index that cannot be read.
     pub bad_block: bool,
     /// Whether readers have a caching bucket.
@@ -141,6 +146,8 @@ impl Scenario {
             thanos_compactor,
             same_labels: chance(8),
             replicas: None,
+            erasure: None,
+            replicates: false,
             bad_block: chance(8),
             caching: chance(20),
             full_disks: chance(20),
@@ -173,6 +180,12 @@ impl Scenario {
         if chance(25) && apart {
             scenario.groups = 2;
             scenario.replicas = Some(Replicas::new(&entropy));
+        }
+        // Downsampled blocks stay as they are when the block is rewritten that they were made of.
+        if chance(40) && !thanos_compactor && !scenario.retention.downsampling {
+            let (first_ms, block_ms) = (scenario.first_block_ms(), scenario.block_ms);
+            scenario.erasure = Some(Erasure::new(&entropy, first_ms, block_ms));
+            scenario.replicates = chance(40);
         }
         scenario
     }
@@ -236,6 +249,8 @@ impl Scenario {
         add(&|s| s.thanos_compactor = false);
         add(&|s| s.same_labels = false);
         add(&|s| s.replicas = None);
+        add(&|s| s.erasure = None);
+        add(&|s| s.replicates = false);
         add(&|s| {
             let replicas = s.replicas.as_mut();
             replicas

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use rutile_block::InvariantId;
+use rutile_objstore::fake::MemoryBucket;
 use rutile_runtime::{Clock, SeededEntropy, TaskGroup};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -108,6 +109,7 @@ impl World {
         shared.oracle.retention = scenario.retention;
         let replicas = scenario.replicas.as_ref();
         shared.oracle.contents.function = replicas.map(|replicas| replicas.function);
+        shared.oracle.rewrites.erasure.clone_from(&scenario.erasure);
         shared.oracle.is_orderly = scenario.profile.is_orderly();
         shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {
@@ -117,6 +119,14 @@ impl World {
             effects: TaskGroup::new("effects"),
             broken: Notify::new(),
         })
+    }
+
+    /// Another bucket, which is always well.
+    pub(crate) fn second_bucket(&self) -> MemoryBucket {
+        let clock = self
+            .actor("second bucket".to_owned(), Role::Reader, 0, (0, 0))
+            .clock;
+        MemoryBucket::new(clock)
     }
 
     /// Since the start.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rutile_blockio::{BlockEnv, HeaderBudget, IndexCache};
 use rutile_disk::{AsyncDisk, Disk};
 use rutile_fetcher::{Fetcher, FetcherConfig, FilterChain, Parts as FetcherParts, Scope};
@@ -119,6 +120,7 @@ impl Store {
             metrics,
             header_metrics,
             clock: parts.clock,
+            fresh_since: Mutex::default(),
         };
         Ok(Self {
             gateway: Arc::new(gateway),

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
+use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
 use rutile_fetcher::filter::deduplicate::sources;
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
-use rutile_fetcher::{Fetcher, FilterChain, Selection, View};
+use rutile_fetcher::{Exclusion, Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
 use rutile_runtime::{Clock, Moment};
 use tokio::time::Instant;
@@ -56,6 +57,8 @@ pub struct Syncer {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) header_metrics: Arc<HeaderMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Blocks that are too fresh by the wall's clock, and when they were first seen so.
+    pub(crate) fresh_since: Mutex<BTreeMap<BlockId, Instant>>,
 }
 
 /// What a sync did.
@@ -82,8 +85,9 @@ impl Syncer {
     /// loaded is no error: what it replaces stays served, and the next sync tries again.
     pub async fn sync(&self) -> Result<Synced> {
         let before = self.serving.load_full();
-        let served = |id| before.set.blocks.contains_key(&id);
-        let (view, selection) = self.fetcher.sync_relying(&self.chain, served).await?;
+        let relied_on = |id| before.set.blocks.contains_key(&id) || self.is_settled(id);
+        let (view, selection) = self.fetcher.sync_relying(&self.chain, relied_on).await?;
+        self.remember_fresh(&before, &view, &selection);
         let mut known: Blocks = before.set.blocks.clone();
         let replaced = self.take_replaced(&mut known, &selection).await;
         let (fresh, failed) = self.load(&view, &selection, &mut known).await;
@@ -117,6 +121,25 @@ impl Syncer {
             failed: failed.len(),
             dropped: dropped.len(),
         })
+    }
+
+    /// Whether a block was seen for as long as the consistency delay, whatever the wall's clock says: by one that is behind the
+    /// bucket's the block would be too fresh until it has caught up (BC-4).
+    fn is_settled(&self, id: BlockId) -> bool {
+        let delay_ms = self.chain.contract().consistency_delay_ms;
+        let since = self.fresh_since.lock().get(&id).copied();
+        since
+            .is_some_and(|since| since.elapsed().as_millis() >= u128::from(delay_ms.unsigned_abs()))
+    }
+
+    fn remember_fresh(&self, before: &Serving, view: &View, selection: &Selection) {
+        let mut since = self.fresh_since.lock();
+        since.retain(|id, _| view.blocks.contains_key(id) && !before.set.blocks.contains_key(id));
+        for (id, exclusion) in &selection.excluded {
+            if matches!(exclusion, Exclusion::TooFresh { .. }) {
+                since.entry(*id).or_insert_with(Instant::now);
+            }
+        }
     }
 
     /// Whether a look took no longer than looks are apart. One in the middle of which the process stood

@@ -3,8 +3,8 @@
 mod inspect;
 mod ls;
 mod mark;
-mod replicate;
-mod rewrite;
+pub mod replicate;
+pub mod rewrite;
 mod source;
 mod tidy;
 mod upload;

@@ -22,6 +22,8 @@ use rutile_server::cli::{self, Answer};
 
 use output::screen::{Screen, Style};
 
+pub use bucket::{replicate, rewrite};
+
 /// Look at a bucket of Thanos blocks, mark and upload blocks, and ask StoreAPI servers.
 #[derive(Debug, Parser)]
 #[command(name = "rutile-tools", version = cli::version_text(), max_term_width = 110)]

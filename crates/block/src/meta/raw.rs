@@ -24,6 +24,24 @@ impl RawJson {
     pub fn from_text(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
+
+    /// One array of the elements of several, in order, each once; none when they have none. What is no array has none.
+    pub(super) fn united<'a>(arrays: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let mut all: Vec<Box<RawValue>> = Vec::new();
+        for array in arrays {
+            let elements: Vec<Box<RawValue>> =
+                serde_json::from_str(array.as_str()).unwrap_or_default();
+            for element in elements {
+                if all.iter().all(|known| known.get() != element.get()) {
+                    all.push(element);
+                }
+            }
+        }
+        let text = serde_json::to_string(&all)
+            .ok()
+            .filter(|_| !all.is_empty())?;
+        Self::from_text(&text)
+    }
 }
 
 impl PartialEq for RawJson {

@@ -112,6 +112,23 @@ fn full() -> Meta {
 }
 
 #[test]
+fn what_is_made_of_rewritten_blocks_has_the_rewrites_of_all() {
+    let of = |text: &str| {
+        let mut meta = Meta::new(id());
+        meta.thanos.rewrites = RawJson::from_text(text);
+        meta
+    };
+    let (a, b) = (of("[{\"z\":1.50,\"a\":2}, 3]"), of("[3,{\"b\":[]}]"));
+    let (none, odd) = (Meta::new(id()), of("{\"sources\":[]}"));
+    let united = Meta::united_rewrites(&[&a, &none, &odd, &b]);
+    assert_eq!(
+        united,
+        RawJson::from_text("[{\"z\":1.50,\"a\":2},3,{\"b\":[]}]")
+    );
+    assert_eq!(Meta::united_rewrites(&[&none, &odd]), None);
+}
+
+#[test]
 fn every_member_is_written_in_its_place() {
     let meta = full();
     let compaction = format!(

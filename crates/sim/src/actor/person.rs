@@ -32,7 +32,7 @@ pub(crate) async fn run(process: Process) {
 
 async fn act(process: &Process, lifecycle: &Lifecycle, block: BlockId) {
     let name = process.world.lock().trace.name(block);
-    match process.roll(13) {
+    match process.roll(14) {
         0..=2 => {
             process.note(format!("marks {name} for deletion"));
             drop(lifecycle.mark_deletion(block, "by hand").await);
@@ -48,6 +48,7 @@ async fn act(process: &Process, lifecycle: &Lifecycle, block: BlockId) {
         8 => spoil_mark(process, block).await,
         9 => break_block(process, block).await,
         10 => mark_blindly(process).await,
+        11 => mark_stream(process, lifecycle, block).await,
         _ => {
             process.note(format!("excludes {name} from compaction"));
             let marked = lifecycle.mark_no_compact(block, reason::MANUAL, "");
@@ -70,6 +71,21 @@ async fn mark_blindly(process: &Process) {
             .put(&key, mark.to_json().into(), PutMode::Overwrite)
             .await,
     );
+}
+
+/// Marks all blocks with the labels of one, as who gives up a tenant does; its uploader goes on.
+async fn mark_stream(process: &Process, lifecycle: &Lifecycle, block: BlockId) {
+    let blocks: Vec<BlockId> = {
+        let shared = process.world.lock();
+        let labels = |id: BlockId| shared.objects.meta(id).map(|meta| meta.thanos.labels);
+        let all = shared.objects.committed().into_iter();
+        all.filter(|id| labels(*id) == labels(block)).collect()
+    };
+    process.note(format!("marks all blocks with the labels of {block}"));
+    process.world.reach("S54");
+    for block in blocks {
+        drop(lifecycle.mark_deletion(block, "by hand").await);
+    }
 }
 
 /// What a program that nobody knows leaves of an upload.

@@ -8,7 +8,7 @@ use rutile_dedup::Function;
 use rutile_model::Labels;
 
 use super::Oracle;
-use crate::cell::{Samples, decode, stream_of};
+use crate::cell::{Cell, Samples, decode, stream_of};
 use crate::cells::Cells;
 use crate::objects::Objects;
 use crate::replicas::{REPLICA, SCRAPE_MS};
@@ -32,6 +32,14 @@ pub(crate) struct Content {
     pub(crate) samples: Samples,
 }
 
+impl Contents {
+    /// Remembers what a block holds, by the cell that it is.
+    pub(super) fn remember_cell(&mut self, cell: &Cell) {
+        let content = content_of(&cell.meta, cell.samples.clone());
+        self.known.insert(cell.id, content);
+    }
+}
+
 impl Content {
     /// What tells its series from those of others in answers.
     pub(crate) fn stream(&self) -> String {
@@ -50,7 +58,7 @@ impl Oracle {
 
     /// Remembers what a block held when it was committed.
     pub(super) fn remember(&mut self, objects: &Objects, id: BlockId) {
-        if self.has_replicas()
+        if self.may_overlap()
             && let Some(content) = self.content(objects, id)
         {
             self.contents.known.insert(id, content);

@@ -48,6 +48,10 @@ impl Oracle {
             }
             return;
         }
+        if by.0 == Role::Uploader {
+            // A copy from another bucket.
+            return;
+        }
         let resolution = meta.thanos.downsample.resolution;
         if resolution == resolution::FIVE_MINUTES
             && self

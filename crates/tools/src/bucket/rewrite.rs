@@ -5,33 +5,34 @@
 //! is there again; or the original is compacted while it is rewritten, and lives on in the output.
 
 mod config;
+mod rewriter;
 
 use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use rutile_block::{BlockId, MarkKind, Meta};
+use rutile_block::{BlockId, Meta};
 use rutile_fetcher::View;
-use rutile_lifecycle::{HashFunc, Marked, Standing};
-use rutile_merge::{Change, Effect, Merged, Merger, Progress, Rules, Survey};
+use rutile_lifecycle::HashFunc;
+use rutile_merge::{Change, Effect, Survey};
 use rutile_runtime::{SystemEntropy, TaskGroup};
-use rutile_server::PathOrContent;
+use rutile_server::{ConfigFlag, PathOrContent};
 use serde_json::json;
 
-use super::source::{DEFAULT_TIMEOUT, Source};
+use super::source::{DEFAULT_TIMEOUT, Source, within};
 use crate::flags::{ToDeleteConfig, ToRelabelConfig};
 use crate::output::screen::Screen;
 use crate::output::table::{Column, Table};
-use config::Rewriting;
+pub use config::Rewriting;
+pub(super) use rewriter::REASON;
+pub use rewriter::{Rewriter, find};
 
 /// What labels and buffers may take, bytes.
 const MEMORY: u64 = 4 << 30;
-/// The reason of the mark that keeps an original out of compactions.
-const REASON: &str = "rewritten";
 
 /// Write blocks anew without some series or samples, or with other labels. By default only shows what would change.
 ///
@@ -90,13 +91,15 @@ pub(super) async fn run(
     screen: Screen,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let rewriting = Rewriting::new(&args.to_delete, &args.to_relabel)?;
-    let view = source.view(DEFAULT_TIMEOUT).await?;
+    let rewriting = rewriting(&args)?;
+    let fetcher = source.fetcher(source.readable().await?)?;
+    let view = within(DEFAULT_TIMEOUT, fetcher.fetch()).await??;
     // Each once, however often it is named: a second time would make a second block.
     let ids: BTreeSet<BlockId> = args.ids.iter().copied().collect();
-    let metas = ids
-        .into_iter()
-        .map(|id| wanted(&view, id, args.prom_blocks));
+    let metas = ids.iter().map(|id| {
+        let found = find(&view, *id, args.prom_blocks);
+        found.with_context(|| format!("--id={id}"))
+    });
     let metas = metas.collect::<Result<Vec<Arc<Meta>>>>()?;
     let tasks = TaskGroup::new("rewrite");
     let folder = args.tmp_dir.clone();
@@ -107,192 +110,77 @@ pub(super) async fn run(
         "SHA256" => HashFunc::Sha256,
         _ => HashFunc::None,
     };
-    let job = Job {
+    let rewriter = Rewriter {
         merger: source.merger(bucket, (&folder, MEMORY), hash, &tasks)?,
         rewriting,
-        folder,
-        args,
+        fetcher,
+        delete_blocks: args.delete_blocks,
     };
     let mut outcomes = Vec::new();
     let mut failed = None;
     for meta in &metas {
-        let before = job.made_before(&view, meta)?;
-        match job.rewrite(meta, before, source).await {
+        let new = || BlockId::generate(source.clock().now_ms(), &SystemEntropy);
+        let before = rewriter.made_before(&view, meta)?;
+        let output = before.unwrap_or_else(new);
+        let log = args.add_change_log.then(|| folder.join(output.to_string()));
+        let rewritten = async {
+            let survey = survey(&rewriter, meta, log.as_deref()).await?;
+            let effect = survey.effect();
+            let output = if args.dry_run {
+                tracing::info!(block = %meta.id, "a dry run: nothing was written; --no-dry-run does it");
+                None
+            } else {
+                rewriter
+                    .replace(meta, survey, output, before.is_some())
+                    .await?
+            };
+            Ok(Outcome {
+                block: meta.id,
+                effect,
+                output,
+            })
+        };
+        match rewritten.await {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => {
+                let error: anyhow::Error = error;
                 failed = Some(error.context(format!("rewrite block {}", meta.id)));
                 break;
             }
         }
-        tell_of_downsampled(&view, meta, &job.args.ids);
+        tell_of_downsampled(&view, meta, &ids);
     }
     if !outcomes.is_empty() {
-        show(&outcomes, job.args.output, screen, out)?;
+        show(&outcomes, args.output, screen, out)?;
     }
     failed.map_or(Ok(()), Err)
 }
 
-/// A block that may be rewritten.
-fn wanted(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
-    let Some(info) = view.blocks.get(&id) else {
-        match view.bad.get(&id) {
-            Some(bad) => bail!("--id={id}: its meta.json cannot be used: {}", bad.message),
-            None => bail!("--id={id} is no block of the bucket"),
-        }
+/// What the flags say.
+fn rewriting(args: &RewriteArgs) -> Result<Rewriting> {
+    let deletions = args.to_delete.expanded_content()?;
+    let relabels = args.to_relabel.expanded_content()?;
+    let names = (ToDeleteConfig::NAME, ToRelabelConfig::NAME);
+    Rewriting::parse(
+        (names.0, deletions.as_deref()),
+        (names.1, relabels.as_deref()),
+    )
+}
+
+/// Finds out what changes, and writes it to a change log in a folder, if there is to be one.
+async fn survey(rewriter: &Rewriter, meta: &Meta, folder: Option<&Path>) -> Result<Survey> {
+    let Some(folder) = folder else {
+        return rewriter.survey(meta, &mut |_| Ok(())).await;
     };
-    if info.marks.get(MarkKind::Deletion).is_there() {
-        bail!("--id={id} is marked for deletion: rewrite the block that holds its samples now");
-    }
-    if info.meta.thanos.labels.is_empty() && !prom_blocks {
-        bail!(
-            "--id={id} has no external labels: is it a block of Prometheus itself? Then set --prom-blocks"
-        );
-    }
-    Ok(Arc::clone(&info.meta))
-}
-
-struct Job {
-    merger: Merger,
-    rewriting: Rewriting,
-    folder: PathBuf,
-    args: RewriteArgs,
-}
-
-impl Job {
-    /// The block that an earlier run, which may have been cut off, made of this one by the same rules.
-    fn made_before(&self, view: &View, meta: &Meta) -> Result<Option<BlockId>> {
-        let record = self.rewriting.record(meta)?;
-        let made = view.blocks.values().find(|info| {
-            let other = &info.meta;
-            !info.marks.get(MarkKind::Deletion).is_there()
-                && other.group_key() == meta.group_key()
-                && (other.min_time, other.max_time) == (meta.min_time, meta.max_time)
-                && config::is_same(other.thanos.rewrites.as_ref(), &record)
-        });
-        Ok(made.map(|info| info.meta.id))
-    }
-
-    async fn rewrite(
-        &self,
-        meta: &Meta,
-        before: Option<BlockId>,
-        source: &Source,
-    ) -> Result<Outcome> {
-        let new = || BlockId::generate(source.clock().now_ms(), &SystemEntropy);
-        let output = before.unwrap_or_else(new);
-        let survey = self.survey(meta, output).await?;
-        let effect = survey.effect();
-        let mut outcome = Outcome {
-            block: meta.id,
-            effect,
-            output: None,
-        };
-        if self.args.dry_run {
-            tracing::info!(block = %meta.id, "a dry run: nothing was written; --no-dry-run does it");
-        } else if effect.is_none() {
-            tracing::info!(block = %meta.id, "nothing in it changes: it stays as it is");
-        } else if effect.is_all() {
-            self.delete_whole(meta.id).await?;
-        } else {
-            if before.is_some() {
-                tracing::info!(block = %meta.id, new = %output, "it was rewritten so before");
-            } else {
-                self.replace(meta, output, survey).await?;
-            }
-            self.finish(meta.id, output).await?;
-            outcome.output = Some(output);
-        }
-        Ok(outcome)
-    }
-
-    async fn survey(&self, meta: &Meta, output: BlockId) -> Result<Survey> {
-        let rules: &Arc<Rules> = &self.rewriting.rules;
-        let bucket = Arc::clone(&self.merger.bucket);
-        if !self.args.add_change_log {
-            return Ok(self
-                .merger
-                .survey(bucket, meta, rules, &mut |_| Ok(()))
-                .await?);
-        }
-        let folder = self.folder.join(output.to_string());
-        let path = folder.join("change.log");
-        let open = create_dir_all(&folder).and_then(|()| File::create(&path));
-        let open = open.with_context(|| format!("--tmp.dir: {}", path.display()))?;
-        let mut file = BufWriter::new(open);
-        let mut log = |change: &Change| writeln!(file, "{}", line(change));
-        let survey = self.merger.survey(bucket, meta, rules, &mut log).await?;
-        file.flush()?;
-        tracing::info!(file = %path.display(), "changelog is available");
-        Ok(survey)
-    }
-
-    /// Nothing of the block is left.
-    async fn delete_whole(&self, block: BlockId) -> Result<()> {
-        if !self.args.delete_blocks {
-            bail!(
-                "nothing would be left of it: set --delete-blocks to have it marked for deletion"
-            );
-        }
-        let details = "rewritten: nothing is left of it";
-        self.merger.lifecycle.mark_deletion(block, details).await?;
-        tracing::info!(%block, "nothing is left of it: marked for deletion");
-        Ok(())
-    }
-
-    /// Writes the new block.
-    async fn replace(&self, meta: &Meta, output: BlockId, survey: Survey) -> Result<()> {
-        let lifecycle = &self.merger.lifecycle;
-        let details = format!("rewritten into {output}, which must not be merged with it");
-        let marked = lifecycle.mark_no_compact(meta.id, REASON, &details).await?;
-        let rewrites = self.rewriting.record(meta)?;
-        let progress = Arc::new(Progress::default());
-        let rewriting = self.merger.rewrite(survey, output, rewrites, &progress);
-        let merged = rewriting.await;
-        if let Ok(Merged::Block(_)) = merged {
-            tracing::info!(block = %meta.id, new = %output, "rewritten");
-            return Ok(());
-        }
-        // Unless it may have been committed all the same.
-        if marked == Marked::Written && lifecycle.standing(output).await? == Standing::Gone {
-            lifecycle.unmark(meta.id, MarkKind::NoCompact).await?;
-        }
-        merged?;
-        bail!("nothing was left of it, which its index did not show: nothing was written");
-    }
-
-    /// The new block is there.
-    async fn finish(&self, block: BlockId, output: BlockId) -> Result<()> {
-        self.require(block, Standing::Unmarked, output).await?;
-        if self.args.delete_blocks {
-            // Not "block rewritten", by which nothing may go that a later compaction of the new block leaves without a replacement.
-            let details = format!("rewritten into {output}: what that lacks is to go");
-            let lifecycle = &self.merger.lifecycle;
-            lifecycle.mark_deletion(block, &details).await?;
-            self.require(block, Standing::Marked, output).await?;
-        } else {
-            tracing::warn!(
-                %block,
-                "it stays, and queries go on showing what was deleted: mark it for deletion when the new block is as you want it"
-            );
-        }
-        Ok(())
-    }
-
-    /// A compactor that had begun before it could see the mark may have made another block of the original: all is in that, and what
-    /// was written here must not stand beside it.
-    async fn require(&self, block: BlockId, expected: Standing, output: BlockId) -> Result<()> {
-        let lifecycle = &self.merger.lifecycle;
-        let standing = lifecycle.standing(block).await?;
-        if standing == expected {
-            return Ok(());
-        }
-        let details = format!("block {block}, which it was rewritten from, was replaced meanwhile");
-        lifecycle.mark_deletion(output, &details).await?;
-        bail!(
-            "it was compacted or marked meanwhile, so the new block {output} is marked for deletion: rewrite the block that \
-             holds its samples now"
-        );
-    }
+    let path = folder.join("change.log");
+    let open = create_dir_all(folder).and_then(|()| File::create(&path));
+    let open = open.with_context(|| format!("--tmp.dir: {}", path.display()))?;
+    let mut file = BufWriter::new(open);
+    let mut log = |change: &Change| writeln!(file, "{}", line(change));
+    let survey = rewriter.survey(meta, &mut log).await?;
+    file.flush()?;
+    tracing::info!(file = %path.display(), "changelog is available");
+    Ok(survey)
 }
 
 /// As the reference's change log has it.
@@ -312,7 +200,7 @@ fn line(change: &Change) -> String {
 }
 
 /// Downsampled blocks keep what was deleted from the block that they were made of.
-fn tell_of_downsampled(view: &View, meta: &Meta, rewritten: &[BlockId]) {
+fn tell_of_downsampled(view: &View, meta: &Meta, rewritten: &BTreeSet<BlockId>) {
     let of_same = view.blocks.values().map(|info| &info.meta).filter(|other| {
         other.thanos.labels == meta.thanos.labels
             && other.thanos.downsample.resolution > meta.thanos.downsample.resolution

@@ -70,6 +70,66 @@ fn only_what_is_asked_for_is_copied() {
     );
 }
 
+/// What was deleted from a bucket does not come back with what is restored from its replica: not from the original of a block that was
+/// rewritten, when that is gone, nor when what was written went into a larger block (S53).
+#[tokio::test]
+async fn bc_15_nothing_is_restored_that_was_deleted_by_rewriting() {
+    let tools = Tools::on_two_hour_blocks();
+    let (folder, _) = target(&tools);
+    told(&replicate(&tools, &[]), 30, 0);
+    let first = ids(&tools.bucket()).remove(0);
+    let id = format!("--id={first}");
+    let what = "--rewrite.to-delete-config=[{matchers: http_requests_0_total}]";
+    tools.ok(&[
+        "rewrite",
+        &id,
+        what,
+        "--no-dry-run",
+        "--delete-blocks",
+        "--tmp.dir=tmp",
+    ]);
+    fs::remove_dir_all(tools.bucket().join(&first)).unwrap();
+    let restore = |more: &[&str]| {
+        let from = format!(
+            "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+            folder.display()
+        );
+        let to = format!(
+            "--objstore-to.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+            tools.bucket().display()
+        );
+        let args = [&["replicate", "--single-run", &from, &to][..], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_rutile-tools"))
+            .arg("bucket")
+            .args(args)
+            .output();
+        let output = output.unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let nothing = "copied=0 already_there=29 failed=0 rewritten_there=1";
+    let (code, err) = restore(&[]);
+    assert!(code == Some(0) && err.contains(nothing), "{err}");
+    let (code, err) = restore(&["--id", &first]);
+    assert!(
+        code == Some(1) && err.contains("would bring back what was deleted"),
+        "{err}"
+    );
+
+    super::rewrite::compact(&tools.bucket()).await;
+    for block in block_dirs(&tools.bucket()) {
+        if block.join("deletion-mark.json").try_exists().unwrap() {
+            fs::remove_dir_all(block).unwrap();
+        }
+    }
+    let before = ids(&tools.bucket());
+    let (code, err) = restore(&[]);
+    assert!(code == Some(0) && err.contains(nothing), "{err}");
+    assert_eq!(ids(&tools.bucket()), before);
+}
+
 /// Whoever erased a block from the copy does not get it back (BC-15).
 #[test]
 fn bc_15_what_is_marked_there_is_not_copied_again() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rutile_block::Contract;
+use rutile_block::{BlockId, Contract};
 use rutile_compact::{CompactConfig, Compactor, Parts, Planner, Retention};
 use rutile_dedup::Function;
 use rutile_disk::MemoryDisk;
@@ -367,8 +367,61 @@ async fn bc_15_p18_what_was_deleted_does_not_come_back_by_a_compaction() {
     }
 }
 
+/// What would be left of it elsewhere: in what it was compacted into, or in what was compacted into it, before a compactor marks that.
+#[test]
+fn bc_15_what_another_block_holds_too_is_not_rewritten() {
+    let tools = Tools::on_raw();
+    let mut sources: Vec<BlockId> = meta(&tools, EIGHT_HOURS)["compaction"]["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap().parse().unwrap())
+        .collect();
+    let source = sources.pop().unwrap().to_string();
+    let what = format!("--rewrite.to-delete-config=[{{matchers: {NAME}}}]");
+    for block in [&source, EIGHT_HOURS] {
+        // The newest eight hours were compacted into nothing.
+        let mark = tools.bucket().join(block).join("deletion-mark.json");
+        let _absent = fs::remove_file(mark).is_err();
+    }
+    let fails = |block: &str, words: &str| {
+        let id = format!("--id={block}");
+        tools.fails(&["rewrite", &id, &what, "--tmp.dir=tmp"], 1, words);
+    };
+    fails(
+        &source,
+        &format!("block {EIGHT_HOURS} holds its samples too"),
+    );
+    fails(
+        EIGHT_HOURS,
+        &format!("block {source}, which went into it, would count again"),
+    );
+}
+
+/// It went into a larger block, which tells of it, before its original was deleted.
+#[tokio::test]
+async fn bc_15_what_was_rewritten_and_compacted_is_not_rewritten_again() {
+    let tools = Tools::on_two_hour_blocks();
+    let first = ids(&tools.bucket()).remove(0);
+    let what = format!("--rewrite.to-delete-config=[{{matchers: {NAME}}}]");
+    let id = format!("--id={first}");
+    let args = ["rewrite", &id, &what, "--no-dry-run", "--tmp.dir=tmp"];
+    tools.ok(&args);
+    compact(&tools.bucket()).await;
+    tools.fails(
+        &args,
+        1,
+        "it was rewritten before, and the result went into block",
+    );
+}
+
+fn meta(tools: &Tools, block: &str) -> Value {
+    let meta = fs::read(tools.bucket().join(block).join("meta.json")).unwrap();
+    serde_json::from_slice(&meta).unwrap()
+}
+
 /// A compactor with vertical compaction, until nothing is left to do.
-async fn compact(bucket: &Path) {
+pub(super) async fn compact(bucket: &Path) {
     let clock = Arc::new(SystemClock);
     let context = OpenContext {
         clock: Arc::<SystemClock>::clone(&clock),

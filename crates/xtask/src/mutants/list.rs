@@ -213,4 +213,25 @@ pub(super) const MUTANTS: [Mutant; 30] = [
         to: "self.merge_with(&mut buffers, pieces.get(..1).unwrap_or(pieces), out);",
         profile: "strong",
     },
+    Mutant {
+        name: "a rewritten block is restored",
+        file: "crates/tools/src/bucket/replicate/replicator.rs",
+        from: "let rewritten = held.rewritten(&meta);",
+        to: "let rewritten = held.rewritten(&meta).filter(|_| false);",
+        profile: "strong",
+    },
+    Mutant {
+        name: "what is rewritten keeps what is to go",
+        file: "crates/merge/src/edit/rules.rs",
+        from: "some => intervals.extend_from_slice(some),",
+        to: "some => intervals.extend_from_slice(some.get(1..).unwrap_or(some)),",
+        profile: "strong",
+    },
+    Mutant {
+        name: "an original is marked before its new block is whole",
+        file: "crates/tools/src/bucket/rewrite/rewriter.rs",
+        from: "            self.write(meta, output, survey).await?;",
+        to: "            let details = format!(\"rewritten into {output}\");\n            self.merger.lifecycle.mark_deletion(meta.id, &details).await?;\n            self.write(meta, output, survey).await?;",
+        profile: "strong",
+    },
 ];

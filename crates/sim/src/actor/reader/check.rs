@@ -77,7 +77,7 @@ pub(super) fn check_answer(
         check_doubles(process, (oracle, objects), answer);
         let held = answer.blocks.iter().map(|id| oracle.held_by(*id));
         let all = held.fold(0, |all, cells| all | cells);
-        let content = match oracle.has_replicas() {
+        let content = match oracle.may_overlap() {
             true => check_replicas(oracle, objects, answer),
             false => check_content(oracle, question, answer, all),
         };
@@ -106,9 +106,9 @@ pub(super) fn check_answer(
         }
         if let Some(at) = cells_in(gone & !elsewhere).next() {
             let (name, id) = (&process.actor.name, oracle.name(at));
-            let asked = question.max_resolution;
+            let (asked, blocks) = (question.max_resolution, oracle.describe(&answer.blocks));
             let what = format!(
-                "monotonic coverage: {name}, asked for {asked} ms, does not say that it lacks {id}, which it had"
+                "monotonic coverage: {name}, asked for {asked} ms, does not say that it lacks {id}, which it had: {blocks}"
             );
             oracle.violate(InvariantId::Bc7, what);
         }
@@ -145,7 +145,7 @@ fn check_doubles(process: &Process, (oracle, objects): (&mut Oracle, &Objects), 
         // Until they go, replicas stand beside what was made of them: their labels keep them apart.
         let mut twice = twice.filter(|(other, _)| {
             let (a, b) = (answer.blocks[at], answer.blocks[*other]);
-            !oracle.has_replicas() || oracle.is_one_stream(objects, a, b)
+            !oracle.may_overlap() || oracle.is_one_stream(objects, a, b)
         });
         if let Some((other, _)) = twice.next() {
             let (a, b) = (answer.blocks[at], answer.blocks[other]);
@@ -153,7 +153,7 @@ fn check_doubles(process: &Process, (oracle, objects): (&mut Oracle, &Objects), 
             oracle.violate(InvariantId::Bc8, what);
         }
     }
-    if oracle.has_replicas() {
+    if oracle.may_overlap() {
         // What blocks that overlap hold may be there as often: `check_replicas` counts.
         return;
     }

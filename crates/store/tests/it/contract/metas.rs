@@ -1,6 +1,7 @@
 //! Metadata: missing, damaged, unreadable for now, replaced, from a clock that is ahead, many.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rutile_block::{BlockId, Contract, Meta, UploadTime, index_key, meta_key};
 use rutile_cache::{IndexItem, MemoryConfig, MemoryIndexCache};
@@ -157,6 +158,27 @@ async fn bc_04_a_fresh_block_waits_for_the_consistency_delay() {
     world.fixture.clock.advance(HOUR);
     world.sync().await;
     world.check(&SOURCES, "all").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bc_04_a_clock_that_is_behind_hides_a_block_for_no_longer_than_the_delay() {
+    let contract = Contract {
+        consistency_delay_ms: HOUR,
+        ..Contract::default()
+    };
+    let world = World::with(Settings {
+        contract,
+        ..Settings::default()
+    });
+    world.add_all(&SOURCES);
+    // As by a clock that goes again when it has stood for days.
+    world.fixture.clock.advance(-48 * HOUR);
+    assert_eq!(world.sync().await.served, 0);
+    tokio::time::advance(Duration::from_mins(59)).await;
+    assert_eq!(world.sync().await.served, 0);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    world.sync().await;
+    world.check(&SOURCES, "seen for an hour").await;
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use rutile_block::{BlockId, Meta, RawJson};
 use rutile_merge::{Deletion, Rules};
 use rutile_model::config::parse_yaml;
 use rutile_model::{MatchOp, Matcher, RelabelConfig};
-use rutile_server::{ConfigFlag, PathOrContent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The rules, and what is recorded of them.
-pub(super) struct Rewriting {
+/// What is to change, and what is recorded of it.
+#[derive(Debug)]
+pub struct Rewriting {
     pub(super) rules: Arc<Rules>,
     deletions: Vec<Value>,
     relabels: Vec<RelabelRecord>,
@@ -62,33 +62,33 @@ fn match_all() -> String {
 }
 
 impl Rewriting {
-    pub(super) fn new<D: ConfigFlag, R: ConfigFlag>(
-        to_delete: &PathOrContent<D>,
-        to_relabel: &PathOrContent<R>,
+    /// Of two YAML files, each behind the name of its flag; one at least.
+    ///
+    /// # Errors
+    /// What is wrong with a file, and that nothing is to change.
+    pub fn parse(
+        (delete_flag, to_delete): (&str, Option<&str>),
+        (relabel_flag, to_relabel): (&str, Option<&str>),
     ) -> Result<Self> {
         let mut rules = Rules::default();
         let (mut deletions, mut relabels) = (Vec::new(), Vec::new());
-        if let Some(yaml) = to_delete.expanded_content()? {
-            let requests: Vec<DeletionRequest> =
-                parse_yaml(&yaml).with_context(|| format!("--{}", D::NAME))?;
+        if let Some(yaml) = to_delete {
+            let context = || format!("--{delete_flag}");
+            let requests: Vec<DeletionRequest> = parse_yaml(yaml).with_context(context)?;
             for request in &requests {
-                let deletion = request
-                    .deletion()
-                    .with_context(|| format!("--{}", D::NAME))?;
+                let deletion = request.deletion().with_context(context)?;
                 deletions.push(request.record(&deletion));
                 rules.deletions.push(deletion);
             }
         }
-        if let Some(yaml) = to_relabel.expanded_content()? {
-            rules.relabel = parse_yaml::<Vec<RelabelConfig>>(&yaml)
-                .with_context(|| format!("--{}", R::NAME))?;
-            relabels = parse_yaml(&yaml).with_context(|| format!("--{}", R::NAME))?;
+        if let Some(yaml) = to_relabel {
+            let context = || format!("--{relabel_flag}");
+            rules.relabel = parse_yaml::<Vec<RelabelConfig>>(yaml).with_context(context)?;
+            relabels = parse_yaml(yaml).with_context(context)?;
         }
         if rules.deletions.is_empty() && rules.relabel.is_empty() {
             bail!(
-                "nothing is to change: say what to delete with --{} or what to relabel with --{}",
-                D::NAME,
-                R::NAME
+                "nothing is to change: say what to delete with --{delete_flag} or what to relabel with --{relabel_flag}"
             );
         }
         Ok(Self {
