@@ -582,10 +582,13 @@ impl Oracle {
             if self.spoilt_ms.contains_key(&id) || self.needs_broken(id) {
                 return false;
             }
-            let marked = marked_ms(objects, id).is_some_and(|ms| ms <= due_ms);
+            let marked_ms = marked_ms(objects, id);
+            let marked = marked_ms.is_some_and(|ms| ms <= due_ms);
+            // Its deletion may have begun a moment ago.
+            let is_going = marked_ms.is_some_and(|ms| ms > due_ms);
             // A mark that cannot be read, of which the reason is gone, is told of and stays.
             let idle = mark_of(objects, id).is_none() && !self.is_replaced(objects, id);
-            objects.now(&meta_key(id)).is_none() || (marked && !idle)
+            (objects.now(&meta_key(id)).is_none() && !is_going) || (marked && !idle)
         });
         if let Some(odd) = odd {
             self.violate(InvariantId::Bc16, format!("garbage: {odd} is left"));

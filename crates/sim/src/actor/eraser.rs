@@ -81,6 +81,10 @@ async fn rewrite(
         oracle.begins_to_rewrite(objects, block);
     }
     let survey = rewriter.survey(&meta, &mut |_| Ok(())).await?;
+    if survey.effect().is_none() {
+        let world = &process.world;
+        world.change(|shared| shared.oracle.told_of_no_change(block));
+    }
     let new = || BlockId::generate(process.clock().now_ms(), &*process.entropy());
     let output = before.unwrap_or_else(new);
     let there = before.is_some();

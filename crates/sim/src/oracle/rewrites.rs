@@ -68,6 +68,14 @@ impl Oracle {
         }
     }
 
+    /// Who rewrites blocks is told that one stays as it is.
+    pub(crate) fn told_of_no_change(&mut self, block: BlockId) {
+        if self.rewrites.begun.contains_key(&block) {
+            let what = format!("{block} is said to hold nothing that is to go");
+            self.violate(InvariantId::Bc15, what);
+        }
+    }
+
     /// Holds a block that was rewritten against the one that it was made of.
     pub(super) fn on_rewritten(&mut self, objects: &Objects, meta: &Meta) {
         let body = |key: &str| objects.now(key).map(|(body, _)| body);

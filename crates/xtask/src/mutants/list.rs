@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub(super) const MUTANTS: [Mutant; 30] = [
+pub(super) const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "the delete delay is ignored",
         file: "crates/block/src/contract.rs",
