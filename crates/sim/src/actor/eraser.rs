@@ -58,7 +58,7 @@ pub(crate) async fn run(process: Process, erasure: Erasure) {
         }
         let block = blocks[process.roll(blocks.len() as u64) as usize];
         rewriter.delete_blocks = process.roll(6) != 0;
-        if let Err(error) = rewrite(&process, &rewriter, block).await {
+        if let Err(error) = Box::pin(rewrite(&process, &rewriter, block)).await {
             process.note(format!("does not rewrite {block}: {error:#}"));
         }
     }

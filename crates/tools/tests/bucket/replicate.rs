@@ -118,7 +118,7 @@ async fn bc_15_nothing_is_restored_that_was_deleted_by_rewriting() {
         "{err}"
     );
 
-    super::rewrite::compact(&tools.bucket()).await;
+    rewrite::compact(&tools.bucket()).await;
     for block in block_dirs(&tools.bucket()) {
         if block.join("deletion-mark.json").try_exists().unwrap() {
             fs::remove_dir_all(block).unwrap();
