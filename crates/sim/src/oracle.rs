@@ -303,6 +303,10 @@ impl Oracle {
                         format!("{key} was replaced by another one"),
                     );
                 }
+                if by.1 == REPLICATOR {
+                    let cells = self.meant_by(id);
+                    self.on_restored(objects, cells);
+                }
                 self.saw_commit(objects, by, id, now_ms);
                 self.on_commit(objects, by.1, id, now_ms);
             }
@@ -355,9 +359,7 @@ impl Oracle {
         if meta.compaction.sources == [id] && cells & self.rewritten() == cells {
             return;
         }
-        if by == REPLICATOR {
-            self.on_restored(objects, cells);
-        } else if is_of_uploader(&meta) {
+        if by != REPLICATOR && is_of_uploader(&meta) {
             // Its uploader still had it: nothing in the bucket could tell that it was erased.
             self.erased
                 .retain(|at, _| cells >> resolution_of(*at).0 & 1 == 0);

@@ -88,13 +88,15 @@ async fn rewrite(
     let new = || BlockId::generate(process.clock().now_ms(), &*process.entropy());
     let output = before.unwrap_or_else(new);
     let there = before.is_some();
-    if let Some(output) = rewriter.replace(&meta, survey, output, there).await? {
-        process.note(format!("is told that {block} was rewritten into {output}"));
-        if rewriter.delete_blocks {
-            process.world.change(|shared| {
-                shared.oracle.told_of_rewrite(&shared.objects, block);
-            });
-        }
+    let is_change = !survey.effect().is_none();
+    let made = rewriter.replace(&meta, survey, output, there).await?;
+    if is_change {
+        process.note(format!("is told that {block} was rewritten: {made:?}"));
+    }
+    if is_change && rewriter.delete_blocks {
+        process.world.change(|shared| {
+            shared.oracle.told_of_rewrite(&shared.objects, block);
+        });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rutile_block::{BlockId, InvariantId, META_FILE, Meta, chunk_key, index_key, parse_entry};
 
-use super::{Oracle, marked_ms};
+use super::{Oracle, mark_of, marked_ms};
 use crate::cell::{Cell, decode};
 use crate::cells::{Cells, cells_in};
 use crate::erasure::Erasure;
@@ -63,7 +63,8 @@ impl Oracle {
         }
         let (labels, times) = (meta.thanos.labels, meta.min_time..meta.max_time);
         if !left.is_empty() {
-            let left = Cell::written(block, labels, times, left);
+            let mut left = Cell::written(block, labels, times, left);
+            left.meta.compaction.sources = meta.compaction.sources;
             self.rewrites.begun.insert(block, left);
         }
     }
@@ -82,11 +83,15 @@ impl Oracle {
         let files = body(&index_key(meta.id)).zip(body(&chunk_key(meta.id, 1)));
         let whole = files.filter(|_| objects.is_whole(meta));
         let found = whole.and_then(|(index, chunks)| decode(index, chunks).ok());
+        let named = meta.rewritten_sources();
         let of_it = |cell: &Cell| {
             let times = (cell.meta.min_time, cell.meta.max_time);
             let holds = found.as_ref().is_none_or(|found| *found == cell.samples);
+            let mut sources = cell.meta.compaction.sources.iter();
+            let names_it = sources.all(|source| named.contains(source));
             times == (meta.min_time, meta.max_time)
                 && cell.meta.thanos.labels == meta.thanos.labels
+                && names_it
                 && holds
         };
         let begun = self.rewrites.begun.iter();
@@ -115,9 +120,9 @@ impl Oracle {
             let kept = others.fold(0, |all, other| all | self.held_by(*other))
                 & self.acknowledged
                 & !self.given_up;
-            let is_replaced =
-                self.rewrites.replaced.contains(original) && !self.is_held(objects, *original);
-            if is_replaced && kept == 0 && marked_ms(objects, *original).is_some() {
+            let is_replaced = self.rewrites.replaced.contains(original);
+            let goes = mark_of(objects, *original).is_some_and(|mark| !mark.needs_successor());
+            if is_replaced && goes && kept == 0 {
                 let what = format!(
                     "{id} was given up, and nothing else holds what is to stay of {original}"
                 );

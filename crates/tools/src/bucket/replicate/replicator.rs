@@ -88,7 +88,8 @@ impl Replicator {
                 continue;
             }
             let rewritten = held.rewritten(&meta);
-            if let Some(new) = rewritten.filter(|_| !is_kept(&view, meta.id)) {
+            let stays = is_there(&there, meta.id) || is_kept(&view, meta.id);
+            if let Some(new) = rewritten.filter(|_| !stays) {
                 round.rewritten += 1;
                 if ids.contains(&meta.id) {
                     round.failed.push(anyhow!(
@@ -122,6 +123,12 @@ impl Replicator {
 
 async fn look(fetcher: &Fetcher) -> Result<Arc<View>> {
     Ok(within(DEFAULT_TIMEOUT, fetcher.fetch()).await??)
+}
+
+/// Whether a bucket has a block that is not to go.
+fn is_there(view: &View, id: BlockId) -> bool {
+    let info = view.blocks.get(&id);
+    info.is_some_and(|info| !info.marks.get(MarkKind::Deletion).is_there())
 }
 
 /// Whether a block was rewritten in its own bucket, and stays there all the same.

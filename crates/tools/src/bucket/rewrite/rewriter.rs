@@ -133,7 +133,7 @@ impl Rewriter {
             return Ok(None);
         }
         if effect.is_all() {
-            self.delete_whole(meta.id).await?;
+            self.delete_whole(meta).await?;
             return Ok(None);
         }
         if is_there {
@@ -148,14 +148,19 @@ impl Rewriter {
     }
 
     /// Nothing of the block is left.
-    async fn delete_whole(&self, block: BlockId) -> Result<()> {
+    async fn delete_whole(&self, meta: &Meta) -> Result<()> {
         if !self.delete_blocks {
             bail!(
                 "nothing would be left of it: set --delete-blocks to have it marked for deletion"
             );
         }
+        let (lifecycle, block) = (&self.merger.lifecycle, meta.id);
         let details = "rewritten: nothing is left of it";
-        self.merger.lifecycle.mark_deletion(block, details).await?;
+        lifecycle.mark_deletion(block, details).await?;
+        if let Some(holder) = self.compacted_into(meta).await? {
+            lifecycle.unmark(block, MarkKind::Deletion).await?;
+            bail!("it was compacted meanwhile: rewrite block {holder}");
+        }
         tracing::info!(%block, "nothing is left of it: marked for deletion");
         Ok(())
     }
@@ -208,14 +213,26 @@ impl Rewriter {
         if lifecycle.standing(block).await? == Standing::Replaced {
             return self.take_back(block, output, None).await;
         }
-        // What is committed after the mark is taken back by its compactor (BC-15); what was committed before is to be seen here.
+        let Some(holder) = self.compacted_into(meta).await? else {
+            return Ok(());
+        };
+        // First that. *Otherwise:* its compactor, which looks at its inputs again, takes that block back because of this mark, and
+        // nothing holds what is to stay.
+        lifecycle.unmark(block, MarkKind::Deletion).await?;
+        self.take_back(block, output, Some(holder)).await
+    }
+
+    /// A block that was made of a marked one before it was marked, and that stays: what is committed after the mark is taken
+    /// back by its compactor (BC-15).
+    async fn compacted_into(&self, meta: &Meta) -> Result<Option<BlockId>> {
         let view = self.fetcher.fetch().await.with_context(|| {
-            format!("block {output} is there, and {block} is marked; whether that was compacted meanwhile is not known: see bucket inspect")
+            format!(
+                "block {} is marked; whether it was compacted before that is not known: see bucket inspect",
+                meta.id
+            )
         })?;
-        match unmarked(&view).find(|other| holds(other, meta)) {
-            Some(other) => self.take_back(block, output, Some(other.id)).await,
-            None => Ok(()),
-        }
+        let holder = unmarked(&view).find(|other| holds(other, meta));
+        Ok(holder.map(|holder| holder.id))
     }
 
     /// Gives up the new block, for another one holds all that the original does.
