@@ -26,7 +26,7 @@ pub enum Error {
     Incomplete(usize),
     /// Somebody marked or removed an input between the look at the bucket and the merge, or during
     /// the merge.
-    #[error("input {0} was marked for deletion or removed meanwhile")]
+    #[error("block {0} was marked for deletion or removed meanwhile")]
     InputGone(BlockId),
     /// Another compactor may be at the same work by now: this one stood still, or could not reach the bucket.
     #[error("the lease of {0} is lost: another compactor goes on with it")]

@@ -102,10 +102,6 @@ pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
             rewritten_there = round.rewritten,
             "replicated"
         );
-        if round.is_cut_short && round.failed.is_empty() {
-            // What is left is looked at anew.
-            continue;
-        }
         let first = round.failed.into_iter().next();
         match first {
             None if args.single_run || !args.ids.is_empty() => return Ok(()),

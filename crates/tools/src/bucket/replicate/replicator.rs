@@ -53,21 +53,17 @@ pub struct Round {
     pub there: usize,
     /// Blocks of which some samples were deleted there, by rewriting.
     pub rewritten: usize,
-    /// Whether some are left for the next round.
-    pub is_cut_short: bool,
     /// What kept blocks from being copied.
     pub failed: Vec<anyhow::Error>,
 }
 
 impl Replicator {
-    /// Copies what is wanted and not there, oldest first; the rest waits for the next round when that takes long.
+    /// Copies what is wanted and not there, oldest first.
     ///
     /// # Errors
     /// What keeps one of the buckets from being looked at. What concerns a block is in the round.
     pub async fn round(&self) -> Result<Round> {
-        let began = Instant::now();
         let view = look(&self.looks).await?;
-        let there = look(&self.looks_there).await?;
         let mut round = Round::default();
         for (id, bad) in &view.bad {
             tracing::warn!(block = %id, reason = %bad.reason, "it is damaged, and is not copied");
@@ -77,18 +73,18 @@ impl Replicator {
             let error = anyhow!("--id={missing} is no block of the bucket");
             round.failed.push(error);
         }
-        let mut held = Held::default();
-        for info in there.blocks.values() {
-            held.add(&info.meta);
-        }
+        let mut there = self.target().await?;
         for meta in self.wanted.of(&view, self.clock.now_ms()) {
-            if let Some(holder) = held.holder(&meta) {
+            if there.at.elapsed() > LOOK_AGE {
+                there = self.target().await?;
+            }
+            if let Some(holder) = there.holder(&meta) {
                 tracing::debug!(block = %meta.id, holder = %holder.id, "the target holds its samples");
                 round.there += 1;
                 continue;
             }
-            let rewritten = held.rewritten(&meta);
-            let stays = is_there(&there, meta.id) || is_kept(&view, meta.id);
+            let rewritten = there.rewritten(&meta);
+            let stays = there.has(meta.id) || is_kept(&view, meta.id);
             if let Some(new) = rewritten.filter(|_| !stays) {
                 round.rewritten += 1;
                 if ids.contains(&meta.id) {
@@ -100,15 +96,11 @@ impl Replicator {
                 tracing::debug!(block = %meta.id, rewritten = %new, "some of its samples were deleted there: it is not copied");
                 continue;
             }
-            if began.elapsed() > LOOK_AGE {
-                round.is_cut_short = true;
-                break;
-            }
             match copy(&self.from, &self.lifecycle, &meta).await {
                 Ok(true) => {
                     tracing::info!(block = %meta.id, "copied");
                     round.copied += 1;
-                    held.add(&meta);
+                    there.add(&meta);
                 }
                 Ok(false) => round.there += 1,
                 Err(error) => {
@@ -119,16 +111,25 @@ impl Replicator {
         }
         Ok(round)
     }
+
+    async fn target(&self) -> Result<Target> {
+        let at = Instant::now();
+        let view = look(&self.looks_there).await?;
+        let mut target = Target {
+            at,
+            view: Arc::clone(&view),
+            by_source: BTreeMap::new(),
+            rewritten: BTreeMap::new(),
+        };
+        for info in view.blocks.values() {
+            target.add(&info.meta);
+        }
+        Ok(target)
+    }
 }
 
 async fn look(fetcher: &Fetcher) -> Result<Arc<View>> {
     Ok(within(DEFAULT_TIMEOUT, fetcher.fetch()).await??)
-}
-
-/// Whether a bucket has a block that is not to go.
-fn is_there(view: &View, id: BlockId) -> bool {
-    let info = view.blocks.get(&id);
-    info.is_some_and(|info| !info.marks.get(MarkKind::Deletion).is_there())
 }
 
 /// Whether a block was rewritten in its own bucket, and stays there all the same.
@@ -143,16 +144,24 @@ fn is_kept(view: &View, id: BlockId) -> bool {
     matches!(mark, Some(Mark::NoCompact(mark)) if mark.reason == rewrite::REASON)
 }
 
-/// The blocks of the target.
-#[derive(Default)]
-struct Held {
-    /// By each source that they were made of.
+/// A look at the target.
+struct Target {
+    /// When it began.
+    at: Instant,
+    view: Arc<View>,
+    /// The blocks by each source that they were made of, with those that were copied since.
     by_source: BTreeMap<BlockId, Vec<Arc<Meta>>>,
     /// By each source of what they were rewritten from, and their resolutions, ms.
     rewritten: BTreeMap<(BlockId, i64), BlockId>,
 }
 
-impl Held {
+impl Target {
+    /// Whether it has a block that is not to go.
+    fn has(&self, id: BlockId) -> bool {
+        let info = self.view.blocks.get(&id);
+        info.is_some_and(|info| !info.marks.get(MarkKind::Deletion).is_there())
+    }
+
     fn add(&mut self, meta: &Arc<Meta>) {
         for source in &meta.compaction.sources {
             let of_source = self.by_source.entry(*source);
