@@ -1,6 +1,7 @@
 //! `rutile-tools bucket`: the blocks of a bucket.
 
 mod inspect;
+mod listener;
 mod ls;
 mod mark;
 pub mod replicate;

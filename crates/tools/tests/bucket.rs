@@ -419,7 +419,12 @@ fn downsample_makes_what_is_due() {
     let made = "01M820Q9TTYVEY9S7VQHAQVG39";
     let blocks = || block_dirs(&tools.bucket()).len();
     let before = blocks();
-    let flags = ["downsample", "--wait-interval=0s", "--consistency-delay=0s"];
+    let flags = [
+        "downsample",
+        "--http-address=127.0.0.1:0",
+        "--wait-interval=0s",
+        "--consistency-delay=0s",
+    ];
     tools.ok(&flags);
     assert_eq!(blocks(), before, "it is there already");
     fs::remove_dir_all(tools.bucket().join(made)).unwrap();

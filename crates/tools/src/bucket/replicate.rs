@@ -4,11 +4,12 @@
 //! (BC-2, BC-6, BC-15). What a block of the target holds already is not copied: its compactor may have merged what was copied before.
 //! *Otherwise:* it merges and deletes copies, and they are copied again, for ever.
 
+mod metrics;
 mod replicator;
 mod wanted;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -16,16 +17,20 @@ use rutile_block::BlockId;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_model::{GoDuration, Matcher, TimeOrDuration};
 use rutile_objstore::{Bucket, BucketReader, PutMode, probe};
-use rutile_runtime::{Entropy, SystemEntropy};
-use rutile_server::PathOrContent;
+use rutile_runtime::{Entropy, Ledger, SystemEntropy, TaskGroup};
+use rutile_server::{HttpArgs, PathOrContent};
 
+use super::listener::listen;
 use super::source::Source;
 use crate::flags::ToConfig;
+use metrics::Metrics;
 
 pub(super) use replicator::copy;
 pub use replicator::{Replicator, Round};
 pub use wanted::Wanted;
 
+/// What is known as the memory of the process, bytes: pieces of a few files.
+const MEMORY: u64 = 1 << 30;
 /// Time between two rounds.
 const INTERVAL: Duration = Duration::from_mins(1);
 
@@ -64,12 +69,20 @@ pub(crate) struct ReplicateArgs {
     /// Leave out blocks that are marked for deletion.
     #[arg(long)]
     ignore_marked_for_deletion: bool,
+    #[command(flatten)]
+    http: HttpArgs,
 }
 
 pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
     let wanted = wanted(&args)?;
     let to = args.to.content()?.unwrap_or_default();
-    let target = source.beside(to);
+    let tasks = TaskGroup::new("replicate");
+    let registry = listen(&args.http, "replicate", Ledger::new(MEMORY), &tasks).await?;
+    let metrics = Metrics::new(&registry);
+    let source = &source.measured(registry.with_label("replicate", "from"));
+    let target = source
+        .beside(to)
+        .measured(registry.with_label("replicate", "to"));
     let from = source.readable().await?;
     let looks = source.fetcher(Arc::clone(&from))?;
     let bucket = target
@@ -90,10 +103,12 @@ pub(super) async fn run(args: ReplicateArgs, source: &Source) -> Result<()> {
         clock: source.clock(),
     };
     loop {
+        let began = Instant::now();
         let round = replicator.round().await.unwrap_or_else(|error| Round {
             failed: vec![error],
             ..Round::default()
         });
+        metrics.count(&round, began.elapsed());
         let (copied, there, failed) = (round.copied, round.there, round.failed.len());
         tracing::info!(
             copied,

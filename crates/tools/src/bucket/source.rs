@@ -32,11 +32,26 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 pub(super) struct Source {
     flags: PathOrContent<ObjstoreConfig>,
     clock: Arc<dyn Clock>,
+    /// Where the requests to the bucket are counted.
+    registry: Registry,
 }
 
 impl Source {
     pub(super) fn new(flags: PathOrContent<ObjstoreConfig>, clock: Arc<dyn Clock>) -> Self {
-        Self { flags, clock }
+        Self {
+            flags,
+            clock,
+            registry: Registry::new(),
+        }
+    }
+
+    /// The same, with its requests among these metrics.
+    pub(super) fn measured(&self, registry: Registry) -> Self {
+        Self {
+            flags: self.flags.clone(),
+            clock: self.clock(),
+            registry,
+        }
     }
 
     /// Another bucket, by its configuration.
@@ -155,8 +170,7 @@ impl Source {
     fn context(&self, component: &str) -> OpenContext {
         OpenContext {
             clock: Arc::clone(&self.clock),
-            // Nobody asks a command for its metrics.
-            registry: Registry::new(),
+            registry: self.registry.clone(),
             component: component.to_owned(),
         }
     }

@@ -13,9 +13,10 @@ use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_lifecycle::HashFunc;
 use rutile_model::{GoDuration, PromDuration};
 use rutile_runtime::{CpuPool, Ledger, SystemEntropy, TaskGroup};
-use rutile_server::PathOrContent;
+use rutile_server::{HttpArgs, PathOrContent};
 use rutile_telemetry::Registry;
 
+use super::listener::listen;
 use super::source::{Source, scope};
 use crate::flags::SelectorConfig;
 
@@ -60,6 +61,8 @@ pub(crate) struct DownsampleArgs {
     /// Hash that the files of new blocks are recorded with.
     #[arg(long, default_value = "", value_parser = ["", "SHA256"], value_name = "FUNC")]
     hash_func: String,
+    #[command(flatten)]
+    http: HttpArgs,
 }
 
 #[derive(Debug, Args)]
@@ -166,7 +169,10 @@ pub(super) async fn downsample(args: DownsampleArgs, source: &Source) -> Result<
     if args.hash_func == "SHA256" {
         config.hash = HashFunc::Sha256;
     }
-    let compactor = build(source, scratch, &tasks, config).await?;
+    let ledger = Ledger::new(MEMORY);
+    let registry = listen(&args.http, "downsample", ledger, &tasks).await?;
+    let source = &source.measured(registry.clone());
+    let compactor = build(source, scratch, &tasks, (config, registry)).await?;
     let interval = args.wait_interval.to_std();
     loop {
         let report = compactor.downsample_once().await;
@@ -189,7 +195,8 @@ impl CommonArgs {
         tasks: &TaskGroup,
         retention: Retention,
     ) -> Result<Compactor> {
-        build(source, scratch.path(), tasks, self.config(retention)?).await
+        let config = (self.config(retention)?, Registry::new());
+        build(source, scratch.path(), tasks, config).await
     }
 
     fn config(&self, retention: Retention) -> Result<CompactConfig> {
@@ -218,7 +225,7 @@ async fn build(
     source: &Source,
     scratch: &Path,
     tasks: &TaskGroup,
-    config: CompactConfig,
+    (config, registry): (CompactConfig, Registry),
 ) -> Result<Compactor> {
     let cpu = CpuPool::for_this_machine();
     let parts = Parts {
@@ -230,7 +237,7 @@ async fn build(
         cpu,
         ledger: Ledger::new(MEMORY),
         tasks: tasks.spawner(),
-        registry: Registry::new(),
+        registry,
     };
     Ok(Compactor::build(parts, config)?)
 }

@@ -1,6 +1,13 @@
 //! `bucket replicate`: every block arrives once, whole, and nothing comes back.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
 use super::*;
+
+/// Any port: tests run beside each other.
+const HTTP: &str = "--http-address=127.0.0.1:0";
 
 /// The bucket that is copied to, and the flag that names it.
 fn target(tools: &Tools) -> (PathBuf, String) {
@@ -15,7 +22,7 @@ fn target(tools: &Tools) -> (PathBuf, String) {
 
 fn replicate(tools: &Tools, more: &[&str]) -> Run {
     let (_, flag) = target(tools);
-    let run = tools.run(&[&["replicate", "--single-run", &flag][..], more].concat());
+    let run = tools.run(&[&["replicate", HTTP, "--single-run", &flag][..], more].concat());
     assert_eq!(run.code, Some(0), "{}", run.err);
     run
 }
@@ -44,6 +51,58 @@ fn blocks_are_copied_byte_for_byte_and_once() {
     // What was merged there, and deleted, is not copied again: the two-hour blocks that are marked here.
     told(&replicate(&tools, &[]), 0, 39);
     assert_eq!(ids(&folder), copied);
+}
+
+/// It is watched as Thanos's is: probes, and the metrics of its dashboards.
+#[test]
+fn one_that_goes_on_serves_probes_and_metrics() {
+    let tools = Tools::on_two_hour_blocks();
+    let (_, flag) = target(&tools);
+    let config = format!(
+        "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+        tools.bucket().display()
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rutile-tools"));
+    command.args(["bucket", "replicate", HTTP, &config, &flag]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut until = |words: &str| {
+        lines
+            .find_map(|line| line.ok().filter(|line| line.contains(words)))
+            .unwrap()
+    };
+    let serving = until("requests and metrics");
+    let address = serving.split("address=").nth(1).unwrap().to_owned();
+    until("copied=30");
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let ready = get("/-/ready");
+    let metrics = get("/metrics");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    for line in [
+        "thanos_replicate_blocks_replicated_total 30",
+        "thanos_replicate_objects_replicated_total 90",
+        "thanos_replicate_replication_runs_total{result=\"success\"} 1",
+        "thanos_replicate_replication_runs_total{result=\"error\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let of_both = ["from", "to"].map(|bucket| format!("replicate=\"{bucket}\""));
+    assert!(
+        of_both.iter().all(|label| metrics.contains(label)),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -98,7 +157,7 @@ async fn bc_15_nothing_is_restored_that_was_deleted_by_rewriting() {
             "--objstore-to.config=type: FILESYSTEM\nconfig:\n  directory: {}",
             tools.bucket().display()
         );
-        let args = [&["replicate", "--single-run", &from, &to][..], more].concat();
+        let args = [&["replicate", HTTP, "--single-run", &from, &to][..], more].concat();
         let output = Command::new(env!("CARGO_BIN_EXE_rutile-tools"))
             .arg("bucket")
             .args(args)
@@ -145,7 +204,7 @@ fn bc_15_what_is_marked_there_is_not_copied_again() {
         ),
     )
     .unwrap();
-    let run = tools.run(&["replicate", "--single-run", &flag, "--id", id]);
+    let run = tools.run(&["replicate", HTTP, "--single-run", &flag, "--id", id]);
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert!(
         run.err.contains(id) && run.err.contains("mark"),
@@ -180,28 +239,40 @@ fn what_cannot_be_copied_is_told_and_the_rest_goes_on() {
     let tools = Tools::on_two_hour_blocks();
     let (folder, flag) = target(&tools);
     fs::remove_file(tools.bucket().join(NEWEST[0]).join("index")).unwrap();
-    let run = tools.run(&["replicate", "--single-run", &flag]);
+    let run = tools.run(&["replicate", HTTP, "--single-run", &flag]);
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert!(run.err.contains(NEWEST[0]), "{}", run.err);
     let copied = ids(&folder);
     assert_eq!(copied.len(), ids(&tools.bucket()).len() - 1);
     assert!(!copied.contains(&NEWEST[0].to_owned()));
 
-    tools.fails(&["replicate", "--single-run"], 1, "--objstore-to.config");
+    tools.fails(
+        &["replicate", HTTP, "--single-run"],
+        1,
+        "--objstore-to.config",
+    );
     let itself = flag.replace("/target", "/bucket");
     tools.fails(
-        &["replicate", "--single-run", &itself],
+        &["replicate", HTTP, "--single-run", &itself],
         1,
         "it is the bucket itself",
     );
     let all = "--compaction-max=9223372036854775807";
-    tools.fails(&["replicate", &flag, all, "--single-run"], 1, NEWEST[0]);
-    fs::write(tools.bucket().join(NEWEST[0]).join("index"), "").unwrap();
-    tools.fails(&["replicate", &flag, "--single-run"], 1, "is empty");
-    let nobody = "--id=01M820PDZMK3SZGA9JJPRVBEKB";
-    tools.fails(&["replicate", &flag, nobody], 1, "no block of the bucket");
     tools.fails(
-        &["replicate", &flag, "--compaction-min=5"],
+        &["replicate", HTTP, &flag, all, "--single-run"],
+        1,
+        NEWEST[0],
+    );
+    fs::write(tools.bucket().join(NEWEST[0]).join("index"), "").unwrap();
+    tools.fails(&["replicate", HTTP, &flag, "--single-run"], 1, "is empty");
+    let nobody = "--id=01M820PDZMK3SZGA9JJPRVBEKB";
+    tools.fails(
+        &["replicate", HTTP, &flag, nobody],
+        1,
+        "no block of the bucket",
+    );
+    tools.fails(
+        &["replicate", HTTP, &flag, "--compaction-min=5"],
         1,
         "--compaction-max=4",
     );

@@ -53,6 +53,8 @@ pub struct Round {
     pub there: usize,
     /// Blocks of which some samples were deleted there, by rewriting.
     pub rewritten: usize,
+    /// Objects that were copied.
+    pub objects: u64,
     /// What kept blocks from being copied.
     pub failed: Vec<anyhow::Error>,
 }
@@ -97,12 +99,13 @@ impl Replicator {
                 continue;
             }
             match copy(&self.from, &self.lifecycle, &meta).await {
-                Ok(true) => {
+                Ok(Some(objects)) => {
                     tracing::info!(block = %meta.id, "copied");
                     round.copied += 1;
+                    round.objects += objects;
                     there.add(&meta);
                 }
-                Ok(false) => round.there += 1,
+                Ok(None) => round.there += 1,
                 Err(error) => {
                     let error = error.context(format!("copy block {}", meta.id));
                     round.failed.push(error);
@@ -202,14 +205,14 @@ fn holds(other: &Meta, meta: &Meta) -> bool {
     other.id != meta.id && alike && all()
 }
 
-/// Copies a block, unless it is there and whole. Whether it did.
+/// Copies a block, unless it is there and whole. How many objects that were.
 pub(in crate::bucket) async fn copy(
     from: &Arc<dyn BucketReader>,
     lifecycle: &Lifecycle,
     meta: &Meta,
-) -> Result<bool> {
+) -> Result<Option<u64>> {
     let mut upload = match lifecycle.upload_copy(meta.id, HashFunc::None).await? {
-        UploadCopy::There(_) => return Ok(false),
+        UploadCopy::There(_) => return Ok(None),
         UploadCopy::Needed(upload) => upload,
     };
     let folder = format!("{}/", file_key(meta.id, CHUNKS_DIR));
@@ -237,7 +240,8 @@ pub(in crate::bucket) async fn copy(
         return Err(error);
     }
     upload.commit(meta.clone()).await?;
-    Ok(true)
+    // With its meta.json.
+    Ok(Some(paths.len() as u64 + 1))
 }
 
 async fn copy_file(
