@@ -9,7 +9,7 @@ mod replicator;
 mod wanted;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -19,6 +19,7 @@ use rutile_model::{GoDuration, Matcher, TimeOrDuration};
 use rutile_objstore::{Bucket, BucketReader, PutMode, probe};
 use rutile_runtime::{Entropy, Ledger, SystemEntropy, TaskGroup};
 use rutile_server::{HttpArgs, PathOrContent};
+use tokio::time::Instant;
 
 use super::listener::listen;
 use super::source::Source;
