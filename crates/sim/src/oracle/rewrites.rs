@@ -138,11 +138,13 @@ impl Oracle {
         }
         let made = { self.rewrites.made.get(&id) }.cloned().unwrap_or_default();
         let is_broken = self.broken.contains(&id) || made.iter().any(|id| self.broken.contains(id));
-        let whole = made.into_iter().filter(|id| {
+        let made = made.into_iter().fold(0, |all, id| all | self.held_by(id));
+        // What was written may have been compacted meanwhile.
+        let stays = objects.committed().into_iter().filter(|id| {
             let meta = objects.meta(*id);
             meta.is_some_and(|meta| objects.is_whole(&meta)) && marked_ms(objects, *id).is_none()
         });
-        let owed = whole.fold(0, |all, id| all | self.held_by(id));
+        let owed = made & stays.fold(0, |all, id| all | self.held_by(id));
         if owed == 0 && !is_broken {
             let what = format!("{id} was marked, and nothing holds what is to stay of it");
             self.violate(InvariantId::Bc15, what);
