@@ -542,7 +542,7 @@ impl Oracle {
     /// Whether a block that somebody took an object from held what this one holds.
     fn needs_broken(&self, id: BlockId) -> bool {
         let mut broken = self.broken.iter();
-        broken.any(|other| self.stands_for(*other) & self.held_by(id) != 0)
+        broken.any(|other| self.stands_for(*other) & self.held_by(id) != 0) || self.needs_spoilt(id)
     }
 
     /// What must hold when faults have stopped and everything had time to come to rest.

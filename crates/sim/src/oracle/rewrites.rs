@@ -50,6 +50,12 @@ impl Oracle {
         all
     }
 
+    /// Whether a block that carries a mark that says nothing was rewritten from what this one holds.
+    pub(super) fn needs_spoilt(&self, id: BlockId) -> bool {
+        let mut spoilt = self.spoilt_ms.keys();
+        spoilt.any(|other| self.stands_for(*other) & !self.held_by(*other) & self.held_by(id) != 0)
+    }
+
     /// Somebody is about to rewrite a block.
     pub(crate) fn begins_to_rewrite(&mut self, objects: &Objects, block: BlockId) {
         let found = { objects.meta(block) }.zip(self.content(objects, block));
@@ -87,11 +93,9 @@ impl Oracle {
         let of_it = |cell: &Cell| {
             let times = (cell.meta.min_time, cell.meta.max_time);
             let holds = found.as_ref().is_none_or(|found| *found == cell.samples);
-            let mut sources = cell.meta.compaction.sources.iter();
-            let names_it = sources.all(|source| named.contains(source));
             times == (meta.min_time, meta.max_time)
                 && cell.meta.thanos.labels == meta.thanos.labels
-                && names_it
+                && named.ends_with(&cell.meta.compaction.sources)
                 && holds
         };
         // What went into a block that was begun with later may look like it.

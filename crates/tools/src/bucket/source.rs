@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use rutile_block::{BlockId, CHUNKS_DIR, Contract, META_FILE, MarkKind, Part, parse_key};
 use rutile_disk::{AsyncDisk, OsDisk};
@@ -173,6 +173,21 @@ impl Source {
             registry: self.registry.clone(),
             component: component.to_owned(),
         }
+    }
+}
+
+/// Refuses a look that lacks what could not be read for now: it may hold what matters.
+pub(super) fn require_complete(view: &View) -> Result<()> {
+    if view.complete {
+        return Ok(());
+    }
+    let mut unread = view.bad.iter().filter(|(_, bad)| bad.reason.is_passing());
+    match unread.next() {
+        Some((id, bad)) => bail!(
+            "block {id} could not be read for now, try again: {}",
+            bad.message
+        ),
+        None => bail!("not all of it could be read for now: try again"),
     }
 }
 

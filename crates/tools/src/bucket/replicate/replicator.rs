@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures::{FutureExt, StreamExt, stream};
 use rutile_block::{
     BlockId, CHUNKS_DIR, INDEX_FILE, Mark, MarkKind, Meta, Part, file_key, parse_key,
@@ -16,8 +16,8 @@ use rutile_runtime::Clock;
 use tokio::time::Instant;
 
 use super::wanted::Wanted;
-use crate::bucket::rewrite;
 use crate::bucket::source::{DEFAULT_TIMEOUT, within};
+use crate::bucket::{rewrite, source};
 
 /// Files of a block that are copied at a time.
 const FILES: usize = 4;
@@ -118,6 +118,8 @@ impl Replicator {
     async fn target(&self) -> Result<Target> {
         let at = Instant::now();
         let view = look(&self.looks_there).await?;
+        // *Otherwise:* a block that was rewritten is among them, and what it lost comes back.
+        source::require_complete(&view).context("the target")?;
         let mut target = Target {
             at,
             view: Arc::clone(&view),

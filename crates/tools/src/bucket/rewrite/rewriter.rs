@@ -10,6 +10,7 @@ use rutile_lifecycle::{Marked, Standing};
 use rutile_merge::{ChangeLog, Merged, Merger, Progress, Survey};
 
 use super::config::{Rewriting, is_same};
+use crate::bucket::source::require_complete;
 
 /// The reason of the mark that keeps an original out of compactions.
 pub(in crate::bucket) const REASON: &str = "rewritten";
@@ -31,7 +32,7 @@ pub struct Rewriter {
 ///
 /// # Errors
 /// Why it may not: that it is not there, is marked, has no external labels unless `prom_blocks`, or shares samples with a block
-/// that is to go and is not marked yet: in one of the two they would be left.
+/// that is to go and is not marked yet: in one of the two they would be left. That some block could not be read.
 pub fn find(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
     let Some(info) = view.blocks.get(&id) else {
         match view.bad.get(&id) {
@@ -42,6 +43,7 @@ pub fn find(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
     if info.marks.get(MarkKind::Deletion).is_there() {
         bail!("it is marked for deletion: rewrite the block that holds its samples now");
     }
+    require_complete(view)?;
     let meta = &info.meta;
     if meta.thanos.labels.is_empty() && !prom_blocks {
         bail!(
@@ -225,12 +227,14 @@ impl Rewriter {
     /// A block that was made of a marked one before it was marked, and that stays: what is committed after the mark is taken
     /// back by its compactor (BC-15).
     async fn compacted_into(&self, meta: &Meta) -> Result<Option<BlockId>> {
-        let view = self.fetcher.fetch().await.with_context(|| {
+        let not_known = || {
             format!(
                 "block {} is marked; whether it was compacted before that is not known: see bucket inspect",
                 meta.id
             )
-        })?;
+        };
+        let view = self.fetcher.fetch().await.with_context(not_known)?;
+        require_complete(&view).with_context(not_known)?;
         let holder = unmarked(&view).find(|other| holds(other, meta));
         Ok(holder.map(|holder| holder.id))
     }
