@@ -20,7 +20,9 @@ use replicas::Contents;
 use rewrites::Rewrites;
 
 use crate::cell::{Cell, Samples, decode};
-use crate::cells::{Cells, cells_in, never_made, raised, remakeable, resolution_of, samples_in};
+use crate::cells::{
+    Cells, at_resolution, cells_in, never_made, raised, remakeable, resolution_of, samples_in,
+};
 use crate::objects::Objects;
 use crate::scenario::{CONTRACT, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS, MINUTE};
 use crate::windows;
@@ -72,6 +74,8 @@ pub(crate) struct Oracle {
     pub(crate) rewrites: Rewrites,
     /// Whether answers are of the moment, and writes take effect when they say so.
     pub(crate) is_orderly: bool,
+    /// Whether clocks of processes jump by hours.
+    pub(crate) clocks_jump: bool,
     /// When a deletion mark was last seen to go, by block.
     unmarked_ms: BTreeMap<BlockId, i64>,
     /// Cells that must stay: their uploaders were told that they are safe, or retention took what they were made of.
@@ -415,6 +419,12 @@ impl Oracle {
         }
         let cells = self.meant_by(id);
         self.given_up |= cells;
+        if self.clocks_jump && !by_retention {
+            // By a clock that was ahead, what was downsampled of it before looks as if it had been made after the mark.
+            let raw = at_resolution(cells, resolution::RAW);
+            let made = raised(raw, resolution::FIVE_MINUTES) | raised(raw, resolution::ONE_HOUR);
+            self.given_up |= made;
+        }
         if by.1 == ERASER {
             self.on_mark_by_eraser(objects, id);
         }

@@ -1,11 +1,11 @@
 //! What must be there at a lower resolution before finer samples go (BC-12), and in the end.
 
-use rutile_block::{BlockId, InvariantId, Meta, resolution};
+use rutile_block::{BlockId, InvariantId, MarkKind, Meta, details, mark_key, resolution};
 
 use super::{Oracle, mark_of, marked_ms};
 use crate::cells::{Cells, at_resolution, cells_in, raised};
 use crate::objects::Objects;
-use crate::scenario::{CONTRACT, HOUR, ITERATION_MS, LONGEST_DELETE_DELAY_MS};
+use crate::scenario::{CONTRACT, HOUR, ITERATION_MS, LAG_MS, LONGEST_DELETE_DELAY_MS};
 
 /// How long blocks are of which something is made, ms.
 const FOR_FIVE_MINUTES_MS: i64 = 40 * HOUR;
@@ -58,10 +58,11 @@ impl Oracle {
         let staying = self.staying(objects);
         let kept = kept & !at_resolution(self.given_up | staying, own);
         let promised = raised(kept, promised) & !self.held_by_broken();
-        let lost = promised & !staying;
+        let lost = promised & !staying & !self.given_up_lately(objects, now_ms);
         // From now on, also what a person gave up before, and was made again.
-        self.given_up &= !promised;
-        self.acknowledged |= promised;
+        let owed = promised & (staying | lost);
+        self.given_up &= !owed;
+        self.acknowledged |= owed;
         if let Some(at) = cells_in(lost).next() {
             let lost = self.name(at);
             let what = format!("{id} was marked by retention before {lost} was there");
@@ -74,16 +75,44 @@ impl Oracle {
         { self.broken.iter() }.fold(0, |all, id| all | self.held_by(*id))
     }
 
-    /// The cells of whole blocks that nobody wants to go without a replacement.
+    /// The cells of whole blocks that nobody wants to go without a replacement, nor gave up with what replaced them.
     fn staying(&self, objects: &Objects) -> Cells {
-        let staying = objects.committed().into_iter().filter(|id| {
+        let blocks = objects.committed();
+        let marks = |id| mark_of(objects, id);
+        let holds = |other: BlockId, id: BlockId| {
+            other != id && self.held_by(id) & !self.held_by(other) == 0
+        };
+        let by_hand = |id| {
+            marks(id)
+                .is_some_and(|mark| !mark.needs_successor() && mark.details != details::TAINTED)
+        };
+        let is_given_up = |id: BlockId| {
+            let mut replacing = blocks.iter().filter(|other| holds(**other, id)).peekable();
+            replacing.peek().is_some() && replacing.all(|other| by_hand(*other))
+        };
+        let staying = blocks.iter().copied().filter(|id| {
             let whole = objects
                 .meta(*id)
                 .is_some_and(|meta| objects.is_whole(&meta));
-            let going = mark_of(objects, *id).is_some_and(|mark| !mark.needs_successor());
-            whole && !going
+            let stays = match marks(*id) {
+                None => true,
+                Some(mark) => mark.needs_successor() && !is_given_up(*id),
+            };
+            whole && stays
         });
         staying.fold(0, |all, id| all | self.held_by(id))
+    }
+
+    /// The cells of blocks that were marked so lately that an answer that lags need not show it.
+    fn given_up_lately(&self, objects: &Objects, now_ms: i64) -> Cells {
+        if self.is_orderly {
+            return 0;
+        }
+        let lately = objects.committed().into_iter().filter(|id| {
+            let marked = objects.now(&mark_key(*id, MarkKind::Deletion));
+            marked.is_some_and(|(_, since_ms)| now_ms - since_ms <= LAG_MS)
+        });
+        lately.fold(0, |all, id| all | self.held_by(id))
     }
 
     /// In the end all that is due is there.
