@@ -107,7 +107,11 @@ pub fn mark_and_age(info: &BlockInfo, now_ms: i64) -> Option<(&DeletionMark, i64
 }
 
 /// Which blocks hold a source, for the sources of the blocks in question only.
-struct Holders<'a>(HashMap<BlockId, Vec<&'a BlockInfo>, RandomState>);
+struct Holders<'a> {
+    by_source: HashMap<BlockId, Vec<&'a BlockInfo>, RandomState>,
+    /// Whether all blocks could be read.
+    complete: bool,
+}
 
 impl<'a> Holders<'a> {
     fn of(view: &'a View, waiting: &[(BlockId, &BlockInfo, i64)]) -> Self {
@@ -125,18 +129,30 @@ impl<'a> Holders<'a> {
                 }
             }
         }
-        Self(holders)
+        Self {
+            by_source: holders,
+            complete: view.complete,
+        }
     }
 
     /// The blocks that replace `info`, in order of their ULIDs.
     fn successors(&self, info: &BlockInfo) -> Vec<BlockId> {
         let candidates = sources(&info.meta)
             .first()
-            .and_then(|source| self.0.get(source));
-        let mut successors: Vec<BlockId> = candidates
-            .into_iter()
-            .flatten()
+            .and_then(|source| self.by_source.get(source));
+        let replacing = candidates.into_iter().flatten();
+        let replacing: Vec<&BlockInfo> = replacing
             .filter(|other| replaces(other, info))
+            .copied()
+            .collect();
+        // A block that was rewritten from one that stays, or may be among what could not be read, does not take its place. *Otherwise:* it is loaded, the other one is not yet,
+        // and what it lacks is in no answer.
+        let holds_itself = |other: &&BlockInfo| holds(sources(&other.meta), sources(&info.meta));
+        let stays = |other: &&BlockInfo| holds_itself(other) && !other.marks.deletion.is_there();
+        let only_these = !self.complete || replacing.iter().any(stays);
+        let mut successors: Vec<BlockId> = replacing
+            .iter()
+            .filter(|other| !only_these || holds_itself(other))
             .map(|other| other.meta.id)
             .collect();
         successors.sort_unstable();

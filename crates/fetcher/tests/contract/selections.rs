@@ -229,6 +229,29 @@ async fn bc_05_a_repaired_or_rewritten_block_takes_over_when_it_is_loaded() {
     assert_eq!(selection.serving(&ids(&[1, 2, 3, 4])), ids(&[2, 4]));
 }
 
+/// What was rewritten stands beside its original until that is deleted, and lacks what the original still has (BC-7).
+#[tokio::test]
+async fn bc_05_bc_07_a_rewritten_block_takes_no_place_that_its_original_has() {
+    let world = world();
+    world.add(&block(1, &[1]));
+    world.add(&block(2, &[1, 5]));
+    let mut rewritten = block(3, &[3]);
+    let sources = format!("[{{\"sources\":[\"{}\",\"{}\"]}}]", id(1), id(5));
+    rewritten.thanos.rewrites = RawJson::from_text(&sources);
+    world.add(&rewritten);
+    world.mark(id(1), details::COMPACTED);
+    world.clock.advance(25 * HOUR);
+    let selection = world.sync().await;
+    assert_eq!(selection.serving(&ids(&[1, 3])), ids(&[1, 3]));
+    assert_eq!(selection.serving(&ids(&[1, 2, 3])), ids(&[2, 3]));
+    // The original goes, and the block that it had replaced is asked for no more.
+    world.mark(
+        id(2),
+        "rewritten into another one: what that lacks is to go",
+    );
+    assert_eq!(world.sync().await.serving(&ids(&[1, 3])), ids(&[3]));
+}
+
 #[tokio::test]
 async fn bc_05_two_marked_blocks_do_not_replace_each_other() {
     let world = world();
