@@ -41,8 +41,8 @@ pub(super) const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "a clock that jumps back hides served blocks",
         file: "crates/store/src/sync.rs",
-        from: "let served = |id| before.set.blocks.contains_key(&id);",
-        to: "let served = |_| false;",
+        from: "before.set.blocks.contains_key(&id) || self.is_settled(id);",
+        to: "before.set.blocks.contains_key(&id) && self.is_settled(id);",
         profile: "hostile",
     },
     Mutant {
@@ -216,8 +216,8 @@ pub(super) const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "a rewritten block is restored",
         file: "crates/tools/src/bucket/replicate/replicator.rs",
-        from: "let rewritten = held.rewritten(&meta);",
-        to: "let rewritten = held.rewritten(&meta).filter(|_| false);",
+        from: "let rewritten = there.rewritten(&meta);",
+        to: "let rewritten = there.rewritten(&meta).filter(|_| false);",
         profile: "strong",
     },
     Mutant {
