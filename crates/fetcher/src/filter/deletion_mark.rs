@@ -145,8 +145,8 @@ impl<'a> Holders<'a> {
             .filter(|other| replaces(other, info))
             .copied()
             .collect();
-        // A block that was rewritten from one that stays, or may be among what could not be read, does not take its place. *Otherwise:* it is loaded, the other one is not yet,
-        // and what it lacks is in no answer.
+        // A block that was rewritten from one that stays, or may be among what could not be read, does not take its place.
+        // *Otherwise:* it is loaded, the other one is not yet, and what it lacks is in no answer.
         let holds_itself = |other: &&BlockInfo| holds(sources(&other.meta), sources(&info.meta));
         let stays = |other: &&BlockInfo| holds_itself(other) && !other.marks.deletion.is_there();
         let only_these = !self.complete || replacing.iter().any(stays);

@@ -27,6 +27,18 @@ fn put_meta(world: &World, meta: &Meta) {
         .insert(meta_key(meta.id), meta.to_json(), world.now());
 }
 
+/// A reader with this consistency delay, ms.
+fn with_delay(consistency_delay_ms: i64) -> World {
+    let contract = Contract {
+        consistency_delay_ms,
+        ..Contract::default()
+    };
+    World::with(Settings {
+        contract,
+        ..Settings::default()
+    })
+}
+
 #[tokio::test]
 async fn bc_11_damaged_metadata_concern_their_own_block_only() {
     for damaged in ["", "{", "null", "{\"version\":7}", "\u{0}", "[1]"] {
@@ -120,14 +132,7 @@ async fn p6_a_partial_block_is_served_from_when_its_metadata_land() {
 #[tokio::test]
 async fn p15_a_block_of_an_uploader_whose_clock_is_ahead_is_served() {
     for (delay, wait) in [(0, 0), (HOUR / 2, HOUR / 2)] {
-        let contract = Contract {
-            consistency_delay_ms: delay,
-            ..Contract::default()
-        };
-        let world = World::with(Settings {
-            contract,
-            ..Settings::default()
-        });
+        let world = with_delay(delay);
         world.add_all(&SOURCES);
         let mut ahead = meta(SOURCES[0]);
         ahead.thanos.upload_time = UploadTime::from_ms(world.now() + 3 * HOUR);
@@ -140,14 +145,7 @@ async fn p15_a_block_of_an_uploader_whose_clock_is_ahead_is_served() {
 
 #[tokio::test]
 async fn bc_04_a_fresh_block_waits_for_the_consistency_delay() {
-    let contract = Contract {
-        consistency_delay_ms: HOUR,
-        ..Contract::default()
-    };
-    let world = World::with(Settings {
-        contract,
-        ..Settings::default()
-    });
+    let world = with_delay(HOUR);
     world.add_all(&SOURCES[..3]);
     world.fixture.clock.advance(HOUR - 1);
     world.add(SOURCES[3]);
@@ -162,14 +160,7 @@ async fn bc_04_a_fresh_block_waits_for_the_consistency_delay() {
 
 #[tokio::test(start_paused = true)]
 async fn bc_04_a_clock_that_is_behind_hides_a_block_for_no_longer_than_the_delay() {
-    let contract = Contract {
-        consistency_delay_ms: HOUR,
-        ..Contract::default()
-    };
-    let world = World::with(Settings {
-        contract,
-        ..Settings::default()
-    });
+    let world = with_delay(HOUR);
     world.add_all(&SOURCES);
     // As by a clock that goes again when it has stood for days.
     world.fixture.clock.advance(-48 * HOUR);
