@@ -15,10 +15,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rutile_block::Contract;
+use rutile_block::{Contract, MarkKind};
 use rutile_disk::{Disk, FaultRates, FaultyDisk, MemoryDisk};
+use rutile_fetcher::{Fetcher, FetcherConfig, Parts};
 use rutile_objstore::{Bucket, BucketReader};
 use rutile_runtime::{Clock, Entropy};
+use rutile_telemetry::Registry;
 use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
@@ -92,6 +94,20 @@ impl Process {
 
     pub(crate) fn reader(&self) -> Arc<dyn BucketReader> {
         Arc::new(self.client.clone())
+    }
+
+    /// Looks at a bucket as the command line tools do, with the marks that keep blocks out of compactions.
+    pub(crate) fn fetcher(&self, bucket: Arc<dyn BucketReader>) -> Fetcher {
+        let parts = Parts {
+            bucket,
+            clock: self.clock(),
+            disk: None,
+        };
+        let config = FetcherConfig {
+            more_marks: vec![MarkKind::NoCompact],
+            ..FetcherConfig::default()
+        };
+        Fetcher::new(parts, config, &Registry::new()).expect("settings that can be")
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

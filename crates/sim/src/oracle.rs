@@ -74,6 +74,8 @@ pub(crate) struct Oracle {
     pub(crate) rewrites: Rewrites,
     /// Whether answers are of the moment, and writes take effect when they say so.
     pub(crate) is_orderly: bool,
+    /// Whether answers show the bucket as it was a while ago.
+    pub(crate) answers_lag: bool,
     /// Whether clocks of processes jump by hours.
     pub(crate) clocks_jump: bool,
     /// When a deletion mark was last seen to go, by block.

@@ -111,6 +111,7 @@ impl World {
         shared.oracle.contents.function = replicas.map(|replicas| replicas.function);
         shared.oracle.rewrites.erasure.clone_from(&scenario.erasure);
         shared.oracle.is_orderly = scenario.profile.is_orderly();
+        shared.oracle.answers_lag = scenario.profile.rate(Fault::StaleRead) > 0;
         shared.oracle.clocks_jump = scenario.profile.rate(Fault::ClockJump) > 0;
         shared.objects.markers = scenario.directory_markers;
         Arc::new(Self {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rutile_block::{BlockId, MarkKind};
+use rutile_block::BlockId;
 use rutile_disk::{AsyncDisk, MemoryDisk};
-use rutile_fetcher::{Fetcher, FetcherConfig, Parts};
 use rutile_lifecycle::{HashFunc, Lifecycle};
 use rutile_merge::Merger;
 use rutile_runtime::{CpuPool, Ledger, TaskGroup};
@@ -26,16 +25,6 @@ pub(crate) async fn run(process: Process, erasure: Erasure) {
     let lifecycle = Lifecycle::new(process.bucket(), process.clock(), CONTRACT, &registry);
     let request = erasure.request();
     let rewriting = Rewriting::parse(("to-delete", Some(&request)), ("to-relabel", None));
-    let parts = Parts {
-        bucket: process.reader(),
-        clock: process.clock(),
-        disk: None,
-    };
-    let config = FetcherConfig {
-        more_marks: vec![MarkKind::NoCompact],
-        ..FetcherConfig::default()
-    };
-    let fetcher = Fetcher::new(parts, config, &registry).expect("settings that can be");
     let mut rewriter = Rewriter {
         merger: Merger {
             bucket: process.reader(),
@@ -47,7 +36,7 @@ pub(crate) async fn run(process: Process, erasure: Erasure) {
             hash: HashFunc::None,
         },
         rewriting: rewriting.expect("a request that can be"),
-        fetcher,
+        fetcher: process.fetcher(process.reader()),
         delete_blocks: true,
     };
     while process.world.is_chaos() && process.world.lock().oracle.cells.len() < ROOM - 1 {
@@ -81,14 +70,14 @@ async fn rewrite(
         oracle.begins_to_rewrite(objects, block);
     }
     let survey = rewriter.survey(&meta, &mut |_| Ok(())).await?;
-    if survey.effect().is_none() {
+    let is_change = !survey.effect().is_none();
+    if !is_change {
         let world = &process.world;
         world.change(|shared| shared.oracle.told_of_no_change(block));
     }
     let new = || BlockId::generate(process.clock().now_ms(), &*process.entropy());
     let output = before.unwrap_or_else(new);
     let there = before.is_some();
-    let is_change = !survey.effect().is_none();
     let made = rewriter.replace(&meta, survey, output, there).await?;
     if is_change {
         process.note(format!("is told that {block} was rewritten: {made:?}"));

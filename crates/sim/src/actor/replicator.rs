@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rutile_block::MarkKind;
 use rutile_fetcher::filter::time_partition::TimePartition;
-use rutile_fetcher::{Fetcher, FetcherConfig, Parts};
 use rutile_lifecycle::Lifecycle;
 use rutile_objstore::fake::MemoryBucket;
 use rutile_objstore::{Bucket, BucketReader};
@@ -41,24 +39,11 @@ pub(crate) async fn run(process: Process, replica: MemoryBucket) {
 
 fn replicator(process: &Process, from: Arc<dyn BucketReader>, to: Arc<dyn Bucket>) -> Replicator {
     let registry = Registry::new();
-    let fetcher = |bucket: Arc<dyn BucketReader>| {
-        let parts = Parts {
-            bucket,
-            clock: process.clock(),
-            disk: None,
-        };
-        let config = FetcherConfig {
-            more_marks: vec![MarkKind::NoCompact],
-            ..FetcherConfig::default()
-        };
-        let made = Fetcher::new(parts, config, &Registry::new());
-        made.expect("settings that can be")
-    };
     let reader: Arc<dyn BucketReader> = Arc::<dyn Bucket>::clone(&to);
     Replicator {
-        looks: fetcher(Arc::clone(&from)),
+        looks: process.fetcher(Arc::clone(&from)),
         from,
-        looks_there: fetcher(reader),
+        looks_there: process.fetcher(reader),
         lifecycle: Lifecycle::new(to, process.clock(), CONTRACT, &registry),
         wanted: Wanted {
             resolutions: RESOLUTIONS.into_iter().collect(),

@@ -105,7 +105,7 @@ impl Oracle {
 
     /// The cells of blocks that were marked so lately that an answer that lags need not show it.
     fn given_up_lately(&self, objects: &Objects, now_ms: i64) -> Cells {
-        if self.is_orderly {
+        if !self.answers_lag {
             return 0;
         }
         let lately = objects.committed().into_iter().filter(|id| {
