@@ -7,6 +7,7 @@
 mod raw;
 mod upload_time;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rutile_model::{ErrorKind, Labels};
@@ -360,6 +361,28 @@ impl Meta {
             .find(|file| file.rel_path == rel_path)
     }
 
+    /// What the block is made of; a block that names no sources is its own.
+    #[must_use]
+    pub fn sources(&self) -> &[BlockId] {
+        match self.compaction.sources.as_slice() {
+            [] => std::slice::from_ref(&self.id),
+            sources => sources,
+        }
+    }
+
+    /// Whether the block is made of all that `other` is made of.
+    #[must_use]
+    pub fn holds_sources_of(&self, other: &Self) -> bool {
+        are_all_in(other.sources(), self.sources())
+    }
+
+    /// Whether what `other` is made of went through a rewrite on its way into the block, which may lack what that left out.
+    /// The block may hold it untouched besides: then it also [holds its sources](Self::holds_sources_of).
+    #[must_use]
+    pub fn is_rewritten_from(&self, other: &Self) -> bool {
+        self.thanos.rewrites.is_some() && are_all_in(other.sources(), &self.rewritten_sources())
+    }
+
     /// The sources of the blocks that this one was rewritten from (by `tools bucket rewrite`, which
     /// gives the result sources of its own). What cannot be read counts as none.
     #[must_use]
@@ -397,6 +420,18 @@ impl Meta {
         self.thanos.segment_files.shrink_to_fit();
         self.thanos.files.shrink_to_fit();
     }
+}
+
+/// Whether all of `few` are in `many`, which is usually sorted.
+fn are_all_in(few: &[BlockId], many: &[BlockId]) -> bool {
+    if many.len() < few.len() {
+        return false;
+    }
+    if many.is_sorted() {
+        return few.iter().all(|id| many.binary_search(id).is_ok());
+    }
+    let many: BTreeSet<&BlockId> = many.iter().collect();
+    few.iter().all(|id| many.contains(id))
 }
 
 impl fmt::Display for Meta {

@@ -137,14 +137,7 @@ impl Lifecycle {
             );
         };
         let new = self.verify(successor).await?;
-        let own = if meta.compaction.sources.is_empty() {
-            std::slice::from_ref(&meta.id)
-        } else {
-            &meta.compaction.sources[..]
-        };
-        let rewritten = new.rewritten_sources();
-        let holds = |from: &[BlockId]| own.iter().all(|source| from.contains(source));
-        let holds_all = holds(&new.compaction.sources) || holds(&rewritten);
+        let holds_all = new.holds_sources_of(meta) || new.is_rewritten_from(meta);
         if !holds_all || new.thanos.downsample != meta.thanos.downsample {
             return refuse(format!("block {successor} does not hold all its sources"));
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rutile_block::{BlockId, Meta};
 use rutile_blockio::BlockReader;
-use rutile_fetcher::filter::deduplicate::sources;
 use rutile_fetcher::filter::label_shard::BLOCK_ID_LABEL;
 use rutile_model::{Labels, Matcher};
 
@@ -128,7 +127,7 @@ fn unheld(resolutions: &[(i64, Vec<Arc<Block>>)]) -> BTreeMap<i64, Vec<Arc<Block
             if !held.is_empty() {
                 left.extend(blocks.iter().filter(missing).cloned());
             }
-            held.extend(blocks.iter().flat_map(|block| sources(&block.meta)));
+            held.extend(blocks.iter().flat_map(|block| block.meta.sources()));
         }
         all.insert(*resolution, left);
     }
@@ -136,7 +135,7 @@ fn unheld(resolutions: &[(i64, Vec<Arc<Block>>)]) -> BTreeMap<i64, Vec<Arc<Block
 }
 
 fn holds_all(held: &HashSet<&BlockId>, meta: &Meta) -> bool {
-    sources(meta).iter().all(|source| held.contains(source))
+    meta.sources().iter().all(|source| held.contains(source))
 }
 
 fn cover(

@@ -74,8 +74,7 @@ pub(crate) struct Serving {
     pub(crate) set: BlockSet,
     /// The view of the bucket that the set was made from; none before the first sync.
     pub(crate) view: Option<Arc<View>>,
-    /// Blocks that were served, went from the bucket, and may be replaced by what could not be read
-    /// since.
+    /// Blocks that are not served, and of which answers must say so: what replaces them could not be read yet.
     pub(crate) lacking: BTreeMap<BlockId, Arc<Meta>>,
     /// What answers must say.
     pub(crate) warnings: Vec<String>,

@@ -13,7 +13,6 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
-use rutile_fetcher::filter::deduplicate::sources;
 use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
 use rutile_fetcher::{Exclusion, Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
@@ -108,8 +107,13 @@ impl Syncer {
         let served = known.len();
         let whole = view.complete && self.was_quick(&view);
         let looked = (&*view, whole);
-        let lacking = lacking(&before, &dropped, &known, looked, &selection, &failed);
-        self.publish(known, view, &selection, (&loaded, lacking));
+        let uncovered = selection.uncovered(&loaded);
+        let mut lacking = lacking(&before, &dropped, &known, looked, &selection, &failed);
+        // Once these are gone from the bucket, too, nothing but this tells of them.
+        let told = { uncovered.iter() }
+            .filter_map(|id| Some((*id, Arc::clone(&view.blocks.get(id)?.meta))));
+        lacking.extend(told);
+        self.publish(known, view, &uncovered, lacking);
         self.drop_folders(&dropped, before.view.is_none()).await;
         self.metrics.blocks_loaded.set(served as i64);
         if let Err(error) = self.fetcher.save_cache().await {
@@ -247,28 +251,27 @@ impl Syncer {
         &self,
         blocks: Blocks,
         view: Arc<View>,
-        selection: &Selection,
-        (loaded, lacking): (&BTreeSet<BlockId>, Metas),
+        uncovered: &BTreeSet<BlockId>,
+        lacking: Metas,
     ) {
-        let uncovered = selection.uncovered(loaded);
-        let events = uncovered.len() + lacking.len();
         self.fetcher
             .metrics()
-            .contract_event(InvariantId::Bc7, events);
-        let late = uncovered.iter().map(|id| {
-            format!(
-                "block {id} was marked for deletion longer than the delete delay ago, and nothing \
-                 that replaces it is loaded: the answer may lack its samples"
-            )
-        });
-        let gone = lacking.keys().map(|id| {
-            format!(
-                "block {id} is not served any more, and what takes its place could not be read: \
-                 the answer may lack its samples"
-            )
-        });
+            .contract_event(InvariantId::Bc7, lacking.len());
+        let warn = |id: &BlockId| {
+            if uncovered.contains(id) {
+                format!(
+                    "block {id} was marked for deletion longer than the delete delay ago, and nothing \
+                     that replaces it is loaded: the answer may lack its samples"
+                )
+            } else {
+                format!(
+                    "block {id} is not served any more, and what takes its place could not be read: \
+                     the answer may lack its samples"
+                )
+            }
+        };
         self.serving.store(Arc::new(Serving {
-            warnings: late.chain(gone).collect(),
+            warnings: lacking.keys().map(warn).collect(),
             set: BlockSet::new(blocks),
             lacking,
             view: Some(view),
@@ -381,16 +384,16 @@ fn lacks_coarser(
     };
     let holders = serving.values().map(|block| &*block.meta);
     let held: BTreeSet<&BlockId> = { holders.filter(|meta| coarser(meta)) }
-        .flat_map(sources)
+        .flat_map(|meta| meta.sources())
         .collect();
     let missing = |source: &BlockId| !held.contains(source);
     let known = view.blocks.iter().any(|(id, info)| {
-        let holds = |source: &BlockId| missing(source) && sources(old).contains(source);
+        let holds = |source: &BlockId| missing(source) && old.sources().contains(source);
         let counts = !selection.excluded.contains_key(id) && !serving.contains_key(id);
-        counts && coarser(&info.meta) && sources(&info.meta).iter().any(holds)
+        counts && coarser(&info.meta) && info.meta.sources().iter().any(holds)
     });
     let downsampled = { view.blocks.values() }.any(|info| coarser(&info.meta));
-    known || (!whole && downsampled && sources(old).iter().any(missing))
+    known || (!whole && downsampled && old.sources().iter().any(missing))
 }
 
 /// The blocks that went into one, as far as its metadata name them.

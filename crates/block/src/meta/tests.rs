@@ -324,3 +324,38 @@ proptest! {
         drop(crate::Mark::parse(crate::MarkKind::Deletion, id(), &bytes));
     }
 }
+
+#[test]
+fn a_block_may_hold_what_another_is_made_of_untouched_or_rewritten_or_both() {
+    let block = |at: u64| BlockId::from_parts(at, [0; 10]);
+    let made_of = |at: u64, sources: &[u64]| {
+        let mut meta = Meta::new(block(at));
+        meta.compaction.sources = sources.iter().map(|at| block(*at)).collect();
+        meta
+    };
+    let rewritten = |mut meta: Meta, from: &[u64]| {
+        let sources: Vec<String> = from.iter().map(|at| block(*at).to_string()).collect();
+        let rewrites = serde_json::json!([{ "sources": sources }]).to_string();
+        meta.thanos.rewrites = Some(serde_json::from_str(&rewrites).unwrap());
+        meta
+    };
+    let old = made_of(9, &[1, 2]);
+    // (the other block, holds its sources, is rewritten from it)
+    for (new, holds, is_rewritten) in [
+        (made_of(10, &[1, 2, 3]), true, false),
+        (made_of(10, &[3, 2, 1]), true, false),
+        (made_of(10, &[1, 3]), false, false),
+        (made_of(10, &[]), false, false),
+        (rewritten(made_of(10, &[10]), &[1, 2]), false, true),
+        (rewritten(made_of(10, &[10]), &[1]), false, false),
+        (rewritten(made_of(11, &[1, 2, 10]), &[1, 2]), true, true),
+    ] {
+        assert_eq!(new.holds_sources_of(&old), holds, "{new:?}");
+        assert_eq!(new.is_rewritten_from(&old), is_rewritten, "{new:?}");
+    }
+    // A block that names no sources is its own.
+    let bare = made_of(5, &[]);
+    assert!(made_of(10, &[4, 5]).holds_sources_of(&bare));
+    assert!(bare.holds_sources_of(&bare));
+    assert!(!made_of(10, &[4]).holds_sources_of(&bare));
+}

@@ -30,20 +30,11 @@ pub fn deduplicate<M: AsRef<Meta>>(blocks: &[M]) -> Vec<(BlockId, BlockId)> {
     }
     let mut duplicates = Vec::new();
     for mut group in groups.into_values().filter(|group| group.len() > 1) {
-        group.sort_unstable_by_key(|meta| (std::cmp::Reverse(sources(meta).len()), meta.id));
+        group.sort_unstable_by_key(|meta| (std::cmp::Reverse(meta.sources().len()), meta.id));
         deduplicate_group(&group, &mut duplicates);
     }
     duplicates.sort_unstable();
     duplicates
-}
-
-/// What the block is made of.
-#[must_use]
-pub fn sources(meta: &Meta) -> &[BlockId] {
-    match meta.compaction.sources.as_slice() {
-        [] => std::slice::from_ref(&meta.id),
-        sources => sources,
-    }
 }
 
 /// Adds the duplicates of one group, which is in the winners' order. Gives how many kept blocks
@@ -53,7 +44,7 @@ fn deduplicate_group(group: &[&Meta], duplicates: &mut Vec<(BlockId, BlockId)>) 
     let mut holders: HashMap<BlockId, SmallVec<[usize; 2]>, RandomState> = HashMap::default();
     let mut looked_at = 0;
     for (at, meta) in group.iter().enumerate() {
-        let own = sources(meta);
+        let own = meta.sources();
         let of = |source: &BlockId| holders.get(source).map_or(&[][..], SmallVec::as_slice);
         let holds_all = |holder: &usize| own.iter().all(|s| of(s).binary_search(holder).is_ok());
         let rarest = own

@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use foldhash::fast::RandomState;
 use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta, details};
 
-use super::deduplicate::sources;
 use super::replica_labels::DEDUPED;
 use crate::{BlockInfo, Exclusion, MarkDrop, View};
 
@@ -118,12 +117,12 @@ impl<'a> Holders<'a> {
         // One source of each is enough to find the blocks that may hold all of them.
         let mut holders: HashMap<BlockId, Vec<&'a BlockInfo>, RandomState> = waiting
             .iter()
-            .filter_map(|(_, info, _)| sources(&info.meta).first())
+            .filter_map(|(_, info, _)| info.meta.sources().first())
             .map(|source| (*source, Vec::new()))
             .collect();
         for info in view.blocks.values() {
             let rewritten = info.meta.rewritten_sources();
-            for source in sources(&info.meta).iter().chain(&rewritten) {
+            for source in info.meta.sources().iter().chain(&rewritten) {
                 if let Some(list) = holders.get_mut(source) {
                     list.push(info);
                 }
@@ -137,9 +136,8 @@ impl<'a> Holders<'a> {
 
     /// The blocks that replace `info`, in order of their ULIDs.
     fn successors(&self, info: &BlockInfo) -> Vec<BlockId> {
-        let candidates = sources(&info.meta)
-            .first()
-            .and_then(|source| self.by_source.get(source));
+        let candidates =
+            { info.meta.sources().first() }.and_then(|source| self.by_source.get(source));
         let replacing = candidates.into_iter().flatten();
         let replacing: Vec<&BlockInfo> = replacing
             .filter(|other| replaces(other, info))
@@ -147,7 +145,7 @@ impl<'a> Holders<'a> {
             .collect();
         // A block that was rewritten from one that stays, or may be among what could not be read, does not take its place.
         // *Otherwise:* it is loaded, the other one is not yet, and what it lacks is in no answer.
-        let holds_itself = |other: &&BlockInfo| holds(sources(&other.meta), sources(&info.meta));
+        let holds_itself = |other: &&BlockInfo| other.meta.holds_sources_of(&info.meta);
         let stays = |other: &&BlockInfo| holds_itself(other) && !other.marks.deletion.is_there();
         let only_these = !self.complete || replacing.iter().any(stays);
         let mut successors: Vec<BlockId> = replacing
@@ -182,13 +180,13 @@ pub fn may_replace(new: &Meta, old: &Meta) -> bool {
                 Some(old_value) => old_value == value || value == DEDUPED,
                 None => false,
             })
-        && (holds(sources(new), sources(old)) || holds(&new.rewritten_sources(), sources(old)))
+        && (new.holds_sources_of(old) || new.is_rewritten_from(old))
 }
 
 /// Whether `new` wins over `old` where both are marked: with more sources, or else the older one.
 #[must_use]
 pub fn outranks(new: &Meta, old: &Meta) -> bool {
-    let rank = |meta: &Meta| (std::cmp::Reverse(sources(meta).len()), meta.id);
+    let rank = |meta: &Meta| (std::cmp::Reverse(meta.sources().len()), meta.id);
     rank(new) < rank(old)
 }
 
@@ -198,16 +196,4 @@ fn is_tainted(info: &BlockInfo) -> bool {
         Some(Mark::Deletion(mark)) => mark.details == details::TAINTED,
         _ => false,
     }
-}
-
-/// Whether all of `few` are in `many`, which is usually sorted.
-fn holds(many: &[BlockId], few: &[BlockId]) -> bool {
-    if many.len() < few.len() {
-        return false;
-    }
-    if many.is_sorted() {
-        return few.iter().all(|id| many.binary_search(id).is_ok());
-    }
-    let many: BTreeSet<&BlockId> = many.iter().collect();
-    few.iter().all(|id| many.contains(id))
 }

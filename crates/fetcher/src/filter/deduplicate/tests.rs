@@ -17,9 +17,9 @@ fn block(n: u64, sources: impl IntoIterator<Item = u64>) -> Arc<Meta> {
 
 /// The rule, spelled out: compare every pair.
 fn spelled_out(blocks: &[Arc<Meta>]) -> BTreeSet<BlockId> {
-    let set = |m: &Meta| sources(m).iter().copied().collect::<BTreeSet<_>>();
+    let set = |m: &Meta| m.sources().iter().copied().collect::<BTreeSet<_>>();
     let mut order: Vec<&Arc<Meta>> = blocks.iter().collect();
-    order.sort_by_key(|m| (std::cmp::Reverse(sources(m).len()), m.id));
+    order.sort_by_key(|m| (std::cmp::Reverse(m.sources().len()), m.id));
     let mut kept: Vec<&Arc<Meta>> = Vec::new();
     let mut duplicates = BTreeSet::new();
     for meta in order {
@@ -101,9 +101,9 @@ fn p17_work_is_linear_in_the_sources() {
         ),
     ];
     for (name, blocks, duplicates) in cases {
-        let total: usize = blocks.iter().map(|m| sources(m).len()).sum();
+        let total: usize = blocks.iter().map(|m| m.sources().len()).sum();
         let mut group: Vec<&Meta> = blocks.iter().map(AsRef::as_ref).collect();
-        group.sort_unstable_by_key(|meta| (std::cmp::Reverse(sources(meta).len()), meta.id));
+        group.sort_unstable_by_key(|meta| (std::cmp::Reverse(meta.sources().len()), meta.id));
         let mut found = Vec::new();
         let checks = deduplicate_group(&group, &mut found);
         assert_eq!(found.len() as u64, duplicates, "{name}");

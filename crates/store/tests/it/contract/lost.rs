@@ -143,6 +143,47 @@ async fn bc_07_what_went_while_the_process_stood_still_is_missed_until_its_succe
     world.check(&[COMPACTED], "read at last").await;
 }
 
+/// Their delay is over while what replaces them cannot be read, and then they go from the bucket: whether this process served
+/// them before, or only ever saw them marked.
+#[tokio::test]
+async fn bc_07_what_went_after_its_delay_is_missed_until_its_successor_is_read() {
+    for served_before in [true, false] {
+        let world = World::new();
+        world.add_all(&SOURCES);
+        if served_before {
+            world.sync().await;
+        }
+        world.mark_compacted(&SOURCES);
+        world.add(COMPACTED);
+        let fault = Fault::FailBefore(ErrorKind::Unavailable);
+        let key = meta_key(id(COMPACTED));
+        world.bucket.add(Rule::new(fault).key(key));
+        world.fixture.clock.advance(48 * HOUR + 1000);
+        for gone in [false, false, true, true] {
+            if gone {
+                SOURCES.iter().for_each(|source| world.remove(source));
+            }
+            world.sync().await;
+            let answer = world.answer().await;
+            assert!(answer.chunks.is_empty(), "{served_before} {gone}");
+            assert_eq!(
+                answer.warnings.len(),
+                SOURCES.len(),
+                "{served_before} {gone}"
+            );
+            for (warning, source) in answer.warnings.iter().zip(SOURCES) {
+                assert!(
+                    warning.contains(source),
+                    "{served_before} {gone}: {warning}"
+                );
+            }
+        }
+        world.bucket.heal();
+        world.sync().await;
+        world.check(&[COMPACTED], "read at last").await;
+    }
+}
+
 #[tokio::test]
 async fn bc_07_what_retention_took_is_not_missed() {
     let world = World::new();

@@ -196,15 +196,9 @@ impl Target {
 
 /// Whether a block of the target was made of all that this one was made of.
 fn holds(other: &Meta, meta: &Meta) -> bool {
-    let sources = &meta.compaction.sources;
-    let all = || {
-        sources
-            .iter()
-            .all(|source| other.compaction.sources.contains(source))
-    };
     let alike = other.thanos.labels == meta.thanos.labels
         && other.thanos.downsample == meta.thanos.downsample;
-    other.id != meta.id && alike && all()
+    other.id != meta.id && alike && other.holds_sources_of(meta)
 }
 
 /// Copies a block, unless it is there and whole. How many objects that were.

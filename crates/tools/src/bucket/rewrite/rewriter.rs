@@ -52,7 +52,8 @@ pub fn find(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
     }
     for other in unmarked(view) {
         let id = other.id;
-        if is_rewritten_from(other, meta) && !other.compaction.sources.contains(&id) {
+        // An earlier run's own block is its own source: this run goes on with it.
+        if is_rewritten_from(other, meta) && !other.sources().contains(&id) {
             bail!(
                 "it was rewritten before, and the result went into block {id}: mark this one for deletion, and rewrite that one"
             );
@@ -77,18 +78,14 @@ fn unmarked(view: &View) -> impl Iterator<Item = &Arc<Meta>> {
     unmarked.map(|info| &info.meta)
 }
 
-/// Whether a block holds all samples of another one.
-fn holds(new: &Meta, old: &Meta) -> bool {
-    may_replace(new, old) && !is_rewritten_from(new, old)
+/// Whether a block is all that is left of another one after a rewrite.
+fn is_rewritten_from(new: &Meta, old: &Meta) -> bool {
+    may_replace(new, old) && !new.holds_sources_of(old)
 }
 
-/// Whether a block, or one that went into it, was rewritten from what another one was made of.
-fn is_rewritten_from(new: &Meta, old: &Meta) -> bool {
-    let rewritten = new.rewritten_sources();
-    let mut sources = old.compaction.sources.iter();
-    !rewritten.is_empty()
-        && may_replace(new, old)
-        && sources.all(|source| rewritten.contains(source))
+/// Whether a block holds all samples of another one.
+fn holds(new: &Meta, old: &Meta) -> bool {
+    may_replace(new, old) && new.holds_sources_of(old)
 }
 
 impl Rewriter {
