@@ -183,9 +183,14 @@ pub fn may_replace(new: &Meta, old: &Meta) -> bool {
         && (new.holds_sources_of(old) || new.is_rewritten_from(old))
 }
 
-/// Whether `new` wins over `old` where both are marked: with more sources, or else the older one.
+/// Whether `new` wins over `old` where both are marked: what was rewritten over what it was made of, else the one with more
+/// sources, else the older one.
 #[must_use]
 pub fn outranks(new: &Meta, old: &Meta) -> bool {
+    let (is_later, is_earlier) = (new.is_rewritten_from(old), old.is_rewritten_from(new));
+    if is_later != is_earlier {
+        return is_later;
+    }
     let rank = |meta: &Meta| (std::cmp::Reverse(meta.sources().len()), meta.id);
     rank(new) < rank(old)
 }

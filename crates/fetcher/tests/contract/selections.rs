@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rutile_block::{Contract, RawJson, details, meta_key};
+use rutile_block::{Contract, MarkKind, Meta, RawJson, details, mark_key, meta_key};
 use rutile_fetcher::filter::label_shard::LabelShard;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_fetcher::{Exclusion, FilterChain, ListStrategy, MarkDrop, Scope};
@@ -15,6 +15,15 @@ const NONE: &[u8] = &[];
 
 fn world() -> World {
     World::new(ListStrategy::Recursive)
+}
+
+/// What `bucket rewrite` makes of a block of these sources.
+fn rewritten(n: u8, of: &[u8]) -> Meta {
+    let sources: Vec<String> = of.iter().map(|n| format!("\"{}\"", id(*n))).collect();
+    let mut meta = block(n, &[n]);
+    let rewrites = format!("[{{\"sources\":[{}]}}]", sources.join(","));
+    meta.thanos.rewrites = RawJson::from_text(&rewrites);
+    meta
 }
 
 #[tokio::test]
@@ -235,10 +244,7 @@ async fn bc_05_bc_07_a_rewritten_block_takes_no_place_that_its_original_has() {
     let world = world();
     world.add(&block(1, &[1]));
     world.add(&block(2, &[1, 5]));
-    let mut rewritten = block(3, &[3]);
-    let sources = format!("[{{\"sources\":[\"{}\",\"{}\"]}}]", id(1), id(5));
-    rewritten.thanos.rewrites = RawJson::from_text(&sources);
-    world.add(&rewritten);
+    world.add(&rewritten(3, &[1, 5]));
     world.mark(id(1), details::COMPACTED);
     world.clock.advance(25 * HOUR);
     let selection = world.sync().await;
@@ -250,6 +256,25 @@ async fn bc_05_bc_07_a_rewritten_block_takes_no_place_that_its_original_has() {
         "rewritten into another one: what that lacks is to go",
     );
     assert_eq!(world.sync().await.serving(&ids(&[1, 3])), ids(&[3]));
+}
+
+/// Whatever the mark of a rewritten block is: what it was made of is older than it, and takes its place no more.
+#[tokio::test]
+async fn bc_05_bc_07_a_rewritten_block_with_a_torn_mark_takes_the_place_of_what_it_was_made_of() {
+    let world = world();
+    world.add(&block(1, &[1]));
+    world.add(&block(5, &[5]));
+    world.add(&rewritten(3, &[1, 5]));
+    world.mark(id(1), details::COMPACTED);
+    world.mark(id(5), details::COMPACTED);
+    let torn = mark_key(id(3), MarkKind::Deletion);
+    world.memory.insert(torn, "{torn", START);
+    for hours in [25, 24] {
+        world.clock.advance(hours * HOUR);
+        let selection = world.sync().await;
+        assert_eq!(selection.serving(&ids(&[1, 3, 5])), ids(&[3]), "{hours}");
+        assert!(selection.uncovered(&ids(&[3])).is_empty(), "{hours}");
+    }
 }
 
 #[tokio::test]
