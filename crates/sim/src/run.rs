@@ -128,85 +128,71 @@ fn start(
     tasks: &TaskGroup,
 ) -> Vec<Arc<Mutex<Last>>> {
     let scenario = &world.scenario;
+    let processes = Processes { world, tasks };
     for (group, stream) in streams.iter().enumerate() {
         let twins = 1 + usize::from(scenario.twins);
         for twin in 0..twins {
-            let process = Process::new(world, format!("uploader-{group}{twin}"), Role::Uploader);
             let stream = stream.clone();
             if scenario.thanos_sidecar && group == 0 {
-                let process = Process::new(world, format!("sidecar-{group}{twin}"), Role::Thanos);
-                let life = async move {
-                    let once = || thanos::sidecar(process.clone(), stream.clone());
-                    process.supervise(once).await;
-                };
-                drop(tasks.spawn("sidecar", life));
-                continue;
+                let life = move |process| thanos::sidecar(process, stream.clone());
+                processes.start(format!("sidecar-{group}{twin}"), Role::Thanos, life);
+            } else {
+                let life = move |process| uploader::run(process, stream.clone());
+                processes.start(format!("uploader-{group}{twin}"), Role::Uploader, life);
             }
-            let life = async move {
-                let once = || uploader::run(process.clone(), stream.clone());
-                process.supervise(once).await;
-            };
-            drop(tasks.spawn("uploader", life));
         }
     }
     for number in 0..scenario.compactors {
-        let process = Process::new(world, format!("compactor-{number}"), Role::Compactor);
         let disk = Arc::new(MemoryDisk::new());
-        let life = async move {
-            let once = || compactor::run(process.clone(), Arc::clone(&disk));
-            process.supervise(once).await;
-        };
-        drop(tasks.spawn("compactor", life));
+        let life = move |process| compactor::run(process, Arc::clone(&disk));
+        processes.start(format!("compactor-{number}"), Role::Compactor, life);
     }
     if scenario.person {
-        let process = Process::new(world, "person".to_owned(), Role::Person);
-        let life = async move { process.supervise(|| person::run(process.clone())).await };
-        drop(tasks.spawn("person", life));
+        processes.start("person", Role::Person, person::run);
     }
-    if let Some(erasure) = &scenario.erasure {
-        let process = Process::new(world, ERASER.to_owned(), Role::Person);
-        let erasure = erasure.clone();
-        let life = async move {
-            let once = || eraser::run(process.clone(), erasure.clone());
-            process.supervise(once).await;
-        };
-        drop(tasks.spawn("eraser", life));
+    if let Some(erasure) = scenario.erasure.clone() {
+        let life = move |process| eraser::run(process, erasure.clone());
+        processes.start(ERASER, Role::Person, life);
     }
-    if let Some(replica) = replica {
-        let process = Process::new(world, REPLICATOR.to_owned(), Role::Uploader);
-        let replica = replica.clone();
-        let life = async move {
-            let once = || replicator::run(process.clone(), replica.clone());
-            process.supervise(once).await;
-        };
-        drop(tasks.spawn("replicator", life));
+    if let Some(replica) = replica.cloned() {
+        let life = move |process| replicator::run(process, replica.clone());
+        processes.start(REPLICATOR, Role::Uploader, life);
     }
     if scenario.thanos_store {
-        let process = Process::new(world, "thanos-store".to_owned(), Role::Thanos);
-        let life = async move { process.supervise(|| thanos::store(process.clone())).await };
-        drop(tasks.spawn("thanos-store", life));
+        processes.start("thanos-store", Role::Thanos, thanos::store);
     }
-    let readers = (0..scenario.readers).map(|number| start_reader(world, number, tasks));
-    readers.collect()
+    let reader = |number| {
+        let (disk, last) = (Arc::new(MemoryDisk::new()), Arc::new(Mutex::default()));
+        let shown = Arc::clone(&last);
+        let life =
+            move |process| reader::run(process, number, Arc::clone(&disk), Arc::clone(&last));
+        processes.start(format!("reader-{number}"), Role::Reader, life);
+        shown
+    };
+    (0..scenario.readers).map(reader).collect()
 }
 
-fn start_reader(world: &Arc<World>, number: usize, tasks: &TaskGroup) -> Arc<Mutex<Last>> {
-    let process = Process::new(world, format!("reader-{number}"), Role::Reader);
-    let (disk, last) = (Arc::new(MemoryDisk::new()), Arc::new(Mutex::default()));
-    let shown = Arc::clone(&last);
-    let life = async move {
-        let once = || {
-            reader::run(
-                process.clone(),
-                number,
-                Arc::clone(&disk),
-                Arc::clone(&last),
-            )
-        };
-        process.supervise(once).await;
-    };
-    drop(tasks.spawn("reader", life));
-    shown
+/// Starts the processes of a run.
+struct Processes<'a> {
+    world: &'a Arc<World>,
+    tasks: &'a TaskGroup,
+}
+
+impl Processes<'_> {
+    /// Starts a process, and its `life` anew whenever it crashed.
+    fn start<F>(
+        &self,
+        name: impl Into<String>,
+        role: Role,
+        life: impl Fn(Process) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let name = name.into();
+        let process = Process::new(self.world, name.clone(), role);
+        let lives = async move { process.supervise(|| life(process.clone())).await };
+        drop(self.tasks.spawn(name, lives));
+    }
 }
 
 /// What must hold in the end.

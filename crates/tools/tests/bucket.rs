@@ -485,16 +485,38 @@ fn verify_finds_what_is_damaged_and_what_overlaps() {
     );
 }
 
+/// The name of a copy of [`EIGHT_HOURS`].
+const TWIN: &str = "01M820Q9RQ27VBZF6TJTV2K9HC";
+
+fn add_twin(tools: &Tools) {
+    let twin = tools.bucket().join(TWIN);
+    copy_bucket(&tools.bucket().join(EIGHT_HOURS), &twin);
+    let meta = twin.join("meta.json");
+    let text = fs::read_to_string(&meta).unwrap();
+    let ulid = |id: &str| format!("\"ulid\": \"{id}\"");
+    fs::write(&meta, text.replace(&ulid(EIGHT_HOURS), &ulid(TWIN))).unwrap();
+}
+
+/// A new folder for what repairs put aside.
+fn backup(tools: &Tools) -> PathBuf {
+    let backup = tools.home.path().join("backup");
+    fs::create_dir(&backup).unwrap();
+    backup
+}
+
+fn backup_config(folder: &Path) -> String {
+    format!(
+        "--objstore-backup.config=type: FILESYSTEM\nconfig:\n  directory: {}",
+        folder.display()
+    )
+}
+
 /// Nothing is repaired that is not in the backup first, and nothing is removed.
 #[test]
 fn verify_repairs_what_can_be() {
     let tools = Tools::on_raw();
-    let backup = tools.home.path().join("backup");
-    fs::create_dir(&backup).unwrap();
-    let to = format!(
-        "--objstore-backup.config=type: FILESYSTEM\nconfig:\n  directory: {}",
-        backup.display()
-    );
+    let backup = backup(&tools);
+    let to = backup_config(&backup);
     let repair = [
         "verify",
         "--repair",
@@ -513,28 +535,14 @@ fn verify_repairs_what_can_be() {
         text.replace("\"numSeries\": 200", "\"numSeries\": 201"),
     )
     .unwrap();
-    let twin = "01M820Q9RQ27VBZF6TJTV2K9HC";
-    copy_bucket(
-        &tools.bucket().join(EIGHT_HOURS),
-        &tools.bucket().join(twin),
-    );
-    let meta = tools.bucket().join(twin).join("meta.json");
-    let text = fs::read_to_string(&meta).unwrap();
-    fs::write(
-        &meta,
-        text.replace(
-            &format!("\"ulid\": \"{EIGHT_HOURS}\""),
-            &format!("\"ulid\": \"{twin}\""),
-        ),
-    )
-    .unwrap();
+    add_twin(&tools);
     fs::write(tools.bucket().join(NEWEST[1]).join("chunks/000001"), "").unwrap();
     let before = ids(&tools.bucket());
 
     let run = tools.run(&repair);
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert!(run.err.contains("1 issue was not repaired"), "{}", run.err);
-    assert_eq!(ids(&backup), [NEWEST[0], twin]);
+    assert_eq!(ids(&backup), [NEWEST[0], TWIN]);
     let new: Vec<String> = ids(&tools.bucket())
         .into_iter()
         .filter(|id| !before.contains(id))
@@ -546,7 +554,7 @@ fn verify_repairs_what_can_be() {
         fs::read_to_string(tools.bucket().join(id).join("deletion-mark.json")).unwrap_or_default()
     };
     assert!(mark(NEWEST[0]).contains("source of repaired block"));
-    assert!(mark(twin).contains("outdated block"));
+    assert!(mark(TWIN).contains("outdated block"));
     assert!(mark(NEWEST[1]).is_empty() && mark(EIGHT_HOURS).is_empty());
     let index = |id: &str| fs::read(tools.bucket().join(id).join("index")).unwrap();
     assert!(
@@ -563,32 +571,14 @@ fn verify_repairs_what_can_be() {
 /// Of equal blocks one must be left that is whole and that nobody has marked.
 #[test]
 fn verify_marks_no_duplicate_of_what_does_not_stay() {
-    let twin = "01M820Q9RQ27VBZF6TJTV2K9HC";
     let with_twin = || {
         let tools = Tools::on_raw();
-        copy_bucket(
-            &tools.bucket().join(EIGHT_HOURS),
-            &tools.bucket().join(twin),
-        );
-        let meta = tools.bucket().join(twin).join("meta.json");
-        let text = fs::read_to_string(&meta).unwrap();
-        fs::write(
-            &meta,
-            text.replace(
-                &format!("\"ulid\": \"{EIGHT_HOURS}\""),
-                &format!("\"ulid\": \"{twin}\""),
-            ),
-        )
-        .unwrap();
-        let backup = tools.home.path().join("backup");
-        fs::create_dir(&backup).unwrap();
+        add_twin(&tools);
+        let backup = backup(&tools);
         (tools, backup)
     };
     let repair = |tools: &Tools, backup: &Path| {
-        let to = format!(
-            "--objstore-backup.config=type: FILESYSTEM\nconfig:\n  directory: {}",
-            backup.display()
-        );
+        let to = backup_config(backup);
         tools.run(&["verify", "--repair", "--issues=duplicated_compaction", &to])
     };
     let is_marked = |tools: &Tools, id: &str| {
@@ -605,20 +595,20 @@ fn verify_marks_no_duplicate_of_what_does_not_stay() {
     ]);
     let run = repair(&tools, &backup);
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(!is_marked(&tools, twin));
+    assert!(!is_marked(&tools, TWIN));
     // It is damaged.
     let (tools, backup) = with_twin();
     fs::write(tools.bucket().join(EIGHT_HOURS).join("index"), "x").unwrap();
     let run = repair(&tools, &backup);
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert!(run.err.contains("repair it first"), "{}", run.err);
-    assert!(!is_marked(&tools, twin));
+    assert!(!is_marked(&tools, TWIN));
     // The copy would be in the bucket itself.
     let (tools, _) = with_twin();
     let run = repair(&tools, &tools.bucket());
     assert_eq!(run.code, Some(1), "{}", run.err);
     assert!(run.err.contains("it is the bucket itself"), "{}", run.err);
-    assert!(!is_marked(&tools, twin));
+    assert!(!is_marked(&tools, TWIN));
 }
 
 fn marked(tools: &Tools) -> usize {
