@@ -144,6 +144,16 @@ impl<'a> SeriesEntry<'a> {
         self.labels_on.get(..self.labels_len).unwrap_or_default()
     }
 
+    /// The labels from label `first` on, which starts at byte `at` of [`Self::label_bytes`]: for one who knows those before.
+    #[inline]
+    #[must_use]
+    pub fn labels_from(&self, first: u32, at: usize) -> SeriesLabels<'a> {
+        SeriesLabels {
+            rest: self.labels_on.get(at..).unwrap_or_default(),
+            left: self.label_count.saturating_sub(first),
+        }
+    }
+
     /// Number of labels.
     #[must_use]
     pub fn label_count(&self) -> usize {
@@ -154,6 +164,15 @@ impl<'a> SeriesEntry<'a> {
     #[must_use]
     pub fn chunk_count(&self) -> usize {
         self.chunk_count as usize
+    }
+}
+
+impl SeriesLabels<'_> {
+    /// How many bytes are left, with all that follows the labels.
+    #[inline]
+    #[must_use]
+    pub fn rest_len(&self) -> usize {
+        self.rest.len()
     }
 }
 

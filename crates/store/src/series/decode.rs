@@ -8,7 +8,7 @@ use rutile_block::BlockId;
 use rutile_blockio::{Error, Result, SeriesEntries, WantedChunk};
 use rutile_index::{Header, SeriesEntry};
 
-use super::rows::Rows;
+use super::rows::{Previous, Rows};
 use super::spec::SeriesSpec;
 use super::symbols::Symbols;
 use super::undecided::Undecided;
@@ -201,6 +201,7 @@ impl Decoder {
         let (block, version) = (self.block, self.rows.header().index_version());
         out.series.reserve(entries.len());
         let mut last: Option<(SeriesEntry<'_>, bool)> = None;
+        let mut previous = None;
         for i in 0..entries.len() {
             let damaged = |source: rutile_index::Error| {
                 let start = refs.get(i).map_or(0, |r| version.series_offset(*r));
@@ -216,7 +217,7 @@ impl Decoder {
                 continue;
             }
             let start = out.labels.len();
-            let tail = self.rows.push(&entry, &mut out.labels)?;
+            let tail = self.rows.push(&entry, previous.take(), &mut out.labels)?;
             if !self.in_shard(&out.labels[start..]) {
                 out.labels.truncate(start);
                 out.chunks.truncate(first_chunk);
@@ -231,6 +232,7 @@ impl Decoder {
                 }
             };
             last = Some((entry, tail > 0));
+            previous = Some(Previous { entry, start });
             if out.series.is_empty() {
                 let rest = entries.len() - i;
                 let alike = (out.labels.len() - start + 2).saturating_mul(rest);

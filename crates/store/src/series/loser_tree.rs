@@ -11,18 +11,23 @@ pub(crate) struct LoserTree {
 
 impl LoserTree {
     /// Plays all matches.
-    pub(crate) fn new(streams: usize, before: impl Fn(usize, usize) -> bool) -> Self {
+    pub(crate) fn new(streams: usize, mut before: impl FnMut(usize, usize) -> bool) -> Self {
         let mut tree = Self {
             losers: vec![0; streams.max(1)],
         };
         if streams > 1 {
-            let winner = tree.play(1, streams, &before);
+            let winner = tree.play(1, streams, &mut before);
             tree.losers[0] = winner;
         }
         tree
     }
 
-    fn play(&mut self, node: usize, streams: usize, before: &impl Fn(usize, usize) -> bool) -> u32 {
+    fn play(
+        &mut self,
+        node: usize,
+        streams: usize,
+        before: &mut impl FnMut(usize, usize) -> bool,
+    ) -> u32 {
         if node >= streams {
             return (node - streams) as u32;
         }
@@ -43,7 +48,7 @@ impl LoserTree {
     }
 
     /// To be called when the head of the winner changed.
-    pub(crate) fn replay(&mut self, before: impl Fn(usize, usize) -> bool) {
+    pub(crate) fn replay(&mut self, mut before: impl FnMut(usize, usize) -> bool) {
         let streams = self.losers.len();
         let mut winner = self.losers[0];
         let mut node = (winner as usize + streams) / 2;

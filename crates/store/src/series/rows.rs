@@ -37,6 +37,27 @@ pub(crate) struct Rows {
     drop: Vec<String>,
     /// By the low bits of the name's symbol: the symbol, and what to do.
     fates: Vec<Option<(u32, Fate)>>,
+    /// Where the labels of the last row end.
+    ends: Vec<End>,
+}
+
+/// The end of a label, in its entry and in its row.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// Bytes of the entry's labels up to here.
+    bytes: u32,
+    /// Numbers of the row up to here.
+    numbers: u32,
+    /// External labels among them.
+    written: u32,
+}
+
+/// The row before one, and its entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Previous<'a> {
+    pub(crate) entry: SeriesEntry<'a>,
+    /// Where the row starts.
+    pub(crate) start: usize,
 }
 
 impl Rows {
@@ -70,6 +91,7 @@ impl Rows {
                 external,
                 drop,
                 fates,
+                ends: Vec::new(),
             })
         }
     }
@@ -101,22 +123,53 @@ impl Rows {
 
     /// Appends the row of `entry`. Returns how many numbers at its end are external labels: if there
     /// are any, a longer label set may come later that sorts before this one.
+    ///
+    /// `previous` is what was pushed last: what both start with, often half of all labels, is copied.
     #[inline]
-    pub(crate) fn push(&mut self, entry: &SeriesEntry<'_>, out: &mut Vec<u32>) -> Result<usize> {
-        let mut written = 0;
-        for symbols in entry.labels() {
+    pub(crate) fn push(
+        &mut self,
+        entry: &SeriesEntry<'_>,
+        previous: Option<Previous<'_>>,
+        out: &mut Vec<u32>,
+    ) -> Result<usize> {
+        let start = out.len();
+        let mut last = End {
+            bytes: 0,
+            numbers: 0,
+            written: 0,
+        };
+        let alike = previous.map_or(0, |previous| {
+            let common = common_start(previous.entry.label_bytes(), entry.label_bytes());
+            self.ends
+                .iter()
+                .take_while(|end| end.bytes as usize <= common)
+                .count()
+        });
+        self.ends.truncate(alike);
+        if let (Some(end), Some(previous)) = (self.ends.last(), previous) {
+            last = *end;
+            out.extend_from_within(previous.start..previous.start + last.numbers as usize);
+        }
+        let mut written = last.written;
+        let mut labels = entry.labels_from(alike as u32, last.bytes as usize);
+        let whole = last.bytes as usize + labels.rest_len();
+        while let Some(symbols) = labels.next() {
             let (name, value) = symbols.map_err(|source| Error::Index {
                 block: self.block,
                 source,
             })?;
-            let Fate::Keep { before, number } = self.fate(name)? else {
-                continue;
-            };
-            while written < before {
-                out.extend_from_slice(&self.external[written as usize].numbers);
-                written += 1;
+            if let Fate::Keep { before, number } = self.fate(name)? {
+                while written < before {
+                    out.extend_from_slice(&self.external[written as usize].numbers);
+                    written += 1;
+                }
+                out.extend_from_slice(&[number, self.symbols.number(value, self.block)?]);
             }
-            out.extend_from_slice(&[number, self.symbols.number(value, self.block)?]);
+            self.ends.push(End {
+                bytes: (whole - labels.rest_len()) as u32,
+                numbers: (out.len() - start) as u32,
+                written,
+            });
         }
         let own = out.len();
         for external in self.external.get(written as usize..).unwrap_or_default() {
@@ -153,4 +206,20 @@ impl Rows {
         self.fates[slot] = Some((name, fate));
         Ok(fate)
     }
+}
+
+/// How many bytes two slices have alike at their start.
+#[inline]
+fn common_start(a: &[u8], b: &[u8]) -> usize {
+    let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let mut alike = 0;
+    for (x, y) in eights {
+        let differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if differ != 0 {
+            return alike + (differ.trailing_zeros() / 8) as usize;
+        }
+        alike += 8;
+    }
+    let rest = a.iter().zip(b).skip(alike);
+    alike + rest.take_while(|(x, y)| x == y).count()
 }

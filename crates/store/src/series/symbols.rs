@@ -87,14 +87,15 @@ impl Symbols {
     /// Orders two label sets as Prometheus does: label by label, name before value, a prefix first.
     #[inline]
     pub(crate) fn compare(&self, a: &[u32], b: &[u32]) -> Ordering {
-        // Most rows share a long start, or all: eight numbers are compared at once.
-        let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-        let alike = 8 * eights.take_while(|(x, y)| x == y).count();
-        let differ = a.iter().zip(b).skip(alike).position(|(x, y)| x != y);
-        let differ = differ.map(|i| alike + i);
-        match differ.and_then(|i| Some((*a.get(i)?, *b.get(i)?))) {
-            Some((x, y)) => self.string(x).cmp(self.string(y)),
-            None => a.len().cmp(&b.len()),
+        self.compare_at(common_start(a, b), a, b)
+    }
+
+    /// The same for two label sets that have their first `alike` numbers in common, and no more.
+    #[inline]
+    pub(crate) fn compare_at(&self, alike: usize, a: &[u32], b: &[u32]) -> Ordering {
+        match (a.get(alike), b.get(alike)) {
+            (Some(x), Some(y)) => self.string(*x).cmp(self.string(*y)),
+            _ => a.len().cmp(&b.len()),
         }
     }
 
@@ -108,6 +109,16 @@ impl Symbols {
             .iter()
             .map(|[name, value]| (self.string(*name), self.string(*value)))
     }
+}
+
+/// How many numbers two rows have in common at their start.
+#[inline]
+pub(crate) fn common_start(a: &[u32], b: &[u32]) -> usize {
+    // Most rows share a long start, or all: eight numbers are compared at once.
+    let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let alike = 8 * eights.take_while(|(x, y)| x == y).count();
+    let rest = a.iter().zip(b).skip(alike);
+    alike + rest.take_while(|(x, y)| x == y).count()
 }
 
 /// The numbers of one block's symbols, as far as they were met.

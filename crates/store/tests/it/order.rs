@@ -50,7 +50,7 @@ fn case() -> impl Strategy<Value = Case> {
     let external = external.prop_map(|labels| labels.extended_with(&Labels::from([("x", "1")])));
     let drop = prop::sample::subsequence(vec!["a", "ab", "b", "c", "x"], 0..3);
     (
-        prop::collection::vec((external, series()), 1..4),
+        prop::collection::vec((external, series()), 1..8),
         drop,
         1..4_usize,
         any::<bool>(),
