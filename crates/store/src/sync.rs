@@ -13,8 +13,8 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
-use rutile_fetcher::filter::deletion_mark::{mark_and_age, may_replace};
-use rutile_fetcher::{Exclusion, Fetcher, FilterChain, Selection, View};
+use rutile_fetcher::filter::deletion_mark::{is_given_up, mark_and_age, may_replace};
+use rutile_fetcher::{BlockInfo, Exclusion, Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
 use rutile_runtime::{Clock, Moment};
 use tokio::time::Instant;
@@ -265,7 +265,7 @@ impl Syncer {
                 )
             } else {
                 format!(
-                    "block {id} is not served any more, and what takes its place could not be read: \
+                    "block {id} is not served, and what takes its place could not be read: \
                      the answer may lack its samples"
                 )
             }
@@ -326,7 +326,7 @@ impl Syncer {
     }
 }
 
-/// The blocks of which answers must say that they lack them (BC-7).
+/// The blocks of which answers must say that they lack them (BC-7), beside those that are left out for the age of their mark.
 ///
 /// A process that stood still for longer than the delete delay finds that what it serves is gone, and
 /// may fail to read the replacement, which it has never seen. Nothing in the view then ties the one to
@@ -354,11 +354,12 @@ fn lacking(
         let counts_again = failed().any(|info| may_replace(old, &info.meta))
             || inputs(old).any(|id| selection.unread.contains(&id));
         let excluded = selection.excluded.contains_key(id);
-        let given_up = before
-            .view
-            .as_ref()
-            .is_some_and(|view| is_given_up(view, *id));
-        let settled = whole && !failed().any(|info| may_replace(&info.meta, old));
+        let given_up = { before.view.as_ref() }
+            .and_then(|view| view.blocks.get(id))
+            .is_some_and(is_given_up);
+        // Or it counts again itself.
+        let fails = |info: &BlockInfo| info.meta.id == *id || may_replace(&info.meta, old);
+        let settled = whole && !failed().any(fails);
         let is_over = !counts_again && (settled || excluded || given_up);
         let lacks = !is_over || lacks_coarser(old, serving, (view, whole), selection);
         lacks && !serving.values().any(covers)
@@ -401,12 +402,6 @@ fn inputs(meta: &Meta) -> impl Iterator<Item = BlockId> {
     let parents = meta.compaction.parents.iter().map(|parent| parent.id);
     let sources = meta.compaction.sources.iter().copied();
     parents.chain(sources).filter(|id| *id != meta.id)
-}
-
-/// Whether a block was marked for good: by retention or by hand.
-fn is_given_up(view: &View, id: BlockId) -> bool {
-    let mark = view.blocks.get(&id).and_then(|info| mark_and_age(info, 0));
-    mark.is_some_and(|(mark, _)| !mark.needs_successor())
 }
 
 /// Whether two versions of a `meta.json` describe different objects.

@@ -5,9 +5,10 @@
 //! load. Failing that it goes when the delete delay has passed, since its objects may then go too.
 //! What retention or a person marked goes at the ignore delay.
 //!
-//! The replacement of a block holds all its sources, has its resolution, and has no label that the
-//! block has not: a compaction may take replica labels off. Two marked blocks may each hold the
-//! other's sources; so that not both go, a marked one replaces only what it outranks.
+//! The replacement of a block holds all its sources, or was rewritten from a block that did; it has its resolution, and no
+//! label that the block has not: a compaction may take replica labels off. Two marked blocks may each hold the other's
+//! sources; so that not both go, a marked one replaces only what it outranks, and what it was rewritten from, unless it
+//! was marked for good.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -161,13 +162,22 @@ impl<'a> Holders<'a> {
 
 fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
     let (new, old) = (&other.meta, &info.meta);
-    (!other.marks.deletion.is_there() || outranks(new, old))
+    // What was rewritten has fewer sources than what it was made of, and is younger.
+    let is_later = || new.is_rewritten_from(old) && !old.is_rewritten_from(new);
+    (!other.marks.deletion.is_there() || outranks(new, old) || (is_later() && !is_given_up(other)))
         && !is_tainted(other)
         && may_replace(new, old)
 }
 
-/// Whether `new` holds what `old` is made of, whatever their marks say: of the same resolution, with
-/// no label that the other has not. A compaction may take replica labels off.
+/// Whether a block was marked for good: by retention or by hand.
+#[must_use]
+pub fn is_given_up(info: &BlockInfo) -> bool {
+    let mark = mark_and_age(info, 0);
+    mark.is_some_and(|(mark, _)| !mark.needs_successor())
+}
+
+/// Whether `new` holds what `old` is made of, or was rewritten from it, whatever their marks say: of the same resolution,
+/// with no label that the other has not. A compaction may take replica labels off.
 #[must_use]
 pub fn may_replace(new: &Meta, old: &Meta) -> bool {
     new.id != old.id
@@ -183,14 +193,9 @@ pub fn may_replace(new: &Meta, old: &Meta) -> bool {
         && (new.holds_sources_of(old) || new.is_rewritten_from(old))
 }
 
-/// Whether `new` wins over `old` where both are marked: what was rewritten over what it was made of, else the one with more
-/// sources, else the older one.
+/// Whether `new` wins over `old` where both are marked: with more sources, or else the older one.
 #[must_use]
 pub fn outranks(new: &Meta, old: &Meta) -> bool {
-    let (is_later, is_earlier) = (new.is_rewritten_from(old), old.is_rewritten_from(new));
-    if is_later != is_earlier {
-        return is_later;
-    }
     let rank = |meta: &Meta| (std::cmp::Reverse(meta.sources().len()), meta.id);
     rank(new) < rank(old)
 }

@@ -225,9 +225,7 @@ async fn bc_05_a_repaired_or_rewritten_block_takes_over_when_it_is_loaded() {
     world.add(&block(2, &[1]));
     // Rewritten: sources of its own; it says whose it has.
     world.add(&block(3, &[3]));
-    let mut rewritten = block(4, &[4]);
-    rewritten.thanos.rewrites = RawJson::from_text(&format!("[{{\"sources\":[\"{}\"]}}]", id(3)));
-    world.add(&rewritten);
+    world.add(&rewritten(4, &[3]));
     world.mark(id(1), details::REPAIRED);
     world.mark(id(3), details::REWRITTEN);
     assert_eq!(world.sync().await.to_load(&ids(NONE)), ids(&[1, 3, 4]));
@@ -275,6 +273,22 @@ async fn bc_05_bc_07_a_rewritten_block_with_a_torn_mark_takes_the_place_of_what_
         assert_eq!(selection.serving(&ids(&[1, 3, 5])), ids(&[3]), "{hours}");
         assert!(selection.uncovered(&ids(&[3])).is_empty(), "{hours}");
     }
+}
+
+/// It was rewritten twice, since the first result was wrong, which a person marked then; the second cannot be read.
+#[tokio::test]
+async fn bc_05_bc_07_a_rewritten_block_that_was_given_up_takes_no_place() {
+    let world = world();
+    world.add(&block(1, &[1]));
+    world.add(&rewritten(2, &[1]));
+    world.add(&rewritten(3, &[1]));
+    world.mark(id(1), details::REWRITTEN);
+    world.mark(id(2), "by hand");
+    world.clock.advance(25 * HOUR);
+    let selection = world.sync().await;
+    assert_eq!(selection.to_load(&ids(&[3])), ids(&[1]));
+    assert_eq!(selection.serving(&ids(&[1])), ids(&[1]));
+    assert_eq!(selection.serving(&ids(&[1, 3])), ids(&[3]));
 }
 
 #[tokio::test]

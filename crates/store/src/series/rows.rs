@@ -139,7 +139,7 @@ impl Rows {
             written: 0,
         };
         let alike = previous.map_or(0, |previous| {
-            let common = common_start(previous.entry.label_bytes(), entry.label_bytes());
+            let common = common_bytes(previous.entry.label_bytes(), entry.label_bytes());
             self.ends
                 .iter()
                 .take_while(|end| end.bytes as usize <= common)
@@ -210,7 +210,7 @@ impl Rows {
 
 /// How many bytes two slices have alike at their start.
 #[inline]
-fn common_start(a: &[u8], b: &[u8]) -> usize {
+fn common_bytes(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let mut alike = 0;
     for (x, y) in eights {

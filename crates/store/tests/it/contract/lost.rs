@@ -1,6 +1,6 @@
 //! Objects that are gone, and views that are too old to rely on.
 
-use rutile_block::{Contract, chunk_key, details, index_key, meta_key};
+use rutile_block::{Contract, MarkKind, chunk_key, details, index_key, mark_key, meta_key};
 use rutile_model::ErrorKind;
 use rutile_objstore::Operation;
 use rutile_objstore::fake::{Fault, Rule};
@@ -182,6 +182,32 @@ async fn bc_07_what_went_after_its_delay_is_missed_until_its_successor_is_read()
         world.sync().await;
         world.check(&[COMPACTED], "read at last").await;
     }
+}
+
+/// A block is left out for the age of its mark, then somebody takes the mark off, and the block cannot be read.
+#[tokio::test]
+async fn bc_07_what_counts_again_itself_and_cannot_be_read_is_missed() {
+    let world = World::new();
+    world.add_all(&SOURCES);
+    world.mark_compacted(&SOURCES[..1]);
+    world.fixture.clock.advance(48 * HOUR + 1000);
+    world.sync().await;
+    assert_eq!(world.answer().await.warnings.len(), 1, "left out");
+    let mark = mark_key(id(SOURCES[0]), MarkKind::Deletion);
+    world.memory.remove(&mark);
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    let key = index_key(id(SOURCES[0]));
+    world.bucket.add(Rule::new(fault).key(key));
+    for _ in 0..2 {
+        world.sync().await;
+        let answer = world.answer().await;
+        check_chunks(&answer.chunks, &SOURCES[1..], "the others");
+        assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+        assert!(answer.warnings[0].contains(SOURCES[0]));
+    }
+    world.bucket.heal();
+    world.sync().await;
+    world.check(&SOURCES, "read at last").await;
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub fn find(view: &View, id: BlockId, prom_blocks: bool) -> Result<Arc<Meta>> {
     for other in unmarked(view) {
         let id = other.id;
         // An earlier run's own block is its own source: this run goes on with it.
-        if is_rewritten_from(other, meta) && !other.sources().contains(&id) {
+        if is_the_rest_of(other, meta) && !other.sources().contains(&id) {
             bail!(
                 "it was rewritten before, and the result went into block {id}: mark this one for deletion, and rewrite that one"
             );
@@ -79,7 +79,7 @@ fn unmarked(view: &View) -> impl Iterator<Item = &Arc<Meta>> {
 }
 
 /// Whether a block is all that is left of another one after a rewrite.
-fn is_rewritten_from(new: &Meta, old: &Meta) -> bool {
+fn is_the_rest_of(new: &Meta, old: &Meta) -> bool {
     may_replace(new, old) && !new.holds_sources_of(old)
 }
 
