@@ -34,6 +34,11 @@ impl Compactor {
         let failed_before = report.errors.len();
         for bereaved in sweep::bereaved(view) {
             let details = bereaved.details.as_deref();
+            if details.is_some() && !view.complete {
+                // *Otherwise:* it is marked for good, though a compaction that holds it could not be read: nothing is left
+                // if that turns out to be damaged.
+                continue;
+            }
             match self.lifecycle.bereave(bereaved.id, details).await {
                 Ok(true) => {
                     tracing::warn!(block = %bereaved.id, ?details, "what replaced it goes: it goes too, or counts again");

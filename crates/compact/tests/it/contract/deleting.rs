@@ -1,6 +1,6 @@
 //! What goes, when, and what must be there first.
 
-use rutile_block::{MarkKind, details, index_key, meta_key, resolution};
+use rutile_block::{BlockId, MarkKind, RawJson, details, index_key, meta_key, resolution};
 use rutile_compact::Retention;
 use rutile_model::ErrorKind;
 use rutile_objstore::fake::{Fault, Rule};
@@ -190,6 +190,34 @@ async fn bc_16_what_lost_its_successor_goes_with_its_retention() {
     assert_eq!(process.compactor.iterate().await.marked, 1);
     world.clock.advance(3 * DAY);
     assert_eq!(process.compactor.iterate().await.deleted, 1);
+}
+
+/// A source was compacted, and a rewritten copy of it was given up; nobody can tell that the compaction is there.
+#[tokio::test]
+async fn bc_05_bc_11_a_source_goes_with_nothing_while_its_replacement_may_be_what_cannot_be_read() {
+    let world = World::with(&five()[..4]);
+    world.add(FIRST_EIGHT_HOURS);
+    world.mark(TWO_HOURS[0], details::COMPACTED);
+    let copy = BlockId::from_parts(1, [1; 10]);
+    world.add_as(TWO_HOURS[0], copy, |meta| {
+        meta.compaction.sources = vec![copy];
+        let rewrites = format!("[{{\"sources\":[\"{}\"]}}]", TWO_HOURS[0]);
+        meta.thanos.rewrites = RawJson::from_text(&rewrites);
+    });
+    world.mark(&copy.to_string(), "by hand");
+    let key = meta_key(id(FIRST_EIGHT_HOURS));
+    let fault = Fault::FailBefore(ErrorKind::Unavailable);
+    world.bucket.add(Rule::new(fault).key(key));
+    for healed in [false, true] {
+        if healed {
+            world.bucket.heal();
+        }
+        let process = world.start(Settings::default());
+        let report = process.compactor.iterate().await;
+        assert_eq!(report.errors.is_empty(), healed, "{:?}", report.errors);
+        let mark = world.marked(id(TWO_HOURS[0]), MarkKind::Deletion).unwrap();
+        assert_eq!(mark.details(), details::COMPACTED, "{healed}");
+    }
 }
 
 #[tokio::test]
