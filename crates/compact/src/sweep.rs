@@ -153,10 +153,7 @@ pub fn bereaved(view: &View) -> Vec<Bereaved> {
     let marks: BTreeMap<BlockId, &DeletionMark> = view
         .blocks
         .iter()
-        .filter_map(|(id, info)| match &info.marks.deletion.present()?.mark {
-            Mark::Deletion(mark) => Some((*id, mark)),
-            Mark::NoCompact(_) | Mark::NoDownsample(_) => None,
-        })
+        .filter_map(|(id, info)| Some((*id, info.marks.deletion_mark()?)))
         .collect();
     let going: Vec<(&Meta, &DeletionMark)> = marks
         .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rutile_block::{BlockId, Contract, Mark, MarkKind, Meta};
+use rutile_block::{BlockId, Contract, DeletionMark, Mark, MarkKind, Meta};
 use rutile_objstore::Attributes;
 use rutile_runtime::Moment;
 
@@ -52,6 +52,15 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// The deletion mark, if there is one that can be read.
+    #[must_use]
+    pub fn deletion_mark(&self) -> Option<&DeletionMark> {
+        match &self.deletion.present()?.mark {
+            Mark::Deletion(mark) => Some(mark),
+            Mark::NoCompact(_) | Mark::NoDownsample(_) => None,
+        }
+    }
+
     /// The mark of this kind.
     #[must_use]
     pub fn get(&self, kind: MarkKind) -> &MarkState {

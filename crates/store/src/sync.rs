@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use rutile_block::{BlockId, InvariantId, Meta};
 use rutile_blockio::{BlockEnv, BlockReader};
-use rutile_fetcher::filter::deletion_mark::{is_given_up, mark_and_age, may_replace};
+use rutile_fetcher::filter::deletion_mark::{is_given_up, may_replace};
 use rutile_fetcher::{BlockInfo, Exclusion, Fetcher, FilterChain, Selection, View};
 use rutile_model::ErrorKind;
 use rutile_runtime::{Clock, Moment};
@@ -375,8 +375,8 @@ fn lacks_coarser(
     (view, whole): (&View, bool),
     selection: &Selection,
 ) -> bool {
-    let mark = { view.blocks.get(&old.id) }.and_then(|info| mark_and_age(info, 0));
-    if mark.is_some_and(|(mark, _)| !mark.is_by_retention()) {
+    let mark = { view.blocks.get(&old.id) }.and_then(|info| info.marks.deletion_mark());
+    if mark.is_some_and(|mark| !mark.is_by_retention()) {
         return false;
     }
     let coarser = |meta: &Meta| {

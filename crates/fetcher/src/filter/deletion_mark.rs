@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
-use rutile_block::{BlockId, Contract, DeletionMark, Mark, Meta, details};
+use rutile_block::{BlockId, Contract, DeletionMark, Meta, details};
 
 use super::replica_labels::DEDUPED;
 use crate::{BlockInfo, Exclusion, MarkDrop, View};
@@ -98,10 +98,8 @@ pub fn verdicts(
 /// The readable deletion mark of a block and its age.
 #[must_use]
 pub fn mark_and_age(info: &BlockInfo, now_ms: i64) -> Option<(&DeletionMark, i64)> {
+    let mark = info.marks.deletion_mark()?;
     let present = info.marks.deletion.present()?;
-    let Mark::Deletion(mark) = &present.mark else {
-        return None;
-    };
     let modified_ms = Some(present.attributes.last_modified_ms);
     Some((mark, Contract::mark_age_ms(mark, modified_ms, now_ms)))
 }
@@ -172,8 +170,8 @@ fn replaces(other: &BlockInfo, info: &BlockInfo) -> bool {
 /// Whether a block was marked for good: by retention or by hand.
 #[must_use]
 pub fn is_given_up(info: &BlockInfo) -> bool {
-    let mark = mark_and_age(info, 0);
-    mark.is_some_and(|(mark, _)| !mark.needs_successor())
+    let mark = info.marks.deletion_mark();
+    mark.is_some_and(|mark| !mark.needs_successor())
 }
 
 /// Whether `new` holds what `old` is made of, or was rewritten from it, whatever their marks say: of the same resolution,
@@ -202,8 +200,6 @@ pub fn outranks(new: &Meta, old: &Meta) -> bool {
 
 /// Whether a block goes because it should never have been made: it replaces nothing.
 fn is_tainted(info: &BlockInfo) -> bool {
-    match info.marks.deletion.present().map(|present| &present.mark) {
-        Some(Mark::Deletion(mark)) => mark.details == details::TAINTED,
-        _ => false,
-    }
+    let mark = info.marks.deletion_mark();
+    mark.is_some_and(|mark| mark.details == details::TAINTED)
 }

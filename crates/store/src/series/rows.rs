@@ -6,7 +6,7 @@ use rutile_blockio::{Error, Result};
 use rutile_index::{Header, SeriesEntry};
 use rutile_model::Labels;
 
-use super::symbols::BlockSymbols;
+use super::symbols::{BlockSymbols, common_start};
 
 /// How many names are remembered at a time.
 const FATES: usize = 64;
@@ -83,17 +83,14 @@ impl Rows {
                 })
             })
             .collect::<Result<_>>()?;
-        {
-            let fates = vec![None; FATES];
-            Ok(Self {
-                block,
-                symbols,
-                external,
-                drop,
-                fates,
-                ends: Vec::new(),
-            })
-        }
+        Ok(Self {
+            block,
+            symbols,
+            external,
+            drop,
+            fates: vec![None; FATES],
+            ends: Vec::new(),
+        })
     }
 
     /// The header of the block's index.
@@ -139,7 +136,7 @@ impl Rows {
             written: 0,
         };
         let alike = previous.map_or(0, |previous| {
-            let common = common_bytes(previous.entry.label_bytes(), entry.label_bytes());
+            let common = common_start(previous.entry.label_bytes(), entry.label_bytes());
             self.ends
                 .iter()
                 .take_while(|end| end.bytes as usize <= common)
@@ -206,20 +203,4 @@ impl Rows {
         self.fates[slot] = Some((name, fate));
         Ok(fate)
     }
-}
-
-/// How many bytes two slices have alike at their start.
-#[inline]
-fn common_bytes(a: &[u8], b: &[u8]) -> usize {
-    let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    let mut alike = 0;
-    for (x, y) in eights {
-        let differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-        if differ != 0 {
-            return alike + (differ.trailing_zeros() / 8) as usize;
-        }
-        alike += 8;
-    }
-    let rest = a.iter().zip(b).skip(alike);
-    alike + rest.take_while(|(x, y)| x == y).count()
 }

@@ -111,10 +111,10 @@ impl Symbols {
     }
 }
 
-/// How many numbers two rows have in common at their start.
+/// How many elements two rows, or the bytes of two label sets, have in common at their start.
 #[inline]
-pub(crate) fn common_start(a: &[u32], b: &[u32]) -> usize {
-    // Most rows share a long start, or all: eight numbers are compared at once.
+pub(crate) fn common_start<T: PartialEq>(a: &[T], b: &[T]) -> usize {
+    // Most share a long start, or all: eight are compared at once.
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let alike = 8 * eights.take_while(|(x, y)| x == y).count();
     let rest = a.iter().zip(b).skip(alike);
