@@ -32,6 +32,8 @@ pub mod resolution {
     pub const FIVE_MINUTES: i64 = 300_000;
     /// A window of one hour.
     pub const ONE_HOUR: i64 = 3_600_000;
+    /// All that a block may have, finest first.
+    pub const ALL: [i64; 3] = [RAW, FIVE_MINUTES, ONE_HOUR];
 }
 
 /// The metadata of a block.

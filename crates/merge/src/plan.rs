@@ -91,7 +91,7 @@ pub(crate) fn output_meta(
 fn merged(inputs: &[&Meta]) -> Compaction {
     let sources: BTreeSet<BlockId> = inputs
         .iter()
-        .flat_map(|m| m.compaction.sources.iter().copied())
+        .flat_map(|m| m.sources().iter().copied())
         .collect();
     let level = inputs.iter().map(|m| m.compaction.level).max();
     Compaction {
@@ -107,5 +107,19 @@ fn parent(meta: &Meta) -> BlockDesc {
         id: meta.id,
         min_time: meta.min_time,
         max_time: meta.max_time,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_names_the_inputs_that_name_no_sources() {
+        let id = |at: u64| BlockId::from_parts(at, [0; 10]);
+        let (bare, mut other) = (Meta::new(id(3)), Meta::new(id(4)));
+        other.compaction.sources = vec![id(2), id(1)];
+        let made = merged(&[&bare, &other]);
+        assert_eq!(made.sources, [id(1), id(2), id(3)]);
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rutile_block::BlockId;
+use rutile_block::{BlockId, resolution};
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_model::{GoDuration, Matcher, TimeOrDuration};
 use rutile_objstore::{Bucket, BucketReader, PutMode, probe};
@@ -140,6 +140,10 @@ fn wanted(args: &ReplicateArgs) -> Result<Wanted> {
             args.compaction_min,
             args.compaction_max
         );
+    }
+    let mut resolutions = args.resolution.iter();
+    if let Some(other) = resolutions.find(|r| !resolution::ALL.contains(&r.as_ms())) {
+        bail!("--resolution={other}: no block has it; blocks have 0s (raw), 5m or 1h");
     }
     let matchers = match args.matcher.trim() {
         "" => Vec::new(),

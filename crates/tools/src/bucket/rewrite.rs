@@ -204,11 +204,7 @@ fn tell_of_downsampled(view: &View, meta: &Meta, rewritten: &BTreeSet<BlockId>) 
     let of_same = view.blocks.values().map(|info| &info.meta).filter(|other| {
         other.thanos.labels == meta.thanos.labels
             && other.thanos.downsample.resolution > meta.thanos.downsample.resolution
-            && other
-                .compaction
-                .sources
-                .iter()
-                .any(|source| meta.compaction.sources.contains(source))
+            && { other.sources().iter() }.any(|source| meta.sources().contains(source))
             && !rewritten.contains(&other.id)
     });
     for other in of_same {

@@ -276,4 +276,9 @@ fn what_cannot_be_copied_is_told_and_the_rest_goes_on() {
         1,
         "--compaction-max=4",
     );
+    tools.fails(
+        &["replicate", HTTP, &flag, "--resolution=7m"],
+        1,
+        "blocks have 0s (raw), 5m or 1h",
+    );
 }

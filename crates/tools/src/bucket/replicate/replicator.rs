@@ -168,7 +168,7 @@ impl Target {
     }
 
     fn add(&mut self, meta: &Arc<Meta>) {
-        for source in &meta.compaction.sources {
+        for source in meta.sources() {
             let of_source = self.by_source.entry(*source);
             of_source.or_default().push(Arc::clone(meta));
         }
@@ -180,7 +180,7 @@ impl Target {
 
     /// A block that holds the samples of another one.
     fn holder(&self, meta: &Meta) -> Option<&Arc<Meta>> {
-        let first = meta.compaction.sources.first()?;
+        let first = meta.sources().first()?;
         let mut of_first = self.by_source.get(first)?.iter();
         of_first.find(|other| holds(other, meta))
     }
@@ -189,7 +189,7 @@ impl Target {
     /// *Otherwise:* what was deleted from a bucket comes back with what is restored from its replica (S53).
     fn rewritten(&self, meta: &Meta) -> Option<BlockId> {
         let resolution = meta.thanos.downsample.resolution;
-        let mut sources = meta.compaction.sources.iter();
+        let mut sources = meta.sources().iter();
         sources.find_map(|source| self.rewritten.get(&(*source, resolution)).copied())
     }
 }

@@ -37,7 +37,7 @@ impl Wanted {
         });
         let mut metas: Vec<Arc<Meta>> = infos.map(|info| Arc::clone(&info.meta)).collect();
         metas.sort_by_key(|meta| {
-            let held = std::cmp::Reverse(meta.compaction.sources.len());
+            let held = std::cmp::Reverse(meta.sources().len());
             (
                 meta.min_time,
                 held,

@@ -103,7 +103,7 @@ impl Rewriting {
         let before = meta.thanos.rewrites.as_ref().map_or("[]", RawJson::as_str);
         let mut all: Vec<Value> =
             serde_json::from_str(before).context("its history of rewrites cannot be read")?;
-        let sources = meta.compaction.sources.iter().map(BlockId::to_string);
+        let sources = meta.sources().iter().map(BlockId::to_string);
         let mut record = json!({ "sources": sources.collect::<Vec<_>>() });
         if !self.deletions.is_empty() {
             record["deletions_applied"] = json!(self.deletions);
