@@ -1,19 +1,20 @@
 //! A folder as a bucket: a key is a path below it.
 //!
-//! Built straight on `std::fs`, each call one task of the blocking pool with one `open`, because a
-//! store gateway makes hundreds of thousands of small reads here. Objects appear whole or not at
+//! Built straight on system calls, each call one task of the blocking pool with one `open`, or none where the page cache
+//! answers, because a store gateway makes hundreds of thousands of small reads here. Objects appear whole or not at
 //! all: they are written beside the others, synced, and moved into place; then the folder is
 //! synced (BC-2). Keys cannot leave the root; symbolic links that somebody put below it are
 //! followed.
 
 mod buffers;
+mod cached;
 mod read;
 mod write;
 
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct FilesystemBucket {
     name: Arc<str>,
     places: Arc<Semaphore>,
     buffers: Arc<Buffers>,
+    /// Whether the folder lies on this machine, as far as anybody has looked.
+    is_local: Arc<OnceLock<bool>>,
 }
 
 /// Why a file operation failed.
@@ -71,6 +74,7 @@ impl FilesystemBucket {
             name,
             places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             buffers: Arc::default(),
+            is_local: Arc::default(),
         })
     }
 
@@ -130,6 +134,27 @@ impl FilesystemBucket {
             Ok(result) => result.map_err(|failure| self.error(operation, key, failure)),
             Err(lost) => Err(self.error(operation, key, Failure::Io(io::Error::other(lost)))),
         }
+    }
+
+    /// Reads ranges: at once if the page cache has them, otherwise in the blocking pool.
+    async fn read(
+        &self,
+        operation: Operation,
+        key: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
+        if self.is_local.get() == Some(&true)
+            && let Some(parts) = cached::ranges(&self.path(operation, key)?, ranges, &self.buffers)
+        {
+            return Ok(parts);
+        }
+        let (ranges, buffers) = (ranges.to_vec(), Arc::clone(&self.buffers));
+        let is_local = Arc::clone(&self.is_local);
+        self.on_file(operation, key, move |root, path| {
+            is_local.get_or_init(|| cached::is_local(root));
+            read::ranges(path, &ranges, &buffers)
+        })
+        .await
     }
 
     fn error(&self, operation: Operation, key: &str, failure: Failure) -> Error {
@@ -208,18 +233,12 @@ impl BucketReader for FilesystemBucket {
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        self.on_file(Operation::GetRange, key, move |_, path| {
-            read::range(path, &range)
-        })
-        .await
+        let mut parts = self.read(Operation::GetRange, key, &[range]).await?;
+        Ok(parts.pop().unwrap_or_default())
     }
 
     async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let (ranges, buffers) = (ranges.to_vec(), Arc::clone(&self.buffers));
-        self.on_file(Operation::GetRanges, key, move |_, path| {
-            read::ranges(path, &ranges, &buffers)
-        })
-        .await
+        self.read(Operation::GetRanges, key, ranges).await
     }
 
     async fn attributes(&self, key: &str) -> Result<Attributes> {

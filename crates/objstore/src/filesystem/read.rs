@@ -29,11 +29,6 @@ pub(super) fn whole(path: &Path, limit: u64) -> Result<Result<Bytes, u64>, Failu
     }
 }
 
-pub(super) fn range(path: &Path, range: &Range<u64>) -> Result<Bytes, Failure> {
-    let (file, size) = open(path)?;
-    Ok(read_at(&file, &clamp(range, size)?)?)
-}
-
 /// Several ranges. What fits one buffer is read into one: an allocation for each of a thousand small
 /// ranges costs a tenth of what reading them does.
 pub(super) fn ranges(
@@ -42,17 +37,18 @@ pub(super) fn ranges(
     buffers: &Arc<Buffers>,
 ) -> Result<Vec<Bytes>, Failure> {
     let (file, size) = open(path)?;
-    let ranges = ranges.iter().map(|range| clamp(range, size));
-    let ranges: Vec<_> = ranges.collect::<Result<_, _>>()?;
+    let ranges = clamp_all(ranges, size)?;
     let mut parts = Vec::with_capacity(ranges.len());
-    let mut rest = ranges.as_slice();
-    while !rest.is_empty() {
-        let (together, others) = rest.split_at(how_many_together(rest));
-        match together {
+    for group in groups(&ranges) {
+        match group {
             [range] => parts.push(read_at(&file, range)?),
-            together => read_together(&file, together, buffers, &mut parts)?,
+            group => together(
+                group,
+                buffers,
+                |room, at| file.read_exact_at(room, at),
+                &mut parts,
+            )?,
         }
-        rest = others;
     }
     Ok(parts)
 }
@@ -191,8 +187,21 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
     Ok((file, metadata.len()))
 }
 
-fn clamp(range: &Range<u64>, size: u64) -> Result<Range<u64>, Failure> {
-    key::clamp(range, size).map_err(|why| Failure::Refused(ErrorKind::Invalid, why))
+/// The ranges, cut at the end of the file.
+pub(super) fn clamp_all(ranges: &[Range<u64>], size: u64) -> Result<Vec<Range<u64>>, Failure> {
+    let clamp =
+        |range| key::clamp(range, size).map_err(|why| Failure::Refused(ErrorKind::Invalid, why));
+    ranges.iter().map(clamp).collect()
+}
+
+/// The ranges in groups that fit one buffer, or are one range.
+pub(super) fn groups(ranges: &[Range<u64>]) -> impl Iterator<Item = &[Range<u64>]> {
+    let mut rest = ranges;
+    std::iter::from_fn(move || {
+        let (group, others) = rest.split_at(how_many_together(rest).min(rest.len()));
+        rest = others;
+        (!group.is_empty()).then_some(group)
+    })
 }
 
 /// How many of the first ranges fit one buffer; at least one.
@@ -205,11 +214,11 @@ fn how_many_together(ranges: &[Range<u64>]) -> usize {
     fit.count().max(1)
 }
 
-/// Reads ranges that lie within the file into one buffer, and appends a slice for each.
-fn read_together(
-    file: &File,
+/// Reads ranges that fit one buffer into one, by `read`, which fills its room from an offset on, and appends a slice for each.
+pub(super) fn together(
     ranges: &[Range<u64>],
     buffers: &Arc<Buffers>,
+    read: impl Fn(&mut [u8], u64) -> io::Result<()>,
     parts: &mut Vec<Bytes>,
 ) -> io::Result<()> {
     let lengths = || {
@@ -217,28 +226,26 @@ fn read_together(
             .iter()
             .map(|range| (range.end - range.start) as usize)
     };
+    let fill = |mut room: &mut [u8]| {
+        for range in ranges {
+            let (part, others) = room.split_at_mut((range.end - range.start) as usize);
+            read(part, range.start)?;
+            room = others;
+        }
+        io::Result::Ok(())
+    };
     let length = lengths().sum();
     // A slice that is kept for long must not hold much more than itself.
-    let mut read = if length < buffers::LENGTH / 2 {
+    let mut filled = if length < buffers::LENGTH / 2 {
         let mut buffer = vec![0; length];
-        fill(file, ranges, &mut buffer)?;
+        fill(&mut buffer)?;
         Bytes::from(buffer)
     } else {
         let mut buffer = buffers.lend();
-        fill(file, ranges, buffer.bytes_mut())?;
+        fill(buffer.bytes_mut())?;
         buffer.freeze()
     };
-    parts.extend(lengths().map(|length| read.split_to(length)));
-    Ok(())
-}
-
-/// Reads ranges one behind the other into `room`.
-fn fill(file: &File, ranges: &[Range<u64>], mut room: &mut [u8]) -> io::Result<()> {
-    for range in ranges {
-        let (part, others) = room.split_at_mut((range.end - range.start) as usize);
-        file.read_exact_at(part, range.start)?;
-        room = others;
-    }
+    parts.extend(lengths().map(|length| filled.split_to(length)));
     Ok(())
 }
 
