@@ -58,6 +58,16 @@ impl MessageCounter {
             // No more than `remaining`, which is a `u32`.
             self.remaining -= skipped as u32;
             piece = piece.get(skipped..).unwrap_or_default();
+            // Most prefixes are not cut.
+            if self.prefix == 0
+                && let Some(([_, length @ ..], rest)) =
+                    piece.split_first_chunk::<{ PREFIX_BYTES as usize }>()
+            {
+                begun += 1;
+                self.remaining = u32::from_be_bytes(*length);
+                piece = rest;
+                continue;
+            }
             let Some((byte, rest)) = piece.split_first() else {
                 return begun;
             };
