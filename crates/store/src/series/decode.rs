@@ -231,9 +231,9 @@ impl Decoder {
                     self.last.has_tail && is_start(&self.last.labels, self.last.label_count, &entry)
                 }
             };
-            last = Some((entry, tail > 0));
+            let is_first = last.replace((entry, tail > 0)).is_none();
             previous = Some(Previous { entry, start });
-            if out.series.is_empty() {
+            if is_first {
                 let rest = entries.len() - i;
                 let alike = (out.labels.len() - start + 2).saturating_mul(rest);
                 out.labels.reserve(alike.min(MOST_AHEAD));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rutile_storeapi::{SeriesWriter, encode_label};
 
-use super::symbols::Symbols;
+use super::symbols::{Symbols, common_start};
 
 /// Encoded labels are remembered; when they take this many bytes, all are forgotten. Metric name,
 /// job, namespace and the like repeat from series to series.
@@ -20,14 +20,44 @@ struct Pair {
     len: u32,
 }
 
-/// Encodes labels, most of them by copying what was encoded before.
+/// Encodes labels, most of them by copying what was encoded before: those that a series has in common
+/// with the one before it, and those that were met not long ago.
 #[derive(Debug)]
 pub(crate) struct LabelWriter {
     symbols: Arc<Symbols>,
+    last: Last,
     /// Grows with the labels that are met, so that a small answer costs little.
     pairs: Vec<Pair>,
     arena: Vec<u8>,
     met: usize,
+}
+
+/// The labels of the last series.
+#[derive(Debug, Default)]
+struct Last {
+    row: Vec<u32>,
+    encoded: Vec<u8>,
+    /// Where each label ends in `encoded`.
+    ends: Vec<u32>,
+}
+
+impl Last {
+    /// Keeps the labels that stand at the start of `row` too, and returns those of `row` that follow.
+    fn keep<'a>(&mut self, row: &'a [u32]) -> &'a [[u32; 2]] {
+        let labels = row.as_chunks().0;
+        let alike = common_start(&self.row, row) / 2;
+        self.row.truncate(2 * alike);
+        self.row.extend_from_slice(&row[2 * alike..]);
+        self.ends.truncate(alike);
+        let end = self.ends.last().copied().unwrap_or_default();
+        self.encoded.truncate(end as usize);
+        &labels[alike..]
+    }
+
+    fn push(&mut self, encoded: &[u8]) {
+        self.encoded.extend_from_slice(encoded);
+        self.ends.push(self.encoded.len() as u32);
+    }
 }
 
 impl LabelWriter {
@@ -35,6 +65,7 @@ impl LabelWriter {
         // No remembered label starts at 0.
         Self {
             symbols,
+            last: Last::default(),
             pairs: vec![Pair::default(); 64],
             arena: vec![0],
             met: 0,
@@ -43,7 +74,7 @@ impl LabelWriter {
 
     /// Writes the labels of a series.
     pub(crate) fn write(&mut self, row: &[u32], series: &mut SeriesWriter<'_>) {
-        for [name, value] in row.as_chunks().0 {
+        for [name, value] in self.last.keep(row) {
             let slot = value.wrapping_add(name.wrapping_mul(0x9E37_79B1)) as usize;
             let slot = slot & (self.pairs.len() - 1);
             let mut pair = self.pairs[slot];
@@ -51,8 +82,10 @@ impl LabelWriter {
                 pair = self.remember(slot, *name, *value);
             }
             let start = pair.start as usize;
-            series.encoded_labels(&self.arena[start..start + pair.len as usize]);
+            self.last
+                .push(&self.arena[start..start + pair.len as usize]);
         }
+        series.encoded_labels(&self.last.encoded);
     }
 
     fn remember(&mut self, slot: usize, name: u32, value: u32) -> Pair {

@@ -73,9 +73,6 @@ impl Merge<'_> {
                 let Some(cursor) = cursors.get_mut(winner) else {
                     break;
                 };
-                if cursor.labels() != Some(&row) {
-                    break;
-                }
                 if with_chunks {
                     equal.extend(cursor.current());
                 }
@@ -84,6 +81,9 @@ impl Merge<'_> {
                 }
                 heads.came(winner, cursor.labels(), &row);
                 tree.replay(|a, b| heads.before(&cursors, a, b));
+                if !heads.is_last_again(tree.winner(), &cursors, &row) {
+                    break;
+                }
             }
             let written = write_series(self.spec, &row, &equal, &mut labels_out, writer)?;
             (self.series_done)(written.chunk_bytes);
@@ -124,6 +124,13 @@ impl<'a> Heads<'a> {
     #[inline]
     fn came(&mut self, cursor: usize, labels: Option<&[u32]>, row: &[u32]) {
         self.alike[cursor] = labels.map_or(0, |labels| common_start(labels, row));
+    }
+
+    /// Whether the head of the new winner is `row`, that of the last one, again: it lost to that, or comes after it.
+    #[inline]
+    fn is_last_again(&self, winner: usize, cursors: &[Cursor], row: &[u32]) -> bool {
+        let labels = cursors.get(winner).and_then(Cursor::labels);
+        labels.is_some_and(|labels| labels.len() == row.len() && self.alike[winner] == row.len())
     }
 
     /// Whether the head of `a` comes before that of `b`. Equal ones keep the order of the cursors.

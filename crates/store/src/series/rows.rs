@@ -11,14 +11,19 @@ use super::symbols::{BlockSymbols, common_start};
 /// How many names are remembered at a time.
 const FATES: usize = 64;
 
-/// What to do with a label, by its name.
+/// What to do with a label, by its name. Small and plain, for it is looked up for every label of every series.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
-    /// It goes out, behind the first `before` external labels.
-    Keep { before: u32, number: u32 },
-    /// An external label of the same name replaces it, or it is a replica label.
-    Drop,
+struct Fate {
+    /// The symbol of the name; an empty place has one that belongs elsewhere.
+    name: u32,
+    /// The number of the name, or [`DROP`].
+    number: u32,
+    /// It goes out behind so many external labels.
+    before: u32,
 }
+
+/// An external label of the same name replaces the label, or it is a replica label.
+const DROP: u32 = u32::MAX;
 
 /// An external label that goes out.
 #[derive(Debug)]
@@ -35,8 +40,8 @@ pub(crate) struct Rows {
     external: Vec<External>,
     /// Labels that go out in no series.
     drop: Vec<String>,
-    /// By the low bits of the name's symbol: the symbol, and what to do.
-    fates: Vec<Option<(u32, Fate)>>,
+    /// By the low bits of the name's symbol.
+    fates: Box<[Fate; FATES]>,
     /// Where the labels of the last row end.
     ends: Vec<End>,
 }
@@ -88,7 +93,7 @@ impl Rows {
             symbols,
             external,
             drop,
-            fates: vec![None; FATES],
+            fates: Box::new(std::array::from_fn(Fate::nowhere)),
             ends: Vec::new(),
         })
     }
@@ -155,12 +160,13 @@ impl Rows {
                 block: self.block,
                 source,
             })?;
-            if let Fate::Keep { before, number } = self.fate(name)? {
-                while written < before {
+            let fate = self.fate(name)?;
+            if fate.number != DROP {
+                while written < fate.before {
                     out.extend_from_slice(&self.external[written as usize].numbers);
                     written += 1;
                 }
-                out.extend_from_slice(&[number, self.symbols.number(value, self.block)?]);
+                out.extend_from_slice(&[fate.number, self.symbols.number(value, self.block)?]);
             }
             self.ends.push(End {
                 bytes: (whole - labels.rest_len()) as u32,
@@ -177,30 +183,38 @@ impl Rows {
 
     #[inline]
     fn fate(&mut self, name: u32) -> Result<Fate> {
-        let slot = name as usize % FATES;
-        match self.fates.get(slot) {
-            Some(Some((symbol, fate))) if *symbol == name => Ok(*fate),
-            _ => self.decide(slot, name),
+        let fate = self.fates[name as usize % FATES];
+        if fate.name == name {
+            return Ok(fate);
         }
+        self.decide(name)
     }
 
     #[cold]
-    fn decide(&mut self, slot: usize, name: u32) -> Result<Fate> {
+    fn decide(&mut self, name: u32) -> Result<Fate> {
         let number = self.symbols.number(name, self.block)?;
         let text = self.symbols().string(number);
-        let fate = if self.is_dropped(text) {
-            Fate::Drop
-        } else {
-            let before = self
-                .external
-                .iter()
-                .filter(|other| other.name.as_bytes() < text);
-            Fate::Keep {
-                before: before.count() as u32,
-                number,
-            }
+        let before = self
+            .external
+            .iter()
+            .filter(|other| other.name.as_bytes() < text);
+        let fate = Fate {
+            name,
+            number: if self.is_dropped(text) { DROP } else { number },
+            before: before.count() as u32,
         };
-        self.fates[slot] = Some((name, fate));
+        self.fates[name as usize % FATES] = fate;
         Ok(fate)
+    }
+}
+
+impl Fate {
+    /// What stands in an empty place.
+    fn nowhere(slot: usize) -> Self {
+        Self {
+            name: slot as u32 ^ 1,
+            number: DROP,
+            before: 0,
+        }
     }
 }

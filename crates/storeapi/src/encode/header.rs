@@ -19,13 +19,19 @@ impl Header {
         self.len += 1;
     }
 
+    /// Appends a number, seven bits to a byte: all at once, because times and hashes take up to ten.
     #[inline]
-    pub(super) fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.byte(value.to_le_bytes()[0] | 0x80);
-            value >>= 7;
-        }
-        self.byte(value.to_le_bytes()[0]);
+    pub(super) fn varint(&mut self, value: u64) {
+        let len = varint_len(value);
+        let quads = (value & 0x0fff_ffff) | (value << 4 & 0x0fff_ffff_0000_0000);
+        let pairs = (quads & 0x3fff_0000_3fff) | (quads << 2 & 0x3fff_0000_3fff_0000);
+        let groups = (pairs & 0x007f_007f_007f_007f) | (pairs << 1 & 0x7f00_7f00_7f00_7f00);
+        let [.., top] = value.to_le_bytes();
+        let room = &mut self.bytes[self.len..][..Self::MAX_VARINT];
+        room[..8].copy_from_slice(&(groups | 0x8080_8080_8080_8080).to_le_bytes());
+        room[8..].copy_from_slice(&[top | 0x80, top >> 7]);
+        room[len - 1] &= 0x7f;
+        self.len += len;
     }
 
     /// A number, unless it is 0: the default is not written.

@@ -233,14 +233,15 @@ fn warnings_and_hints_close_the_batch() {
 }
 
 #[test]
-fn varint_lengths() {
+fn varints() {
     for bits in 0..64 {
         for value in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1, u64::MAX] {
-            assert_eq!(
-                varint_len(value),
-                prost::encoding::encoded_len_varint(value),
-                "{value}"
-            );
+            let mut expected = Vec::new();
+            prost::encoding::encode_varint(value, &mut expected);
+            let mut header = Header::default();
+            header.varint(value);
+            assert_eq!(header.as_slice(), expected, "{value}");
+            assert_eq!(varint_len(value), expected.len(), "{value}");
         }
     }
 }
