@@ -1,19 +1,19 @@
 //! Series calls: from the matchers to the frames that leave.
 //!
 //! For each block a [`source`] selects series by postings, decodes their entries in batches (labels
-//! as rows of numbers, see [`symbols`]) and reads their chunks by coalesced ranges; [`merge`] runs a
+//! as rows of numbers, see [`label_numbers`]) and reads their chunks by coalesced ranges; [`merge`] runs a
 //! tournament over all blocks and writes each series once. Memory is bounded by the batches: of each
 //! block one is being sent and at most one is read ahead.
 
 mod cursor;
 mod decode;
+mod label_numbers;
 mod label_writer;
 mod loser_tree;
 mod merge;
 mod rows;
 mod source;
 mod spec;
-mod symbols;
 pub(crate) mod undecided;
 mod write;
 
@@ -29,11 +29,11 @@ use rutile_telemetry::span;
 use rutile_telemetry::spans::Instrument as _;
 
 use self::cursor::Cursor;
+use self::label_numbers::LabelNumbers;
 use self::merge::Merge;
 pub(crate) use self::merge::{Merged, Sink};
 use self::source::Source;
 use self::spec::SeriesSpec;
-use self::symbols::Symbols;
 use crate::Result;
 use crate::block::Block;
 
@@ -69,15 +69,15 @@ impl SeriesCall {
         for warning in &self.warnings {
             writer.warning(warning)?;
         }
-        let symbols = Arc::new(Symbols::new(&self.request.account));
+        let numbers = Arc::new(LabelNumbers::new(&self.request.account));
         let opening = span!("bucket_store_preload_all", blocks = self.targets.len());
-        let cursors = self.open(tasks, &spec, &symbols);
+        let cursors = self.open(tasks, &spec, &numbers);
         let cursors = cursors.instrument(opening).await?;
         on_open();
         let limit = u64::try_from(self.wire.limit).unwrap_or(0);
         let merge = Merge {
             spec: &spec,
-            symbols: &symbols,
+            numbers: &numbers,
             limit,
             tasks,
             sink,
@@ -94,14 +94,14 @@ impl SeriesCall {
         &self,
         tasks: &Spawner,
         spec: &Arc<SeriesSpec>,
-        symbols: &Arc<Symbols>,
+        numbers: &Arc<LabelNumbers>,
     ) -> Result<Vec<Cursor>> {
         let opening = self.targets.clone().into_iter().map(|(block, matchers)| {
             let (request, spec) = (Arc::clone(&self.request), Arc::clone(spec));
-            let symbols = Arc::clone(symbols);
+            let numbers = Arc::clone(numbers);
             let span = span!("bucket_store_block_series", block.id = %block.meta.id);
             let open = async move {
-                Cursor::open(Source::open(block, &matchers, request, spec, symbols).await?).await
+                Cursor::open(Source::open(block, &matchers, request, spec, numbers).await?).await
             };
             let opened = tasks.spawn("series-open", open.instrument(span));
             let opened = opened.abort_on_drop();

@@ -67,6 +67,16 @@ pub struct ChunkRef<'a> {
     pub hash: u64,
 }
 
+/// A label as it stands in a series, and its strings.
+#[derive(Debug, Clone)]
+pub struct EncodedLabel {
+    bytes: Box<[u8]>,
+    /// Where the name starts; the value is last.
+    name: u32,
+    name_len: u32,
+    value_len: u32,
+}
+
 /// Protobuf tags: field number and wire type.
 mod tag {
     /// `SeriesResponse.series` and `SeriesBatch.series`: the same number, so a batch is the
@@ -273,7 +283,7 @@ impl SeriesWriter<'_> {
         encode_label(&mut self.writer.buf, name, value);
     }
 
-    /// Adds labels that were encoded before: what [`encode_label`] wrote.
+    /// Adds labels that were encoded before, one behind the other: see [`EncodedLabel::as_bytes`].
     #[inline]
     pub fn encoded_labels(&mut self, labels: &[u8]) {
         self.writer.buf.extend_from_slice(labels);
@@ -351,9 +361,46 @@ impl Drop for SeriesWriter<'_> {
     }
 }
 
-/// Appends one label as it stands in a series: for [`SeriesWriter::encoded_labels`].
+impl EncodedLabel {
+    /// Encodes a label.
+    #[must_use]
+    pub fn new(name: &[u8], value: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        encode_label(&mut bytes, name, value);
+        let before_value = bytes.len() - bytes_field_len(value.len());
+        Self {
+            bytes: bytes.into(),
+            name: (before_value - name.len()) as u32,
+            name_len: name.len() as u32,
+            value_len: value.len() as u32,
+        }
+    }
+
+    /// For [`SeriesWriter::encoded_labels`].
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The name.
+    #[inline]
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.bytes[self.name as usize..][..self.name_len as usize]
+    }
+
+    /// The value.
+    #[inline]
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        &self.bytes[self.bytes.len() - self.value_len as usize..]
+    }
+}
+
+/// Appends one label as it stands in a series.
 #[inline]
-pub fn encode_label(buf: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+fn encode_label(buf: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let mut before_name = Header::default();
     before_name.byte(tag::LABEL);
     before_name.varint((bytes_field_len(name.len()) + bytes_field_len(value.len())) as u64);

@@ -19,7 +19,7 @@ mod merge;
 mod shard;
 
 pub use api::{DEFAULT_TENANT, RequestContext, SeriesStream, StoreApi};
-pub use encode::{ChunkRef, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter, encode_label};
+pub use encode::{ChunkRef, EncodedLabel, FLUSH_BYTES, FrameWriter, MAX_BATCH_BYTES, SeriesWriter};
 pub use error::{Error, Result};
 pub use frames::Frames;
 pub use limits::{CallCounter, CallLimits};

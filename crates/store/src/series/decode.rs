@@ -8,9 +8,9 @@ use rutile_block::BlockId;
 use rutile_blockio::{Error, Result, SeriesEntries, WantedChunk};
 use rutile_index::{Header, SeriesEntry};
 
+use super::label_numbers::LabelNumbers;
 use super::rows::{Previous, Rows};
 use super::spec::SeriesSpec;
-use super::symbols::Symbols;
 use super::undecided::Undecided;
 
 /// Room is made for as many labels and chunks as the first series makes likely, at most for these.
@@ -60,16 +60,16 @@ impl Decoded {
     }
 
     /// Sorts what left-out or replaced labels may have shuffled.
-    pub(crate) fn sort(&mut self, symbols: &Symbols) {
+    pub(crate) fn sort(&mut self, numbers: &LabelNumbers) {
         let mut series = std::mem::take(&mut self.series);
-        series.sort_by(|a, b| symbols.compare(self.labels(a), self.labels(b)));
+        series.sort_by(|a, b| numbers.compare(self.labels(a), self.labels(b)));
         self.series = series;
     }
 
     /// Sorts what external labels brought out of order; no more series are to come.
-    pub(crate) fn settle(&mut self, symbols: &Symbols) {
+    pub(crate) fn settle(&mut self, numbers: &LabelNumbers) {
         if self.disordered {
-            self.sort(symbols);
+            self.sort(numbers);
         }
     }
 
@@ -78,7 +78,7 @@ impl Decoded {
     /// The index sorts `{a="1"}` before `{a="1", b="2"}`. With the external label `c="3"` it is the
     /// other way around: a label set waits for those that it is the start of. Call with the series
     /// in the order of the index behind what waited before; more are to come.
-    pub(crate) fn hold_back(&mut self, symbols: &Symbols) -> Self {
+    pub(crate) fn hold_back(&mut self, numbers: &LabelNumbers) -> Self {
         if self.series.len() == self.waited {
             // Nothing came that could let them go.
             return std::mem::take(self);
@@ -96,9 +96,9 @@ impl Decoded {
             }
             return waiting;
         }
-        self.sort(symbols);
+        self.sort(numbers);
         let behind_last =
-            |series: &Series| match symbols.compare(self.labels(series), self.labels(&last)) {
+            |series: &Series| match numbers.compare(self.labels(series), self.labels(&last)) {
                 Ordering::Less => false,
                 Ordering::Equal => last.tail > 0,
                 Ordering::Greater => true,
@@ -185,9 +185,9 @@ impl Decoder {
         self.rows.header()
     }
 
-    /// The strings behind the rows.
-    pub(crate) fn symbols(&self) -> &Symbols {
-        self.rows.symbols()
+    /// The labels behind the rows.
+    pub(crate) fn numbers(&self) -> &LabelNumbers {
+        self.rows.numbers()
     }
 
     /// Appends the series among `entries`, those of `refs`, that match, have chunks in the time
@@ -235,7 +235,7 @@ impl Decoder {
             previous = Some(Previous { entry, start });
             if is_first {
                 let rest = entries.len() - i;
-                let alike = (out.labels.len() - start + 2).saturating_mul(rest);
+                let alike = (out.labels.len() - start + 1).saturating_mul(rest);
                 out.labels.reserve(alike.min(MOST_AHEAD));
                 let alike = (out.chunks.len() - first_chunk).saturating_mul(rest);
                 out.chunks.reserve(alike.min(MOST_AHEAD));
@@ -256,7 +256,7 @@ impl Decoder {
         let Some(shard) = &self.spec.shard else {
             return true;
         };
-        rutile_storeapi::shard_matches(shard, self.rows.symbols().labels(row))
+        rutile_storeapi::shard_matches(shard, self.rows.numbers().labels(row))
     }
 
     /// Appends the chunks in the time range; whether there are any.

@@ -1,87 +1,100 @@
-//! The strings of a request's label sets as numbers.
+//! The labels of a request's series as numbers.
 //!
-//! While a series is inside, its labels are a row of numbers: name, value, name, value. A string
-//! has the same number in all blocks of a request, so two label sets are equal if and only if their
-//! rows are, and which of two comes first is decided by the strings of the first two numbers that
-//! differ. A string is looked at once for each block that has it, not once for each series.
+//! While a series is inside, its labels are a row of numbers, one for each. A label has the same number in
+//! all blocks of a request, so two label sets are equal if and only if their rows are, and which of two
+//! comes first is decided by the first two labels that differ. The strings of a label are looked at once for each
+//! block that has it, not once for each series.
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use parking_lot::Mutex;
+use rutile_block::BlockId;
 use rutile_blockio::{Error, Result};
 use rutile_index::{Header, IndexVersion};
 use rutile_runtime::{Account, Reservation};
+use rutile_storeapi::EncodedLabel;
 
-/// What a string takes beside its bytes: its place, its hash slot, its allocation.
-const OVERHEAD: u64 = 48;
-/// Memory is reserved for so many bytes of strings at a time.
+/// What a label takes beside its bytes: its place, its hash slot, its allocation.
+const OVERHEAD: u64 = 64;
+/// Memory is reserved for so many bytes of labels at a time.
 const SLAB: u64 = 64 * 1024;
+/// A block has a place for each of its symbols if there is a wanted series to so many of them.
+const WORTH_PLACES: usize = 8;
 
-/// Numbers for strings. Reading one takes no lock.
+/// Numbers for labels. To read one takes no lock.
 #[derive(Debug)]
-pub(crate) struct Symbols {
-    strings: boxcar::Vec<Box<[u8]>>,
-    numbers: Mutex<Numbers>,
+pub(crate) struct LabelNumbers {
+    labels: boxcar::Vec<EncodedLabel>,
+    met: Mutex<Met>,
     hasher: FixedState,
 }
 
 #[derive(Debug)]
-struct Numbers {
-    table: HashTable<u32>,
+struct Met {
+    numbers: HashTable<u32>,
     memory: Reservation,
     used: u64,
 }
 
-impl Symbols {
+impl LabelNumbers {
     pub(crate) fn new(account: &Account) -> Self {
-        let numbers = Numbers {
-            table: HashTable::new(),
+        let met = Met {
+            numbers: HashTable::new(),
             memory: account.empty(),
             used: 0,
         };
         Self {
-            strings: boxcar::Vec::new(),
-            numbers: Mutex::new(numbers),
+            labels: boxcar::Vec::new(),
+            met: Mutex::new(met),
             hasher: FixedState::default(),
         }
     }
 
-    /// The number of a string.
+    /// The number of a label.
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub(crate) fn number(&self, string: &[u8]) -> Result<u32> {
-        let hash = self.hasher.hash_one(string);
-        let mut numbers = self.numbers.lock();
-        let Numbers {
-            table,
+    pub(crate) fn number(&self, name: &[u8], value: &[u8]) -> Result<u32> {
+        let hash = self.hasher.hash_one((name, value));
+        let mut met = self.met.lock();
+        let Met {
+            numbers,
             memory,
             used,
-        } = &mut *numbers;
-        if let Some(number) = table.find(hash, |number| self.string(*number) == string) {
+        } = &mut *met;
+        let is_it = |number: &u32| self.label(*number) == (name, value);
+        if let Some(number) = numbers.find(hash, is_it) {
             return Ok(*number);
         }
-        *used += string.len() as u64 + OVERHEAD;
+        let label = EncodedLabel::new(name, value);
+        let bytes = label.as_bytes().len() as u64 + OVERHEAD;
+        *used += bytes;
         if *used > memory.bytes() {
-            memory.grow(SLAB.max(string.len() as u64 + OVERHEAD))?;
+            memory.grow(SLAB.max(bytes))?;
         }
-        // There are fewer strings than bytes that a process can hold, but be it never so many.
-        let number = u32::try_from(self.strings.push(string.into())).unwrap_or(u32::MAX);
-        let rehash = |number: &u32| self.hasher.hash_one(self.string(*number));
-        table.insert_unique(hash, number, rehash);
+        // There are fewer labels than bytes that a process can hold, but be it never so many.
+        let number = u32::try_from(self.labels.push(label)).unwrap_or(u32::MAX);
+        let rehash = |number: &u32| self.hasher.hash_one(self.label(*number));
+        numbers.insert_unique(hash, number, rehash);
         Ok(number)
     }
 
-    /// The string of a number.
+    /// The name and the value of a label.
     #[inline]
-    pub(crate) fn string(&self, number: u32) -> &[u8] {
-        self.strings
-            .get(number as usize)
-            .map_or(&[], |string| string)
+    pub(crate) fn label(&self, number: u32) -> (&[u8], &[u8]) {
+        let label = self.labels.get(number as usize);
+        label.map_or((&[], &[]), |label| (label.name(), label.value()))
+    }
+
+    /// The label as it leaves.
+    #[inline]
+    pub(crate) fn encoded(&self, number: u32) -> &[u8] {
+        let label = self.labels.get(number as usize);
+        label.map_or(&[], EncodedLabel::as_bytes)
     }
 
     /// Orders two label sets as Prometheus does: label by label, name before value, a prefix first.
@@ -90,11 +103,11 @@ impl Symbols {
         self.compare_at(common_start(a, b), a, b)
     }
 
-    /// The same for two label sets that have their first `alike` numbers in common, and no more.
+    /// The same for two label sets that have their first `alike` labels in common, and no more.
     #[inline]
     pub(crate) fn compare_at(&self, alike: usize, a: &[u32], b: &[u32]) -> Ordering {
         match (a.get(alike), b.get(alike)) {
-            (Some(x), Some(y)) => self.string(*x).cmp(self.string(*y)),
+            (Some(x), Some(y)) => self.label(*x).cmp(&self.label(*y)),
             _ => a.len().cmp(&b.len()),
         }
     }
@@ -104,10 +117,7 @@ impl Symbols {
         &'a self,
         row: &'a [u32],
     ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        row.as_chunks()
-            .0
-            .iter()
-            .map(|[name, value]| (self.string(*name), self.string(*value)))
+        row.iter().map(|number| self.label(*number))
     }
 }
 
@@ -121,35 +131,59 @@ pub(crate) fn common_start<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     alike + rest.take_while(|(x, y)| x == y).count()
 }
 
-/// The numbers of one block's symbols, as far as they were met.
+/// The numbers of one block's labels, as far as they were met.
 #[derive(Debug)]
-pub(crate) struct BlockSymbols {
+pub(crate) struct BlockNumbers {
+    block: BlockId,
     header: Arc<Header>,
-    symbols: Arc<Symbols>,
-    /// By symbol: its number and one, or 0.
-    known: Vec<u32>,
-    _memory: Reservation,
+    numbers: Arc<LabelNumbers>,
+    /// By the symbol of the value: the first label with that value. Empty if few of the symbols are likely to be met.
+    places: Vec<Place>,
+    /// The others, by the symbols of name and value.
+    others: HashMap<(u32, u32), u32, FixedState>,
+    memory: Reservation,
 }
 
-impl BlockSymbols {
+/// A label that was met.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// The symbol of its name.
+    name: u32,
+    /// Its number and one, or 0.
+    after: u32,
+}
+
+impl BlockNumbers {
+    /// For a block of which `series` series are wanted.
+    ///
     /// # Errors
-    /// When there is no memory for a number for each symbol.
+    /// When there is no memory for a place for each symbol.
     pub(crate) async fn new(
+        block: BlockId,
         header: Arc<Header>,
-        symbols: Arc<Symbols>,
+        numbers: Arc<LabelNumbers>,
+        series: usize,
         account: &Account,
     ) -> Result<Self> {
-        let places = match header.index_version() {
+        let symbols = match header.index_version() {
             // There a symbol is the offset of its string.
             IndexVersion::V1 => header.index_toc().series as usize,
             IndexVersion::V2 | IndexVersion::V3 => header.symbols().len(),
         };
-        let memory = account.reserve(4 * places as u64).await?;
+        let places = match symbols / WORTH_PLACES {
+            many if many > series => 0,
+            _ => symbols,
+        };
+        let memory = account
+            .reserve((size_of::<Place>() * places) as u64)
+            .await?;
         Ok(Self {
+            block,
             header,
-            symbols,
-            known: vec![0; places],
-            _memory: memory,
+            numbers,
+            places: vec![Place::default(); places],
+            others: HashMap::default(),
+            memory,
         })
     }
 
@@ -157,30 +191,62 @@ impl BlockSymbols {
         &self.header
     }
 
-    pub(crate) fn symbols(&self) -> &Symbols {
-        &self.symbols
+    pub(crate) fn numbers(&self) -> &LabelNumbers {
+        &self.numbers
     }
 
-    /// The number of a symbol of this block.
+    /// The number of a label, by the symbols of its name and its value.
+    ///
+    /// # Errors
+    /// `Index` for a symbol that the block does not have; when there is no memory for a new label.
     #[inline]
-    pub(crate) fn number(&mut self, symbol: u32, block: rutile_block::BlockId) -> Result<u32> {
-        match self.known.get(symbol as usize) {
-            Some(known) if *known > 0 => Ok(known - 1),
-            _ => self.learn(symbol, block),
+    pub(crate) fn number(&mut self, name: u32, value: u32) -> Result<u32> {
+        match self.places.get(value as usize) {
+            Some(place) if place.name == name && place.after > 0 => Ok(place.after - 1),
+            _ => self.find(name, value),
         }
     }
 
     #[cold]
-    fn learn(&mut self, symbol: u32, block: rutile_block::BlockId) -> Result<u32> {
-        let string = self
-            .header
-            .symbol(symbol)
-            .map_err(|source| Error::Index { block, source })?;
-        let number = self.symbols.number(string)?;
-        if let Some(known) = self.known.get_mut(symbol as usize) {
-            *known = number.wrapping_add(1);
+    fn find(&mut self, name: u32, value: u32) -> Result<u32> {
+        if let Some(number) = self.others.get(&(name, value)) {
+            return Ok(*number);
+        }
+        let number = self
+            .numbers
+            .number(self.symbol(name)?, self.symbol(value)?)?;
+        match self.places.get_mut(value as usize) {
+            Some(place) if place.after == 0 => {
+                *place = Place {
+                    name,
+                    after: number.wrapping_add(1),
+                };
+            }
+            _ => self.keep((name, value), number)?,
         }
         Ok(number)
+    }
+
+    fn keep(&mut self, label: (u32, u32), number: u32) -> Result<()> {
+        if self.others.len() == self.others.capacity() {
+            let more = self.others.capacity().max(16);
+            // A table is at most half empty when it has grown.
+            let slot = size_of::<((u32, u32), u32)>() + 1;
+            self.memory.grow((2 * more * slot) as u64)?;
+            self.others.reserve(more);
+        }
+        self.others.insert(label, number);
+        Ok(())
+    }
+
+    /// The string of a symbol.
+    ///
+    /// # Errors
+    /// `Index` for a symbol that the block does not have.
+    pub(crate) fn symbol(&self, symbol: u32) -> Result<&[u8]> {
+        let block = self.block;
+        let string = self.header.symbol(symbol);
+        string.map_err(|source| Error::Index { block, source })
     }
 }
 
@@ -193,11 +259,10 @@ mod tests {
 
     type Pairs = Vec<(String, String)>;
 
-    fn row(symbols: &Symbols, pairs: &Pairs) -> Vec<u32> {
-        let strings = pairs.iter().flat_map(|(name, value)| [name, value]);
-        strings
-            .map(|string| symbols.number(string.as_bytes()).unwrap())
-            .collect()
+    fn row(numbers: &LabelNumbers, pairs: &Pairs) -> Vec<u32> {
+        let number =
+            |(name, value): &(String, String)| numbers.number(name.as_bytes(), value.as_bytes());
+        pairs.iter().map(|label| number(label).unwrap()).collect()
     }
 
     proptest! {
@@ -206,12 +271,12 @@ mod tests {
             a in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..8),
             b in prop::collection::vec(("[ab]{1,2}", "[xy]{0,3}"), 0..8),
         ) {
-            let symbols = Symbols::new(&Ledger::new(1 << 20).account("test"));
-            let (x, y) = (row(&symbols, &a), row(&symbols, &b));
-            prop_assert_eq!(symbols.compare(&x, &y), a.cmp(&b));
+            let numbers = LabelNumbers::new(&Ledger::new(1 << 20).account("test"));
+            let (x, y) = (row(&numbers, &a), row(&numbers, &b));
+            prop_assert_eq!(numbers.compare(&x, &y), a.cmp(&b));
             prop_assert_eq!(x == y, a == b);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            let back: Pairs = symbols.labels(&x).map(|(n, v)| (text(n), text(v))).collect();
+            let back: Pairs = numbers.labels(&x).map(|(n, v)| (text(n), text(v))).collect();
             prop_assert_eq!(back, a);
         }
     }
@@ -219,12 +284,12 @@ mod tests {
     #[test]
     fn strings_are_bounded_by_the_ledger() {
         let ledger = Ledger::new(1 << 20);
-        let symbols = Symbols::new(&ledger.account("test"));
+        let numbers = LabelNumbers::new(&ledger.account("test"));
         let full = (0..u32::MAX)
-            .find_map(|i| symbols.number(&i.to_be_bytes()).err())
+            .find_map(|i| numbers.number(b"pod", &i.to_be_bytes()).err())
             .unwrap();
         assert_eq!(full.kind(), rutile_model::ErrorKind::Exhausted);
-        drop(symbols);
+        drop(numbers);
         assert_eq!(ledger.account("next").in_use_bytes(), 0);
     }
 }

@@ -9,11 +9,11 @@ use rutile_storeapi::{FrameWriter, Frames};
 use tokio::sync::mpsc;
 
 use super::cursor::Cursor;
+use super::label_numbers::{LabelNumbers, common_start};
 use super::label_writer::LabelWriter;
 use super::loser_tree::LoserTree;
 use super::source::Batch;
 use super::spec::SeriesSpec;
-use super::symbols::{Symbols, common_start};
 use super::write::write_series;
 
 /// How long a client may read nothing before its call ends: it holds a turn and memory.
@@ -36,7 +36,7 @@ pub(crate) type Sink = mpsc::Sender<rutile_storeapi::Result<Frames>>;
 /// them to `sink` until `limit` series were sent (0: all) or nobody listens.
 pub(crate) struct Merge<'a> {
     pub(crate) spec: &'a SeriesSpec,
-    pub(crate) symbols: &'a Arc<Symbols>,
+    pub(crate) numbers: &'a Arc<LabelNumbers>,
     pub(crate) limit: u64,
     pub(crate) tasks: &'a Spawner,
     pub(crate) sink: &'a Sink,
@@ -57,9 +57,9 @@ impl Merge<'_> {
                 .for_each(|cursor| cursor.read_ahead(self.tasks));
         }
         let mut merged = Merged::default();
-        let mut heads = Heads::new(self.symbols, cursors.len());
+        let mut heads = Heads::new(self.numbers, cursors.len());
         let mut tree = LoserTree::new(cursors.len(), |a, b| heads.before(&cursors, a, b));
-        let mut labels_out = LabelWriter::new(Arc::clone(self.symbols));
+        let mut labels_out = LabelWriter::new(Arc::clone(self.numbers));
         // Without chunks the labels are all that is wanted of a series.
         let with_chunks = !self.spec.skip_chunks;
         let mut equal: Vec<(Arc<Batch>, usize)> = Vec::new();
@@ -103,19 +103,19 @@ impl Merge<'_> {
 
 /// Compares the heads of the cursors in a [`LoserTree`].
 ///
-/// Of each it is known how many numbers it has in common with the head that it lost to, or, if it has just come, with the
+/// Of each it is known how many labels it has in common with the head that it lost to, or, if it has just come, with the
 /// one that it comes after: the last winner's, for all that a new head meets on its way. Of two that follow the same row the one
 /// that has more in common with it comes first, and most matches are decided by that alone (offset-value coding: Graefe, *Implementing
 /// sorting in database systems*, 2006).
 struct Heads<'a> {
-    symbols: &'a Symbols,
+    numbers: &'a LabelNumbers,
     alike: Vec<usize>,
 }
 
 impl<'a> Heads<'a> {
-    fn new(symbols: &'a Symbols, cursors: usize) -> Self {
+    fn new(numbers: &'a LabelNumbers, cursors: usize) -> Self {
         Self {
-            symbols,
+            numbers,
             alike: vec![0; cursors],
         }
     }
@@ -145,7 +145,7 @@ impl<'a> Heads<'a> {
         }
         let (rest_x, rest_y) = (x.get(alike..), y.get(alike..));
         let alike = alike + common_start(rest_x.unwrap_or_default(), rest_y.unwrap_or_default());
-        let is_before = self.symbols.compare_at(alike, x, y).then(a.cmp(&b)).is_lt();
+        let is_before = self.numbers.compare_at(alike, x, y).then(a.cmp(&b)).is_lt();
         self.alike[if is_before { b } else { a }] = alike;
         is_before
     }

@@ -6,7 +6,7 @@ use rutile_blockio::{Error, Result};
 use rutile_index::{Header, SeriesEntry};
 use rutile_model::Labels;
 
-use super::symbols::{BlockSymbols, common_start};
+use super::label_numbers::{BlockNumbers, LabelNumbers, common_start};
 
 /// How many names are remembered at a time.
 const FATES: usize = 64;
@@ -16,27 +16,24 @@ const FATES: usize = 64;
 struct Fate {
     /// The symbol of the name; an empty place has one that belongs elsewhere.
     name: u32,
-    /// The number of the name, or [`DROP`].
-    number: u32,
     /// It goes out behind so many external labels.
     before: u32,
+    /// Or not at all: an external label of the same name replaces it, or it is a replica label.
+    is_dropped: bool,
 }
-
-/// An external label of the same name replaces the label, or it is a replica label.
-const DROP: u32 = u32::MAX;
 
 /// An external label that goes out.
 #[derive(Debug)]
 struct External {
     name: Box<str>,
-    numbers: [u32; 2],
+    number: u32,
 }
 
 /// Makes the rows of one block.
 #[derive(Debug)]
 pub(crate) struct Rows {
     block: BlockId,
-    symbols: BlockSymbols,
+    numbers: BlockNumbers,
     external: Vec<External>,
     /// Labels that go out in no series.
     drop: Vec<String>,
@@ -72,25 +69,26 @@ impl Rows {
     /// When there is no memory for the strings.
     pub(crate) fn new(
         block: BlockId,
-        symbols: BlockSymbols,
+        numbers: BlockNumbers,
         external: &Labels,
         drop: Vec<String>,
     ) -> Result<Self> {
         let kept = external
             .iter()
             .filter(|(name, _)| !drop.iter().any(|other| other == name));
-        let number = |text: &str| symbols.symbols().number(text.as_bytes());
+        let number =
+            |name: &str, value: &str| numbers.numbers().number(name.as_bytes(), value.as_bytes());
         let external = kept
             .map(|(name, value)| {
                 Ok(External {
                     name: name.into(),
-                    numbers: [number(name)?, number(value)?],
+                    number: number(name, value)?,
                 })
             })
             .collect::<Result<_>>()?;
         Ok(Self {
             block,
-            symbols,
+            numbers,
             external,
             drop,
             fates: Box::new(std::array::from_fn(Fate::nowhere)),
@@ -100,17 +98,17 @@ impl Rows {
 
     /// The header of the block's index.
     pub(crate) fn header(&self) -> &Header {
-        self.symbols.header()
+        self.numbers.header()
     }
 
-    /// The strings behind the numbers.
-    pub(crate) fn symbols(&self) -> &super::symbols::Symbols {
-        self.symbols.symbols()
+    /// The labels behind the numbers.
+    pub(crate) fn numbers(&self) -> &LabelNumbers {
+        self.numbers.numbers()
     }
 
     /// Whether some label of the block is left out or replaced, which may shuffle its series.
     pub(crate) fn shuffles(&self) -> bool {
-        self.symbols
+        self.numbers
             .header()
             .label_names()
             .any(|name| self.is_dropped(name.as_bytes()))
@@ -161,12 +159,12 @@ impl Rows {
                 source,
             })?;
             let fate = self.fate(name)?;
-            if fate.number != DROP {
+            if !fate.is_dropped {
                 while written < fate.before {
-                    out.extend_from_slice(&self.external[written as usize].numbers);
+                    out.push(self.external[written as usize].number);
                     written += 1;
                 }
-                out.extend_from_slice(&[fate.number, self.symbols.number(value, self.block)?]);
+                out.push(self.numbers.number(name, value)?);
             }
             self.ends.push(End {
                 bytes: (whole - labels.rest_len()) as u32,
@@ -175,9 +173,8 @@ impl Rows {
             });
         }
         let own = out.len();
-        for external in self.external.get(written as usize..).unwrap_or_default() {
-            out.extend_from_slice(&external.numbers);
-        }
+        let external = self.external.get(written as usize..).unwrap_or_default();
+        out.extend(external.iter().map(|external| external.number));
         Ok(out.len() - own)
     }
 
@@ -192,16 +189,15 @@ impl Rows {
 
     #[cold]
     fn decide(&mut self, name: u32) -> Result<Fate> {
-        let number = self.symbols.number(name, self.block)?;
-        let text = self.symbols().string(number);
+        let text = self.numbers.symbol(name)?;
         let before = self
             .external
             .iter()
             .filter(|other| other.name.as_bytes() < text);
         let fate = Fate {
             name,
-            number: if self.is_dropped(text) { DROP } else { number },
             before: before.count() as u32,
+            is_dropped: self.is_dropped(text),
         };
         self.fates[name as usize % FATES] = fate;
         Ok(fate)
@@ -213,8 +209,8 @@ impl Fate {
     fn nowhere(slot: usize) -> Self {
         Self {
             name: slot as u32 ^ 1,
-            number: DROP,
             before: 0,
+            is_dropped: true,
         }
     }
 }

@@ -6,9 +6,9 @@ use rutile_blockio::{Chunks, Error, Request, Result, Selected, SeriesEntries, Wa
 use rutile_runtime::Reservation;
 
 use super::decode::{ChunkPlace, Decoded, Decoder, Series};
+use super::label_numbers::{BlockNumbers, LabelNumbers};
 use super::rows::Rows;
 use super::spec::SeriesSpec;
-use super::symbols::{BlockSymbols, Symbols};
 use super::undecided::Undecided;
 use crate::block::Block;
 
@@ -115,16 +115,17 @@ impl Source {
         matchers: &[rutile_model::Matcher],
         request: Arc<Request>,
         spec: Arc<SeriesSpec>,
-        symbols: Arc<Symbols>,
+        numbers: Arc<LabelNumbers>,
     ) -> Result<Self> {
         let header = block.reader.header().await?;
         let selected = block.reader.select(&header, matchers, &request).await?;
         let id = block.reader.id();
         let undecided = Undecided::new(Arc::clone(&header), &selected.remaining);
-        let known = BlockSymbols::new(header, symbols, &request.account).await?;
+        let series = selected.refs.len();
+        let numbers = BlockNumbers::new(id, header, numbers, series, &request.account).await?;
         let rows = Rows::new(
             id,
-            known,
+            numbers,
             &block.meta.thanos.labels,
             spec.drop_labels.clone(),
         )?;
@@ -192,15 +193,15 @@ impl Source {
             self.next = end;
             self.is_broken = false;
             let last = end == self.selected.refs.len();
-            let symbols = self.decoder.symbols();
+            let numbers = self.decoder.numbers();
             match (last, self.shuffled) {
-                (true, true) => decoded.sort(symbols),
-                (true, false) => decoded.settle(symbols),
+                (true, true) => decoded.sort(numbers),
+                (true, false) => decoded.settle(numbers),
                 (false, true) => {
                     self.waiting = decoded;
                     continue;
                 }
-                (false, false) => self.waiting = decoded.hold_back(symbols),
+                (false, false) => self.waiting = decoded.hold_back(numbers),
             }
             return Ok((decoded, memory));
         }

@@ -80,7 +80,10 @@ fn write(writer: &mut FrameWriter, series: &Series, way: usize) {
     if way == 1 {
         let mut block = Vec::new();
         for label in &series.labels {
-            encode_label(&mut block, label.name.as_bytes(), label.value.as_bytes());
+            let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
+            let encoded = EncodedLabel::new(name, value);
+            assert_eq!((encoded.name(), encoded.value()), (name, value));
+            block.extend_from_slice(encoded.as_bytes());
         }
         out.encoded_labels(&block);
     } else {
