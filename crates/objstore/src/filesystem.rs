@@ -14,7 +14,7 @@ mod write;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use rutile_model::ErrorKind;
 use tokio::sync::{Semaphore, mpsc};
 
 use self::buffers::Buffers;
+use self::cached::Cached;
 use self::write::FileUpload;
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
@@ -50,8 +51,7 @@ pub struct FilesystemBucket {
     name: Arc<str>,
     places: Arc<Semaphore>,
     buffers: Arc<Buffers>,
-    /// Whether the folder lies on this machine, as far as anybody has looked.
-    is_local: Arc<OnceLock<bool>>,
+    cached: Arc<Cached>,
 }
 
 /// Why a file operation failed.
@@ -74,7 +74,7 @@ impl FilesystemBucket {
             name,
             places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             buffers: Arc::default(),
-            is_local: Arc::default(),
+            cached: Arc::default(),
         })
     }
 
@@ -143,15 +143,14 @@ impl FilesystemBucket {
         key: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        if self.is_local.get() == Some(&true)
-            && let Some(parts) = cached::ranges(&self.path(operation, key)?, ranges, &self.buffers)
-        {
+        self.path(operation, key)?;
+        if let Some(parts) = self.cached.ranges(key, ranges, &self.buffers).await {
             return Ok(parts);
         }
         let (ranges, buffers) = (ranges.to_vec(), Arc::clone(&self.buffers));
-        let is_local = Arc::clone(&self.is_local);
+        let cached = Arc::clone(&self.cached);
         self.on_file(operation, key, move |root, path| {
-            is_local.get_or_init(|| cached::is_local(root));
+            cached.look(root);
             read::ranges(path, &ranges, &buffers)
         })
         .await

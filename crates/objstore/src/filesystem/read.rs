@@ -215,12 +215,12 @@ fn how_many_together(ranges: &[Range<u64>]) -> usize {
 }
 
 /// Reads ranges that fit one buffer into one, by `read`, which fills its room from an offset on, and appends a slice for each.
-pub(super) fn together(
+pub(super) fn together<E>(
     ranges: &[Range<u64>],
     buffers: &Arc<Buffers>,
-    read: impl Fn(&mut [u8], u64) -> io::Result<()>,
+    read: impl Fn(&mut [u8], u64) -> Result<(), E>,
     parts: &mut Vec<Bytes>,
-) -> io::Result<()> {
+) -> Result<(), E> {
     let lengths = || {
         ranges
             .iter()
@@ -232,7 +232,7 @@ pub(super) fn together(
             read(part, range.start)?;
             room = others;
         }
-        io::Result::Ok(())
+        Ok(())
     };
     let length = lengths().sum();
     // A slice that is kept for long must not hold much more than itself.

@@ -18,8 +18,8 @@ use rutile_index::{Header, IndexVersion};
 use rutile_runtime::{Account, Reservation};
 use rutile_storeapi::EncodedLabel;
 
-/// What a label takes beside its bytes: its place, its hash slot, its allocation.
-const OVERHEAD: u64 = 64;
+/// What a label takes beside its strings: its place, its hash slot, its allocation, tags and lengths.
+const OVERHEAD: u64 = 80;
 /// Memory is reserved for so many bytes of labels at a time.
 const SLAB: u64 = 64 * 1024;
 /// A block has a place for each of its symbols if there is a wanted series to so many of them.
@@ -70,14 +70,14 @@ impl LabelNumbers {
         if let Some(number) = numbers.find(hash, is_it) {
             return Ok(*number);
         }
-        let label = EncodedLabel::new(name, value);
-        let bytes = label.as_bytes().len() as u64 + OVERHEAD;
+        let bytes = (name.len() + value.len()) as u64 + OVERHEAD;
         *used += bytes;
         if *used > memory.bytes() {
             memory.grow(SLAB.max(bytes))?;
         }
         // There are fewer labels than bytes that a process can hold, but be it never so many.
-        let number = u32::try_from(self.labels.push(label)).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.labels.push(EncodedLabel::new(name, value)));
+        let number = number.unwrap_or(u32::MAX);
         let rehash = |number: &u32| self.hasher.hash_one(self.label(*number));
         numbers.insert_unique(hash, number, rehash);
         Ok(number)
