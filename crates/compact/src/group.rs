@@ -262,7 +262,7 @@ fn hold_entangled(blocks: &mut [Member]) {
     let mut holder: HashMap<BlockId, usize, RandomState> = HashMap::default();
     let mut pairs = Vec::new();
     for (at, member) in blocks.iter().enumerate() {
-        for source in &member.meta.compaction.sources {
+        for source in member.meta.sources() {
             let first = *holder.entry(*source).or_insert(at);
             if first != at {
                 pairs.push((first, at));

@@ -292,7 +292,7 @@ impl Compactor {
 fn tell_of_common_sources(inputs: &[Arc<Meta>]) {
     let mut holder: BTreeMap<BlockId, BlockId> = BTreeMap::new();
     for input in inputs {
-        for source in &input.compaction.sources {
+        for source in input.sources() {
             if let Some(other) = holder.insert(*source, input.id) {
                 let block = input.id;
                 tracing::warn!(%block, %other, %source, "blocks that are merged have a source in common");
