@@ -96,7 +96,8 @@ impl FilesystemBucket {
             .map_err(|failure| self.error(Operation::Open, "", failure))
     }
 
-    fn path(&self, operation: Operation, key: &str) -> Result<PathBuf> {
+    /// Refuses a key that names no object.
+    fn check(&self, operation: Operation, key: &str) -> Result<()> {
         let refused = match key::check(key) {
             Err(message) => Some(message),
             Ok(()) if key.split('/').next() == Some(UNFINISHED) => {
@@ -105,7 +106,7 @@ impl FilesystemBucket {
             Ok(()) => None,
         };
         match refused {
-            None => Ok(self.root.join(key)),
+            None => Ok(()),
             Some(message) => Err(self.error(
                 operation,
                 key,
@@ -121,7 +122,8 @@ impl FilesystemBucket {
         key: &str,
         work: impl FnOnce(&Path, &Path) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        let path = self.path(operation, key)?;
+        self.check(operation, key)?;
+        let path = self.root.join(key);
         let root = Arc::clone(&self.root);
         let place = Arc::clone(&self.places).acquire_owned().await;
         let task = move || {
@@ -143,7 +145,7 @@ impl FilesystemBucket {
         key: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        self.path(operation, key)?;
+        self.check(operation, key)?;
         if let Some(parts) = self.cached.ranges(key, ranges, &self.buffers).await {
             return Ok(parts);
         }

@@ -8,14 +8,8 @@ use rutile_block::resolution;
 /// A set of cells, by their numbers.
 pub(crate) type Cells = u128;
 
-/// Room for the cells of one resolution.
+/// Room for the cells of one resolution; those of the resolutions follow each other as in [`resolution::ALL`].
 pub(crate) const ROOM: usize = 40;
-/// The resolutions in order of their cells, ms.
-pub(crate) const RESOLUTIONS: [i64; 3] = [
-    resolution::RAW,
-    resolution::FIVE_MINUTES,
-    resolution::ONE_HOUR,
-];
 const SAMPLES: Cells = (1 << ROOM) - 1;
 
 /// The numbers of the cells in a set.
@@ -35,7 +29,7 @@ pub(crate) fn raised(cells: Cells, resolution: i64) -> Cells {
 
 /// The cell of raw samples that a cell was made of, and its resolution, ms.
 pub(crate) fn resolution_of(at: usize) -> (usize, i64) {
-    let resolution = RESOLUTIONS.get(at / ROOM).copied();
+    let resolution = resolution::ALL.get(at / ROOM).copied();
     (at % ROOM, resolution.unwrap_or(resolution::RAW))
 }
 
@@ -47,7 +41,9 @@ pub(crate) fn at_resolution(cells: Cells, resolution: i64) -> Cells {
 /// The cells, by the raw samples that they were made of, which a query sees that wants no resolution coarser than this
 /// one, ms.
 pub(crate) fn readable(cells: Cells, max_resolution: i64) -> Cells {
-    let fine = RESOLUTIONS.into_iter().take_while(|r| *r <= max_resolution);
+    let fine = resolution::ALL
+        .into_iter()
+        .take_while(|r| *r <= max_resolution);
     fine.fold(0, |all, resolution| all | at_resolution(cells, resolution))
 }
 
@@ -70,6 +66,8 @@ pub(crate) fn never_made(cells: Cells, there: Cells) -> Cells {
 }
 
 fn layer(resolution: i64) -> usize {
-    let at = RESOLUTIONS.iter().position(|known| *known == resolution);
+    let at = resolution::ALL
+        .iter()
+        .position(|known| *known == resolution);
     at.unwrap_or(0)
 }

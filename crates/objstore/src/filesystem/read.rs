@@ -198,9 +198,9 @@ pub(super) fn clamp_all(ranges: &[Range<u64>], size: u64) -> Result<Vec<Range<u6
 pub(super) fn groups(ranges: &[Range<u64>]) -> impl Iterator<Item = &[Range<u64>]> {
     let mut rest = ranges;
     std::iter::from_fn(move || {
-        let (group, others) = rest.split_at(how_many_together(rest).min(rest.len()));
+        let (group, others) = rest.split_at_checked(how_many_together(rest))?;
         rest = others;
-        (!group.is_empty()).then_some(group)
+        Some(group)
     })
 }
 

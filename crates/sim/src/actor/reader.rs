@@ -20,7 +20,7 @@ use rutile_telemetry::Registry;
 
 use crate::actor::Process;
 use crate::actor::compactor::strategy;
-use crate::cells::{Cells, RESOLUTIONS};
+use crate::cells::Cells;
 use crate::objects::Objects;
 use crate::oracle::Oracle;
 use crate::scenario::{CONTRACT, SYNC_MS, Scenario, Split};
@@ -200,7 +200,7 @@ async fn serve(
 /// The coarsest resolution that a question allows, ms.
 fn wanted_resolution(process: &Process) -> i64 {
     match process.world.scenario.retention.downsampling {
-        true => RESOLUTIONS[process.roll(RESOLUTIONS.len() as u64) as usize],
+        true => resolution::ALL[process.roll(resolution::ALL.len() as u64) as usize],
         false => resolution::RAW,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rutile_block::resolution;
 use rutile_fetcher::filter::time_partition::TimePartition;
 use rutile_lifecycle::Lifecycle;
 use rutile_objstore::fake::MemoryBucket;
@@ -11,7 +12,6 @@ use rutile_telemetry::Registry;
 use rutile_tools::replicate::{Replicator, Wanted};
 
 use crate::actor::Process;
-use crate::cells::RESOLUTIONS;
 use crate::scenario::{CONTRACT, MINUTE};
 
 pub(crate) async fn run(process: Process, replica: MemoryBucket) {
@@ -46,7 +46,7 @@ fn replicator(process: &Process, from: Arc<dyn BucketReader>, to: Arc<dyn Bucket
         looks_there: process.fetcher(reader),
         lifecycle: Lifecycle::new(to, process.clock(), CONTRACT, &registry),
         wanted: Wanted {
-            resolutions: RESOLUTIONS.into_iter().collect(),
+            resolutions: resolution::ALL.into_iter().collect(),
             levels: BTreeSet::new(),
             level_range: 1..=i64::MAX,
             matchers: Vec::new(),

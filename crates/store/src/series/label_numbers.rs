@@ -244,9 +244,14 @@ impl BlockNumbers {
     /// # Errors
     /// `Index` for a symbol that the block does not have.
     pub(crate) fn symbol(&self, symbol: u32) -> Result<&[u8]> {
-        let block = self.block;
         let string = self.header.symbol(symbol);
-        string.map_err(|source| Error::Index { block, source })
+        string.map_err(|source| self.damaged(source))
+    }
+
+    /// The error for an index that is not what it should be.
+    pub(crate) fn damaged(&self, source: rutile_index::Error) -> Error {
+        let block = self.block;
+        Error::Index { block, source }
     }
 }
 

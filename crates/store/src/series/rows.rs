@@ -1,8 +1,7 @@
 //! Turns the labels of one block's series into rows of numbers: external labels woven in, replica
 //! labels left out.
 
-use rutile_block::BlockId;
-use rutile_blockio::{Error, Result};
+use rutile_blockio::Result;
 use rutile_index::{Header, SeriesEntry};
 use rutile_model::Labels;
 
@@ -32,7 +31,6 @@ struct External {
 /// Makes the rows of one block.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    block: BlockId,
     numbers: BlockNumbers,
     external: Vec<External>,
     /// Labels that go out in no series.
@@ -67,12 +65,7 @@ impl Rows {
     ///
     /// # Errors
     /// When there is no memory for the strings.
-    pub(crate) fn new(
-        block: BlockId,
-        numbers: BlockNumbers,
-        external: &Labels,
-        drop: Vec<String>,
-    ) -> Result<Self> {
+    pub(crate) fn new(numbers: BlockNumbers, external: &Labels, drop: Vec<String>) -> Result<Self> {
         let kept = external
             .iter()
             .filter(|(name, _)| !drop.iter().any(|other| other == name));
@@ -87,7 +80,6 @@ impl Rows {
             })
             .collect::<Result<_>>()?;
         Ok(Self {
-            block,
             numbers,
             external,
             drop,
@@ -154,10 +146,7 @@ impl Rows {
         let mut labels = entry.labels_from(alike as u32, last.bytes as usize);
         let whole = last.bytes as usize + labels.rest_len();
         while let Some(symbols) = labels.next() {
-            let (name, value) = symbols.map_err(|source| Error::Index {
-                block: self.block,
-                source,
-            })?;
+            let (name, value) = symbols.map_err(|source| self.numbers.damaged(source))?;
             let fate = self.fate(name)?;
             if !fate.is_dropped {
                 while written < fate.before {

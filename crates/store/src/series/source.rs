@@ -123,12 +123,7 @@ impl Source {
         let undecided = Undecided::new(Arc::clone(&header), &selected.remaining);
         let series = selected.refs.len();
         let numbers = BlockNumbers::new(id, header, numbers, series, &request.account).await?;
-        let rows = Rows::new(
-            id,
-            numbers,
-            &block.meta.thanos.labels,
-            spec.drop_labels.clone(),
-        )?;
+        let rows = Rows::new(numbers, &block.meta.thanos.labels, spec.drop_labels.clone())?;
         let covered = spec.min_time <= block.meta.min_time && block.meta.max_time <= spec.max_time;
         Ok(Self {
             shuffled: rows.shuffles(),

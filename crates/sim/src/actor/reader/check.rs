@@ -9,7 +9,7 @@ use super::answer::{Answer, Held, Question};
 use super::{Last, Share, border_ms};
 use crate::actor::Process;
 use crate::cell::Samples;
-use crate::cells::{Cells, RESOLUTIONS, at_resolution, cells_in, readable};
+use crate::cells::{Cells, at_resolution, cells_in, readable};
 use crate::objects::Objects;
 use crate::oracle::Oracle;
 use crate::scenario::{CONTRACT, MINUTE, Split};
@@ -18,7 +18,7 @@ use crate::world::Shared;
 /// What a reader last answered with in full, by the coarsest resolution that it was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Served {
-    cells: [Cells; RESOLUTIONS.len()],
+    cells: [Cells; resolution::ALL.len()],
     /// Whether it ever read a downsampled block.
     knows_downsampled: bool,
 }
@@ -85,7 +85,7 @@ pub(super) fn check_answer(
             let what = format!("{} {error}", process.actor.name);
             oracle.violate(InvariantId::Bc17, what);
         }
-        let at = RESOLUTIONS.iter().position(|r| *r == question.max_resolution);
+        let at = resolution::ALL.iter().position(|r| *r == question.max_resolution);
         let had = &mut served.cells[at.unwrap_or(0)];
         let gone = match question.max_resolution {
             // Who never read one cannot know that there is any.
