@@ -8,6 +8,7 @@
 
 mod buffers;
 mod cached;
+mod direct;
 mod read;
 mod write;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::buffers::Buffers;
 use self::cached::Cached;
+use self::read::Trace;
 use self::write::FileUpload;
 use crate::{
     Attributes, Bucket, BucketReader, Depth, Entry, Error, MultipartUpload, Operation, PutMode,
@@ -52,6 +54,7 @@ pub struct FilesystemBucket {
     places: Arc<Semaphore>,
     buffers: Arc<Buffers>,
     cached: Arc<Cached>,
+    trace: Trace,
 }
 
 /// Why a file operation failed.
@@ -75,7 +78,15 @@ impl FilesystemBucket {
             places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             buffers: Arc::default(),
             cached: Arc::default(),
+            trace: Trace::Stays,
         })
+    }
+
+    /// For whoever reads a block once, from end to end: long reads leave the page cache to what others read.
+    #[must_use]
+    pub(crate) fn without_trace(mut self) -> Self {
+        self.trace = Trace::Goes;
+        self
     }
 
     /// Creates the folder if need be.
@@ -150,10 +161,10 @@ impl FilesystemBucket {
             return Ok(parts);
         }
         let (ranges, buffers) = (ranges.to_vec(), Arc::clone(&self.buffers));
-        let cached = Arc::clone(&self.cached);
+        let (cached, trace) = (Arc::clone(&self.cached), self.trace);
         self.on_file(operation, key, move |root, path| {
             cached.look(root);
-            read::ranges(path, &ranges, &buffers)
+            read::ranges(path, &ranges, &buffers, trace)
         })
         .await
     }

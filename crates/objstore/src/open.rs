@@ -39,15 +39,16 @@ pub fn open_reader(yaml: &str, context: &OpenContext) -> Result<Arc<dyn BucketRe
     Ok(assemble(provider, &prefix, context))
 }
 
-/// Opens a bucket for reading and writing. Removes abandoned uploads in a filesystem bucket; sends no
-/// request otherwise.
+/// Opens a bucket for reading and writing. Removes abandoned uploads in a filesystem bucket, of which it reads
+/// blocks without filling the page cache; sends no request otherwise.
 ///
 /// # Errors
 /// As [`open_reader`], and when the folder of a filesystem bucket cannot be read.
 pub fn open(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
-    let (provider, prefix) = provider(yaml, context)?;
-    if let Provider::Filesystem(bucket) = &provider {
+    let (mut provider, prefix) = provider(yaml, context)?;
+    if let Provider::Filesystem(bucket) = provider {
         bucket.remove_abandoned(context.clock.now_ms())?;
+        provider = Provider::Filesystem(bucket.without_trace());
     }
     Ok(assemble(provider, &prefix, context))
 }
@@ -58,12 +59,10 @@ pub fn open(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
 /// # Errors
 /// As [`open`], and when the folder cannot be created.
 pub fn create(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
-    let (provider, prefix) = provider(yaml, context)?;
-    if let Provider::Filesystem(bucket) = &provider {
+    if let (Provider::Filesystem(bucket), _) = provider(yaml, context)? {
         bucket.create_folder()?;
-        bucket.remove_abandoned(context.clock.now_ms())?;
     }
-    Ok(assemble(provider, &prefix, context))
+    open(yaml, context)
 }
 
 /// Asks the bucket for one page of its listing: finds out at start what would fail later.

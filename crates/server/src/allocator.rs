@@ -4,7 +4,8 @@
 //! are sampled (one in about 2 MiB: the 512 KiB of Go took two hundredths of the time of a Series call), so that
 //! `/debug/pprof/heap` has an answer at any time; memory that was freed goes back to the system within seconds, or at
 //! once when the process has more than it may. There is one arena for each processor instead of four: what one thread
-//! frees, the next takes. With four, a compaction touched twice as many new pages.
+//! frees, the next takes. With four, a compaction touched twice as many new pages. Long allocations begin with a page, as
+//! reads and writes past the page cache ask for.
 
 use std::ptr::null_mut;
 use std::time::Duration;
@@ -33,7 +34,7 @@ macro_rules! use_jemalloc {
         #[unsafe(export_name = "malloc_conf")]
         pub static malloc_conf: &[u8] =
             b"prof:true,prof_active:true,lg_prof_sample:21,background_thread:true,narenas_ratio:1,\
-dirty_decay_ms:2000,muzzy_decay_ms:0\0";
+cache_oblivious:false,dirty_decay_ms:2000,muzzy_decay_ms:0\0";
     };
 }
 

@@ -158,7 +158,7 @@ mod tests {
         cached.look(&folder.path().join("none"));
         assert!(cached.root.get().is_none(), "a folder may still come");
         cached.look(folder.path());
-        let expected = read::ranges(&path, &wanted, &buffers).unwrap();
+        let expected = read::ranges(&path, &wanted, &buffers, read::Trace::Stays).unwrap();
         let found = cached.ranges("index", &wanted, &buffers).await;
         // Not every file system can, wherever temporary files lie.
         let is_refused = cached.is_refused.load(Ordering::Relaxed);
@@ -180,7 +180,12 @@ mod tests {
         std::fs::write(abroad.path(), &bytes).unwrap();
         let link = folder.path().join("abroad");
         std::os::unix::fs::symlink(abroad.path(), &link).unwrap();
-        assert_eq!(read::ranges(&link, &few, &buffers).unwrap().len(), 2);
+        assert_eq!(
+            read::ranges(&link, &few, &buffers, read::Trace::Stays)
+                .unwrap()
+                .len(),
+            2
+        );
         for key in ["none", "index/none", ".", "abroad"] {
             assert_eq!(cached.ranges(key, &few, &buffers).await, None, "{key}");
         }

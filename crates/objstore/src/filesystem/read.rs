@@ -13,8 +13,17 @@ use rustix::io::{Errno, pread};
 use rutile_model::ErrorKind;
 
 use super::buffers::{self, Buffers};
-use super::{Failure, LIST_BATCH, UNFINISHED};
+use super::{Failure, LIST_BATCH, UNFINISHED, direct};
 use crate::{Attributes, Depth, Entry, key};
+
+/// What a long read leaves in the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// All it read: it will be read again.
+    Stays,
+    /// What was there before, where the system can do so.
+    Goes,
+}
 
 /// Folders within folders that a listing descends: a bound against loops of symbolic links.
 const MAX_DEPTH: usize = 64;
@@ -25,7 +34,7 @@ pub(super) fn whole(path: &Path, limit: u64) -> Result<Result<Bytes, u64>, Failu
     match size {
         size if size > limit => Ok(Err(size)),
         0 => Ok(Ok(Bytes::new())),
-        size => Ok(Ok(read_at(&file, &(0..size))?)),
+        size => Ok(Ok(read_at(&file, &(0..size), Trace::Stays)?)),
     }
 }
 
@@ -35,13 +44,14 @@ pub(super) fn ranges(
     path: &Path,
     ranges: &[Range<u64>],
     buffers: &Arc<Buffers>,
+    trace: Trace,
 ) -> Result<Vec<Bytes>, Failure> {
     let (file, size) = open(path)?;
     let ranges = clamp_all(ranges, size)?;
     let mut parts = Vec::with_capacity(ranges.len());
     for group in groups(&ranges) {
         match group {
-            [range] => parts.push(read_at(&file, range)?),
+            [range] => parts.push(read_at(&file, range, trace)?),
             group => together(
                 group,
                 buffers,
@@ -250,8 +260,14 @@ pub(super) fn together<E>(
 }
 
 /// Reads a range that lies within the file into a buffer of just its size, without zeroing it.
-fn read_at(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
+fn read_at(file: &File, range: &Range<u64>, trace: Trace) -> io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    if trace == Trace::Goes
+        && length > buffers::LENGTH
+        && let Some(bytes) = direct::read(file, range.start, length)?
+    {
+        return Ok(bytes);
+    }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length)?;
     while bytes.len() < length {

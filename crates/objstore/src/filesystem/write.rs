@@ -1,17 +1,16 @@
 //! Writing and removing files, blocking. An object appears whole or not at all, and stays.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use rutile_model::ErrorKind;
 
+use super::direct::Direct;
 use super::{Failure, FilesystemBucket, UNFINISHED, read};
 use crate::{Error, MultipartUpload, Operation, PutMode, Result, UnfinishedUpload};
 
@@ -21,18 +20,12 @@ const ABANDONED_MS: i64 = 24 * 60 * 60 * 1000;
 /// Tries to put a file into a folder that a concurrent `remove` may take away each time.
 const COMMIT_TRIES: usize = 8;
 
-/// Bytes of a growing file after which the disk is set to work on them.
-const WRITE_BACK: usize = 32 << 20;
-
 /// A file that is not an object yet; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Unfinished {
     path: PathBuf,
-    file: Arc<File>,
-    /// Bytes that nobody has asked the disk to write yet.
-    unwritten: usize,
-    /// Held while it is being written back; then, why that failed.
-    writing_back: Arc<Mutex<Option<io::Error>>>,
+    file: File,
+    direct: Direct,
     committed: bool,
 }
 
@@ -49,9 +42,8 @@ impl Unfinished {
                 Ok(file) => {
                     return Ok(Self {
                         path,
-                        file: Arc::new(file),
-                        unwritten: 0,
-                        writing_back: Arc::default(),
+                        direct: Direct::new(&file),
+                        file,
                         committed: false,
                     });
                 }
@@ -62,25 +54,7 @@ impl Unfinished {
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.unwritten += bytes.len();
-        (&*self.file).write_all(bytes)
-    }
-
-    /// Begins to bring a large file to the disk while more of it comes, so that the sync at its end
-    /// has little left to wait for.
-    fn write_back(&mut self) {
-        if self.unwritten < WRITE_BACK || self.writing_back.is_locked() {
-            return;
-        }
-        self.unwritten = 0;
-        let (file, writing_back) = (Arc::clone(&self.file), Arc::clone(&self.writing_back));
-        tokio::task::spawn_blocking(move || {
-            let mut failed = writing_back.lock();
-            // The system tells of a failure once only, so that the sync at the end would not.
-            if let Err(error) = file.sync_data() {
-                *failed = Some(error);
-            }
-        });
+        self.direct.append(&self.file, bytes)
     }
 
     /// Makes the file the object at `target`, and both durable.
@@ -90,9 +64,6 @@ impl Unfinished {
         target: &Path,
         mode: PutMode,
     ) -> Result<(), Failure> {
-        if let Some(error) = self.writing_back.lock().take() {
-            return Err(error.into());
-        }
         self.file.sync_all()?;
         let parent = target.parent().unwrap_or(root);
         let mut tries = 0;
@@ -287,9 +258,6 @@ impl MultipartUpload for FileUpload {
                 .on_file(Operation::PutPart, &self.key, append)
                 .await?,
         );
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.write_back();
-        }
         Ok(())
     }
 
