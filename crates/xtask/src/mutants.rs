@@ -51,6 +51,7 @@ pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
         root.join("target/mutants/target"),
     );
     copy_tree(root, &tree)?;
+    copy_build(root, &target)?;
     let mut missed = Vec::new();
     for mutant in chosen {
         let file = tree.join(mutant.file);
@@ -101,8 +102,26 @@ fn copy_tree(root: &Path, tree: &Path) -> Result<()> {
             continue;
         }
         fs::create_dir_all(to.parent().context("a file at the root of the disk")?)?;
-        fs::write(to, body)?;
+        fs::write(&to, body)?;
+        // As old as it is, so that what was built of it fits.
+        let modified = fs::metadata(&from)?.modified()?;
+        fs::File::options()
+            .write(true)
+            .open(&to)?
+            .set_modified(modified)?;
     }
+    Ok(())
+}
+
+/// What `make sim` has built, if there is nothing of the copy's own: only the mistakes are built then.
+fn copy_build(root: &Path, target: &Path) -> Result<()> {
+    let (from, to) = (root.join("target/sim"), target.join("sim"));
+    if to.exists() || !from.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(target)?;
+    let copied = Command::new("cp").arg("-a").args([&from, &to]).status()?;
+    ensure!(copied.success(), "{} could not be copied", from.display());
     Ok(())
 }
 
