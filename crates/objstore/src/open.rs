@@ -14,7 +14,7 @@ use rutile_telemetry::Registry;
 
 use crate::config::{self, Provider, Surroundings};
 use crate::wrap::{Backoff, Deadline, Deadlines, Limited, Metered, Prefixed, Retrying};
-use crate::{Bucket, BucketReader, Depth, Error, Operation, Result};
+use crate::{Bucket, BucketReader, Depth, Error, FilesystemBucket, Operation, Result};
 
 /// Longest wait of [`check_reachable`].
 const REACHABLE_WITHIN: Duration = Duration::from_secs(30);
@@ -45,12 +45,7 @@ pub fn open_reader(yaml: &str, context: &OpenContext) -> Result<Arc<dyn BucketRe
 /// # Errors
 /// As [`open_reader`], and when the folder of a filesystem bucket cannot be read.
 pub fn open(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
-    let (mut provider, prefix) = provider(yaml, context)?;
-    if let Provider::Filesystem(bucket) = provider {
-        bucket.remove_abandoned(context.clock.now_ms())?;
-        provider = Provider::Filesystem(bucket.without_trace());
-    }
-    Ok(assemble(provider, &prefix, context))
+    open_writer(yaml, context, |_| Ok(()))
 }
 
 /// As [`open`], for whoever begins buckets: creates the folder of a filesystem bucket if need be. To
@@ -59,10 +54,21 @@ pub fn open(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
 /// # Errors
 /// As [`open`], and when the folder cannot be created.
 pub fn create(yaml: &str, context: &OpenContext) -> Result<Arc<dyn Bucket>> {
-    if let (Provider::Filesystem(bucket), _) = provider(yaml, context)? {
-        bucket.create_folder()?;
+    open_writer(yaml, context, FilesystemBucket::create_folder)
+}
+
+fn open_writer(
+    yaml: &str,
+    context: &OpenContext,
+    prepare: impl FnOnce(&FilesystemBucket) -> Result<()>,
+) -> Result<Arc<dyn Bucket>> {
+    let (mut provider, prefix) = provider(yaml, context)?;
+    if let Provider::Filesystem(bucket) = provider {
+        prepare(&bucket)?;
+        bucket.remove_abandoned(context.clock.now_ms())?;
+        provider = Provider::Filesystem(bucket.without_trace());
     }
-    open(yaml, context)
+    Ok(assemble(provider, &prefix, context))
 }
 
 /// Asks the bucket for one page of its listing: finds out at start what would fail later.

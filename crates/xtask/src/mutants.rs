@@ -50,8 +50,13 @@ pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
         root.join("target/mutants/tree"),
         root.join("target/mutants/target"),
     );
-    copy_tree(root, &tree)?;
-    copy_build(root, &target)?;
+    // What a run before this one has left may be of a mistake: only a new copy may take over what is built.
+    let is_new = !tree.try_exists()?;
+    if is_new {
+        // Before the tree, so that one that was cut off is begun anew.
+        copy_build(root, &target)?;
+    }
+    copy_tree(root, &tree, is_new)?;
     let mut missed = Vec::new();
     for mutant in chosen {
         let file = tree.join(mutant.file);
@@ -78,8 +83,8 @@ pub(crate) fn run(root: &Path, which: &str) -> Result<()> {
     Ok(())
 }
 
-/// The files that git knows, or would know.
-fn copy_tree(root: &Path, tree: &Path) -> Result<()> {
+/// The files that git knows, or would know, `aged` as they are or else of now.
+fn copy_tree(root: &Path, tree: &Path, aged: bool) -> Result<()> {
     let arguments = [
         "ls-files",
         "-z",
@@ -103,24 +108,29 @@ fn copy_tree(root: &Path, tree: &Path) -> Result<()> {
         }
         fs::create_dir_all(to.parent().context("a file at the root of the disk")?)?;
         fs::write(&to, body)?;
-        // As old as it is, so that what was built of it fits.
-        let modified = fs::metadata(&from)?.modified()?;
-        fs::File::options()
-            .write(true)
-            .open(&to)?
-            .set_modified(modified)?;
+        if aged {
+            let modified = fs::metadata(&from)?.modified()?;
+            let copy = fs::File::options().write(true).open(&to)?;
+            copy.set_modified(modified)?;
+        }
     }
     Ok(())
 }
 
-/// What `make sim` has built, if there is nothing of the copy's own: only the mistakes are built then.
+/// Begins with what `make sim` has built, if it has: then only what a mistake changes is built.
 fn copy_build(root: &Path, target: &Path) -> Result<()> {
-    let (from, to) = (root.join("target/sim"), target.join("sim"));
-    if to.try_exists()? || !from.try_exists()? {
+    if target.try_exists()? {
+        fs::remove_dir_all(target)?;
+    }
+    let from = root.join("target/sim");
+    if !from.try_exists()? {
         return Ok(());
     }
     fs::create_dir_all(target)?;
-    let copied = Command::new("cp").arg("-a").args([&from, &to]).status()?;
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([&from, target])
+        .status()?;
     ensure!(copied.success(), "{} could not be copied", from.display());
     Ok(())
 }

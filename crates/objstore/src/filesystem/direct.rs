@@ -6,93 +6,105 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Write as _};
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, OFlags, StatxFlags, fcntl_getfl, fcntl_setfl, statx};
+use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags, fadvise, fcntl_getfl, fcntl_setfl, statx};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
 /// Less than this is written through the page cache: to wait for the disk takes longer than to copy so little, bytes.
 const LEAST: usize = 1024 * 1024;
-/// What offsets, lengths and addresses are multiples of, at least: file systems handle parts of their blocks one by one.
-const BLOCK: usize = 4096;
+/// So much at most waits in the page cache to be written to the disk, bytes: the sync at the end then has little left.
+const MOST_UNWRITTEN: usize = 32 * 1024 * 1024;
+/// What offsets, lengths and addresses are multiples of: at least a page, of which file systems handle parts one by one,
+/// and no more than what buffers may be longer for it.
+const BLOCKS: std::ops::RangeInclusive<usize> = 4096..=64 * 1024;
 
-/// What a file that only grows needs to know for that.
-#[derive(Debug)]
-pub(super) struct Direct {
-    /// Bytes of which offset, length and address must be multiples; `None` where only the page cache will do.
-    block: Option<usize>,
+/// What the page cache holds or lacks: a part of a page, where pages are longer.
+const PAGE: u64 = 4096;
+
+/// How a file is written that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Growth {
     length: usize,
+    /// Bytes in the page cache that nobody has asked the disk to write.
+    unwritten: usize,
 }
 
-impl Direct {
-    /// Of an empty file.
-    pub(super) fn new(file: &File) -> Self {
-        let block = block(file);
-        Self { block, length: 0 }
-    }
-
-    /// Appends to the file that this was made of.
-    pub(super) fn append(&mut self, mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
-        let total = bytes.len();
-        if let Some(block) = self.block
-            && total >= LEAST
-            && self.length.is_multiple_of(block)
-            && bytes.as_ptr().addr().is_multiple_of(block)
-        {
-            bytes = self.past_the_cache(file, bytes, block)?;
+impl Growth {
+    /// Appends to the file that has grown so far.
+    pub(super) fn append(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        let rest = self.past_the_cache(file, bytes)?;
+        file.write_all(rest)?;
+        self.length += bytes.len();
+        self.unwritten += rest.len();
+        if self.unwritten >= MOST_UNWRITTEN {
+            file.sync_data()?;
+            self.unwritten = 0;
         }
-        file.write_all(bytes)?;
-        self.length += total;
         Ok(())
     }
 
-    /// Writes what fills blocks; gives what is left.
-    fn past_the_cache<'a>(
-        &mut self,
-        mut file: &File,
-        bytes: &'a [u8],
-        block: usize,
-    ) -> io::Result<&'a [u8]> {
-        let Some(flags) = begin(file)? else {
-            self.block = None;
+    /// Writes what can be written so; gives what is left.
+    fn past_the_cache<'a>(&self, mut file: &File, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
+        if bytes.len() < LEAST {
+            return Ok(bytes);
+        }
+        let is_whole = |block: &usize| {
+            self.length.is_multiple_of(*block) && bytes.as_ptr().addr().is_multiple_of(*block)
+        };
+        let Some(block) = block(file).filter(is_whole) else {
             return Ok(bytes);
         };
-        let (mut whole, rest) = bytes.split_at(bytes.len() - bytes.len() % block);
-        let written = loop {
+        let whole = bytes.len() - bytes.len() % block;
+        let mut written = 0;
+        without_cache(file, || {
             // What follows a short write may begin within a block.
-            if whole.is_empty() || !whole.len().is_multiple_of(block) {
-                break Ok(());
-            }
-            match file.write(whole) {
-                Ok(0) => break Ok(()),
-                Ok(written) => whole = whole.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The file system promised too much.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    self.block = None;
-                    break Ok(());
+            while written < whole && written.is_multiple_of(block) {
+                match file.write(bytes.get(written..whole).unwrap_or_default()) {
+                    Ok(0) => break,
+                    Ok(more) => written += more,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
-                Err(error) => break Err(error),
             }
-        };
-        fcntl_setfl(file, flags)?;
-        written?;
-        Ok(bytes
-            .get(bytes.len() - whole.len() - rest.len()..)
-            .unwrap_or_default())
+            Ok(())
+        })?;
+        Ok(bytes.get(written..).unwrap_or_default())
     }
 }
 
 /// Reads `length` bytes from `start` on, all of which the file has. `None` where the page cache should be asked: it has
 /// them, or nothing else will do.
 pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Option<Bytes>> {
-    // The first alone may be there because the system read ahead.
-    let last = start + (length as u64).saturating_sub(1);
-    let are_cached = || is_cached(file, start) && is_cached(file, last);
-    let Some(block) = block(file).filter(|_| !are_cached()) else {
+    let Some(block) = block(file) else {
         return Ok(None);
     };
+    // The first byte alone says little: the system reads ahead.
+    let last = start + (length as u64).saturating_sub(1);
+    let pages = [start, last].map(|at| at - at % PAGE);
+    // To be asked for a page makes the system read it: no more than that.
+    fadvise(file, 0, None, Advice::Random)?;
+    let missed: Vec<u64> = { pages.into_iter() }
+        .filter(|page| !is_cached(file, *page))
+        .collect();
+    let mut read = Ok(None);
+    if !missed.is_empty() {
+        read = read_directly(file, start, length, block);
+        // *Otherwise:* the next pass would find both, and read all that is between them into the page cache.
+        drop_pages(file, &missed)?;
+    }
+    fadvise(file, 0, None, Advice::Normal)?;
+    read
+}
+
+fn read_directly(
+    file: &File,
+    start: u64,
+    length: usize,
+    block: usize,
+) -> io::Result<Option<Bytes>> {
     let before = usize::try_from(start % block as u64).map_err(io::Error::other)?;
     let wanted = before.saturating_add(length);
     let mut buffer: Vec<u8> = Vec::new();
@@ -100,23 +112,18 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Option<
     if !buffer.as_ptr().addr().is_multiple_of(block) || !buffer.capacity().is_multiple_of(block) {
         return Ok(None);
     }
-    let Some(flags) = begin(file)? else {
-        return Ok(None);
-    };
-    let read = loop {
+    without_cache(file, || {
         // What a short read leaves begins within a block, except at the end of the file.
-        if buffer.len() >= wanted || !buffer.len().is_multiple_of(block) {
-            break Ok(());
+        while buffer.len() < wanted && buffer.len().is_multiple_of(block) {
+            let at = start - before as u64 + buffer.len() as u64;
+            match pread(file, spare_capacity(&mut buffer), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let at = start - before as u64 + buffer.len() as u64;
-        match pread(file, spare_capacity(&mut buffer), at) {
-            Ok(0) | Err(Errno::INVAL) => break Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => break Err(error),
-        }
-    };
-    fcntl_setfl(file, flags)?;
-    read?;
+        Ok(())
+    })?;
     if buffer.len() < wanted {
         return Ok(None);
     }
@@ -128,52 +135,80 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Option<
 fn block(file: &File) -> Option<usize> {
     let told = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
     let (memory, offset) = (told.stx_dio_mem_align, told.stx_dio_offset_align);
-    let is_told = memory > 0 && offset > 0;
-    is_told.then(|| BLOCK.max(memory.max(offset) as usize))
+    let block = (*BLOCKS.start()).max(memory.max(offset) as usize);
+    (memory > 0 && offset > 0 && BLOCKS.contains(&block)).then_some(block)
 }
 
-/// Whether the page cache has the byte at `at`.
-fn is_cached(file: &File, at: u64) -> bool {
-    let mut byte = [0];
-    let read = preadv2(
-        file,
-        &mut [IoSliceMut::new(&mut byte)],
-        at,
-        ReadWriteFlags::NOWAIT,
-    );
-    read.is_ok()
-}
-
-/// Turns the page cache off; gives the flags that turn it on again, `None` where it cannot be turned off.
-fn begin(file: &File) -> io::Result<Option<OFlags>> {
+/// Does `work` on the file with its page cache turned off. Does nothing where that cannot be, or ends early where the file
+/// system promised too much.
+fn without_cache(file: &File, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let flags = fcntl_getfl(file)?;
-    Ok(fcntl_setfl(file, flags | OFlags::DIRECT)
-        .is_ok()
-        .then_some(flags))
+    if fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
+        return Ok(());
+    }
+    let done = work();
+    fcntl_setfl(file, flags)?;
+    match done {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Whether the page cache has a page. If not, it is on its way to it then: a disk that answers at once looks like a cache.
+fn is_cached(file: &File, page: u64) -> bool {
+    let mut byte = [0];
+    let mut room = [IoSliceMut::new(&mut byte)];
+    preadv2(file, &mut room, page, ReadWriteFlags::NOWAIT).is_ok()
+}
+
+/// Takes pages out of the page cache, once they have come.
+fn drop_pages(file: &File, pages: &[u64]) -> io::Result<()> {
+    for page in pages {
+        pread(file, &mut [0], *page)?;
+        fadvise(file, *page, NonZeroU64::new(PAGE), Advice::DontNeed)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+    use std::ops::Range;
+    use std::path::Path;
 
     use super::*;
 
-    /// Bytes whose address is a multiple of [`BLOCK`], after `askew` others.
-    fn bytes(length: usize, askew: usize) -> (Vec<u8>, usize) {
-        let mut bytes = vec![0; length + 2 * BLOCK];
-        let begin = bytes.as_ptr().align_offset(BLOCK) + askew;
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = (i % 251) as u8;
-        }
-        (bytes, begin)
+    /// That of the programs: its long allocations begin with a page.
+    #[global_allocator]
+    static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+    #[allow(
+        non_upper_case_globals,
+        unsafe_code,
+        reason = "jemalloc reads this symbol"
+    )]
+    #[unsafe(export_name = "malloc_conf")]
+    static malloc_conf: &[u8] = b"cache_oblivious:false\0";
+
+    const BLOCK: usize = *BLOCKS.start();
+
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|i| (i % 251) as u8).collect()
     }
 
     #[test]
     fn a_file_holds_what_was_appended_whichever_way_it_went() {
-        let folder = tempfile::tempdir_in(".").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment");
         let file = File::create_new(&path).unwrap();
-        let mut direct = Direct::new(&file);
+        let mut growth = Growth::default();
         let mut expected = Vec::new();
         let pieces = [
             (LEAST, 0),
@@ -186,16 +221,18 @@ mod tests {
             (BLOCK - 77, 0),
             // At an address that will not do.
             (LEAST, 64),
+            // More than may wait in the page cache.
+            (MOST_UNWRITTEN, 1),
             // What is left fills no block; nothing after it does.
             (LEAST + 99, 0),
             (LEAST, 0),
         ];
         for (length, askew) in pieces {
-            let (bytes, begin) = bytes(length, askew);
-            let piece = &bytes[begin..begin + length];
-            direct.append(&file, piece).unwrap();
-            expected.extend_from_slice(piece);
-            assert_eq!(direct.length, expected.len());
+            let bytes = bytes(askew + length);
+            growth.append(&file, &bytes[askew..]).unwrap();
+            expected.extend_from_slice(&bytes[askew..]);
+            assert_eq!(growth.length, expected.len());
+            assert!(growth.unwritten < MOST_UNWRITTEN);
         }
         let mut found = Vec::new();
         File::open(&path).unwrap().read_to_end(&mut found).unwrap();
@@ -204,41 +241,52 @@ mod tests {
         assert!(!flags.contains(OFlags::DIRECT), "the next may be short");
     }
 
-    #[test]
-    fn long_writes_and_reads_leave_the_page_cache_as_it_was_where_the_file_system_can() {
-        let folder = tempfile::tempdir_in(".").unwrap();
-        let path = folder.path().join("segment");
-        let mut direct = Direct::new(&File::create_new(&path).unwrap());
-        let is_able = direct.block.is_some();
-        let (bytes, begin) = bytes(LEAST + 77, 0);
-        let bytes = &bytes[begin..begin + LEAST + 77];
-        direct
-            .append(&File::options().append(true).open(&path).unwrap(), bytes)
+    /// Writes a file of `bytes` and reads it twice; whether all that was read the second time came past the page cache.
+    fn passes_by_twice(path: &Path, bytes: &[u8]) -> bool {
+        let mut growth = Growth::default();
+        growth
+            .append(&File::create_new(path).unwrap(), bytes)
             .unwrap();
-        let file = File::open(&path).unwrap();
-        assert_eq!(is_cached(&file, 0), !is_able);
-        let end = LEAST as u64;
-        assert!(is_cached(&file, end), "what fills no block");
-
-        for (start, length) in [
-            (0, LEAST),
-            (5, 2 * BLOCK),
-            (BLOCK as u64 + 1, LEAST - BLOCK + 76),
-        ] {
-            let expected = &bytes[start as usize..start as usize + length];
-            // The allocator of tests may give it no address that will do.
-            if let Some(found) = read(&file, start, length).unwrap() {
-                assert!(found == expected, "{length} from {start}");
-            }
-            assert_eq!(is_cached(&file, 0), !is_able);
-        }
+        let file = File::open(path).unwrap();
+        let waits = if block(&file).is_some() {
+            77
+        } else {
+            bytes.len()
+        };
+        assert_eq!(growth.unwritten, waits);
+        // They meet within a page.
+        let ranges = [0..LEAST - 5, LEAST - 5..2 * LEAST - 9, 1..2 * LEAST + 50];
+        let pass = || {
+            let read = |range: Range<usize>| {
+                let found = read(&file, range.start as u64, range.len()).unwrap();
+                found.map(|found| assert!(found == bytes[range]))
+            };
+            ranges.clone().map(read).iter().all(Option::is_some)
+        };
+        pass();
+        let passed = pass();
         let flags = fcntl_getfl(&file).unwrap();
         assert!(!flags.contains(OFlags::DIRECT), "the next may be short");
-        assert_eq!(read(&file, end, 77).unwrap(), None, "the page cache has it");
-        let beyond = read(&file, 0, 2 * LEAST).unwrap();
+        let end = 2 * LEAST as u64;
+        if is_cached(&file, end) {
+            assert_eq!(read(&file, end, 77).unwrap(), None);
+        }
+        let beyond = read(&file, 0, 3 * LEAST).unwrap();
         assert_eq!(
             beyond, None,
             "a file that was cut is read again, and said to be so"
         );
+        passed
+    }
+
+    #[test]
+    fn long_writes_and_reads_leave_the_page_cache_as_it_was_where_the_file_system_can() {
+        let folder = tempfile::tempdir().unwrap();
+        // On others, such as tmpfs, all goes through the page cache.
+        let is_able = block(&File::create_new(folder.path().join("file")).unwrap()).is_some();
+        let bytes = bytes(2 * LEAST + 77);
+        // A busy machine may find a page there that was not there when it asked; not each time.
+        let passed = (0..20).any(|i| passes_by_twice(&folder.path().join(i.to_string()), &bytes));
+        assert_eq!(passed, is_able);
     }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rutile_model::ErrorKind;
 
-use super::direct::Direct;
+use super::direct::Growth;
 use super::{Failure, FilesystemBucket, UNFINISHED, read};
 use crate::{Error, MultipartUpload, Operation, PutMode, Result, UnfinishedUpload};
 
@@ -25,7 +25,7 @@ const COMMIT_TRIES: usize = 8;
 pub(super) struct Unfinished {
     path: PathBuf,
     file: File,
-    direct: Direct,
+    growth: Growth,
     committed: bool,
 }
 
@@ -42,8 +42,8 @@ impl Unfinished {
                 Ok(file) => {
                     return Ok(Self {
                         path,
-                        direct: Direct::new(&file),
                         file,
+                        growth: Growth::default(),
                         committed: false,
                     });
                 }
@@ -54,7 +54,7 @@ impl Unfinished {
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.direct.append(&self.file, bytes)
+        self.growth.append(&self.file, bytes)
     }
 
     /// Makes the file the object at `target`, and both durable.
