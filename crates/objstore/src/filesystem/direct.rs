@@ -85,7 +85,7 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Option<
     let last = start + (length as u64).saturating_sub(1);
     let pages = [start, last].map(|at| at - at % PAGE);
     // To be asked for a page makes the system read it: no more than that.
-    fadvise(file, 0, None, Advice::Random)?;
+    fadvise(file, 0, None, Advice::Random).ok();
     let missed: Vec<u64> = { pages.into_iter() }
         .filter(|page| !is_cached(file, *page))
         .collect();
@@ -93,9 +93,9 @@ pub(super) fn read(file: &File, start: u64, length: usize) -> io::Result<Option<
     if !missed.is_empty() {
         read = read_directly(file, start, length, block);
         // *Otherwise:* the next pass would find both, and read all that is between them into the page cache.
-        drop_pages(file, &missed)?;
+        drop_pages(file, &missed);
     }
-    fadvise(file, 0, None, Advice::Normal)?;
+    fadvise(file, 0, None, Advice::Normal).ok();
     read
 }
 
@@ -168,13 +168,12 @@ fn is_cached(file: &File, page: u64) -> bool {
     preadv2(file, &mut room, page, ReadWriteFlags::NOWAIT).is_ok()
 }
 
-/// Takes pages out of the page cache, once they have come.
-fn drop_pages(file: &File, pages: &[u64]) -> io::Result<()> {
+/// Takes pages out of the page cache, once they have come. Nothing is wrong if they stay.
+fn drop_pages(file: &File, pages: &[u64]) {
     for page in pages {
-        pread(file, &mut [0], *page)?;
-        fadvise(file, *page, NonZeroU64::new(PAGE), Advice::DontNeed)?;
+        pread(file, &mut [0], *page).ok();
+        fadvise(file, *page, NonZeroU64::new(PAGE), Advice::DontNeed).ok();
     }
-    Ok(())
 }
 
 #[cfg(test)]
