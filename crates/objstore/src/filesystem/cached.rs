@@ -118,7 +118,7 @@ fn open(root: &OwnedFd, key: &str) -> Result<(File, u64), Errno> {
 }
 
 /// Fills `room` from the page cache.
-fn read_exact(file: &File, mut room: &mut [u8], mut at: u64) -> Result<(), Errno> {
+pub(super) fn read_exact(file: &File, mut room: &mut [u8], mut at: u64) -> Result<(), Errno> {
     while !room.is_empty() {
         match preadv2(
             file,
@@ -141,6 +141,7 @@ fn read_exact(file: &File, mut room: &mut [u8], mut at: u64) -> Result<(), Errno
 
 #[cfg(test)]
 mod tests {
+    use super::super::read::Trace;
     use super::*;
 
     #[tokio::test]
@@ -158,7 +159,7 @@ mod tests {
         cached.look(&folder.path().join("none"));
         assert!(cached.root.get().is_none(), "a folder may still come");
         cached.look(folder.path());
-        let expected = read::ranges(&path, &wanted, &buffers, read::Trace::Stays).unwrap();
+        let expected = read::ranges(&path, &wanted, &buffers, Trace::Stays).unwrap();
         let found = cached.ranges("index", &wanted, &buffers).await;
         // Not every file system can, wherever temporary files lie.
         let is_refused = cached.is_refused.load(Ordering::Relaxed);
@@ -181,7 +182,7 @@ mod tests {
         let link = folder.path().join("abroad");
         std::os::unix::fs::symlink(abroad.path(), &link).unwrap();
         assert_eq!(
-            read::ranges(&link, &few, &buffers, read::Trace::Stays)
+            read::ranges(&link, &few, &buffers, Trace::Stays)
                 .unwrap()
                 .len(),
             2

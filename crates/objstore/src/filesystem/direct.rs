@@ -5,22 +5,24 @@
 //! also reads back: that then comes from the disk, not from memory.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut, Write as _};
+use std::io::{self, Write as _};
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags, fadvise, fcntl_getfl, fcntl_setfl, statx};
-use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
+use rustix::io::{Errno, pread};
+
+use super::cached;
 
 /// Less than this is written through the page cache: to wait for the disk takes longer than to copy so little, bytes.
 const LEAST: usize = 1024 * 1024;
 /// So much at most waits in the page cache to be written to the disk, bytes: the sync at the end then has little left.
 const MOST_UNWRITTEN: usize = 32 * 1024 * 1024;
-/// What offsets, lengths and addresses are multiples of: at least a page, of which file systems handle parts one by one,
-/// and no more than what buffers may be longer for it.
-const BLOCKS: std::ops::RangeInclusive<usize> = 4096..=64 * 1024;
-
+/// What offsets, lengths and addresses are multiples of at least, bytes: file systems handle parts of it one by one.
+const BLOCK: usize = 4096;
+/// And at most: so much may a buffer be longer for it.
+const LONGEST_BLOCK: usize = 64 * 1024;
 /// What the page cache holds or lacks: a part of a page, where pages are longer.
 const PAGE: u64 = 4096;
 
@@ -135,8 +137,8 @@ fn read_directly(
 fn block(file: &File) -> Option<usize> {
     let told = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
     let (memory, offset) = (told.stx_dio_mem_align, told.stx_dio_offset_align);
-    let block = (*BLOCKS.start()).max(memory.max(offset) as usize);
-    (memory > 0 && offset > 0 && BLOCKS.contains(&block)).then_some(block)
+    let block = BLOCK.max(memory.max(offset) as usize);
+    (memory > 0 && offset > 0 && block <= LONGEST_BLOCK).then_some(block)
 }
 
 /// Does `work` on the file with its page cache turned off. Does nothing where that cannot be, or ends early where the file
@@ -163,9 +165,7 @@ fn without_cache(file: &File, work: impl FnOnce() -> io::Result<()>) -> io::Resu
 
 /// Whether the page cache has a page. If not, it is on its way to it then: a disk that answers at once looks like a cache.
 fn is_cached(file: &File, page: u64) -> bool {
-    let mut byte = [0];
-    let mut room = [IoSliceMut::new(&mut byte)];
-    preadv2(file, &mut room, page, ReadWriteFlags::NOWAIT).is_ok()
+    cached::read_exact(file, &mut [0], page).is_ok()
 }
 
 /// Takes pages out of the page cache, once they have come. Nothing is wrong if they stay.
@@ -195,8 +195,6 @@ mod tests {
     )]
     #[unsafe(export_name = "malloc_conf")]
     static malloc_conf: &[u8] = b"cache_oblivious:false\0";
-
-    const BLOCK: usize = *BLOCKS.start();
 
     fn bytes(length: usize) -> Vec<u8> {
         (0..length).map(|i| (i % 251) as u8).collect()
